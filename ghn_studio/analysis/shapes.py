@@ -1,0 +1,133 @@
+"""Shape inference over a whole architecture.
+
+A network under construction is usually incomplete, so this never raises: it returns
+what could be worked out and a list of problems with their addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ghn_studio.errors import ArchitectureError
+from ghn_studio.ir.graph import Architecture, Edge, Node, NodeId
+from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ops.registry import OpRegistry
+from ghn_studio.ops.spec import OpSpec, check_params
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something a person has to fix, and where. ``edge`` is set when one wire is to blame."""
+
+    node: NodeId
+    message: str
+    edge: Edge | None = None
+
+    def __str__(self) -> str:
+        return f"{self.node}: {self.message}" if self.node else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeReport:
+    """The shapes of every output that could be inferred, and why the rest could not.
+
+    ``inputs`` holds the specs each inferred node received, in port order.
+    """
+
+    outputs: Mapping[NodeId, tuple[TensorSpec, ...]]
+    inputs: Mapping[NodeId, tuple[TensorSpec, ...]]
+    problems: tuple[Problem, ...]
+
+
+def infer_shapes(graph: Architecture, ops: OpRegistry) -> ShapeReport:
+    """Infer every output that can be inferred; nodes below a problem stay silent.
+
+    Repeated groups are analysed once, as drawn, not copy by copy.
+    """
+    outputs: dict[NodeId, tuple[TensorSpec, ...]] = {}
+    received: dict[NodeId, tuple[TensorSpec, ...]] = {}
+    problems: list[Problem] = []
+    for node in graph.topological():
+        if node.op not in ops:
+            problems.append(Problem(node.id, f"unknown operator '{node.op}'"))
+            continue
+        spec = ops[node.op]
+        wrong = check_params(node.params)
+        problems.extend(Problem(node.id, text) for text in wrong)
+        missing = _missing(spec, node)
+        if missing:
+            problems.append(Problem(node.id, f"nothing is connected to {', '.join(missing)}"))
+        if wrong or missing:
+            continue
+        inputs = _inputs(node, outputs)
+        if inputs is None:
+            continue  # the cause was reported upstream
+        bad_rank = _rank_problem(spec, node, inputs)
+        if bad_rank is not None:
+            problems.append(bad_rank)
+            continue
+        try:
+            outputs[node.id] = spec.infer_outputs(node.params, inputs)
+            received[node.id] = inputs
+        except ValueError as error:
+            problems.append(Problem(node.id, str(error), _last_edge(node)))
+    return ShapeReport(outputs, received, tuple(problems))
+
+
+def require_shapes(graph: Architecture, ops: OpRegistry) -> ShapeReport:
+    """Like :func:`infer_shapes` on the expanded network, for callers that need all of it.
+
+    Raises:
+        ArchitectureError: There is a problem; the message names up to five of them.
+    """
+    report = infer_shapes(graph.expanded(), ops)
+    if report.problems:
+        shown = "; ".join(map(str, report.problems[:5]))
+        more = f" (and {len(report.problems) - 5} more)" if len(report.problems) > 5 else ""
+        raise ArchitectureError(f"'{graph.name}' is not complete: {shown}{more}")
+    return report
+
+
+def _missing(spec: OpSpec[object], node: Node) -> list[str]:
+    names = []
+    for index, port in enumerate(spec.inputs):
+        if not port.variadic:
+            if node.source(index) is None:
+                names.append(port.name)
+        elif len([s for s in node.inputs[index:] if s is not None]) < port.at_least:
+            names.append(f"all of at least {port.at_least} inputs")
+    return names
+
+
+def _inputs(node: Node, outputs: Mapping[NodeId, tuple[TensorSpec, ...]]) -> tuple[TensorSpec, ...] | None:
+    found = []
+    for source in node.inputs:
+        if source is None:
+            continue
+        specs = outputs.get(source.node)
+        if specs is None or source.port >= len(specs):
+            return None
+        found.append(specs[source.port])
+    return tuple(found)
+
+
+def _rank_problem(spec: OpSpec[object], node: Node, inputs: tuple[TensorSpec, ...]) -> Problem | None:
+    for index, value in enumerate(inputs):
+        port = spec.port(index)
+        if port is None:
+            return Problem(node.id, f"takes {len(spec.inputs)} inputs, gets {len(inputs)}", _last_edge(node))
+        if port.ranks and value.rank not in port.ranks:
+            wanted = " or ".join(map(str, port.ranks))
+            source = node.sources[index]
+            edge = Edge(source.node, source.port, node.id, index)
+            return Problem(node.id, f"{port.name} needs {wanted} axes, gets {value}", edge)
+    return None
+
+
+def _last_edge(node: Node) -> Edge | None:
+    for port in range(len(node.inputs) - 1, -1, -1):
+        source = node.inputs[port]
+        if source is not None:
+            return Edge(source.node, source.port, node.id, port)
+    return None

@@ -1,0 +1,444 @@
+"""The architecture: an immutable directed acyclic graph of operator nodes.
+
+Every edit returns a new :class:`Architecture` and shares the nodes it did not touch.
+That one decision gives undo (keep the old value), cheap comparison by identity, safe
+hand-over to worker threads and caches that can never be stale.
+
+A node holds the sources of its inputs. An input can therefore have only one source,
+an edge needs no table of its own, and comparing two architectures means comparing
+their nodes, most of them by identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, NewType
+
+from ghn_studio.errors import ArchitectureError
+
+#: A dotted path such as ``layer1.0.conv1``. It prefixes the names of the node's
+#: parameters in state dicts, generated source and files.
+NodeId = NewType("NodeId", str)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """One output of a node, as seen by the input it feeds."""
+
+    node: NodeId
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One use of an operator.
+
+    ``params`` is the operator's own frozen dataclass (any type: the registry above this
+    room knows it). ``inputs`` names the source of each input port, None where nothing is
+    connected; trailing unconnected ports are left out.
+    """
+
+    id: NodeId
+    op: str
+    params: Any
+    inputs: tuple[Source | None, ...] = ()
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The connected inputs, in port order."""
+        return tuple(s for s in self.inputs if s is not None)
+
+    def source(self, port: int) -> Source | None:
+        """What feeds input ``port``, or None."""
+        return self.inputs[port] if port < len(self.inputs) else None
+
+    def with_source(self, port: int, source: Source | None) -> Node:
+        """Return a copy whose input ``port`` is fed by ``source``."""
+        inputs = list(self.inputs) + [None] * (port + 1 - len(self.inputs))
+        inputs[port] = source
+        while inputs and inputs[-1] is None:
+            inputs.pop()
+        return replace(self, inputs=tuple(inputs))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Edge:
+    """A value carried from an output port to an input port."""
+
+    source: NodeId
+    source_port: int
+    target: NodeId
+    target_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The nodes below a path, shown as one block.
+
+    With ``repeat`` above 1 the block stands for that many copies in a row, each with
+    parameters of its own; :meth:`Architecture.expanded` writes them out as
+    ``path.0.…``, ``path.1.…``.
+    """
+
+    path: str
+    title: str = ""
+    repeat: int = 1
+
+
+def is_valid_id(text: str) -> bool:
+    """True if ``text`` can name a node: dotted parts of letters, digits and underscores."""
+    return all(part.replace("_", "a").isalnum() and part.isascii() for part in text.split("."))
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A directed acyclic graph of operator nodes, with named groups.
+
+    Tables that answer queries are built on first use and kept: the value never changes,
+    so neither do they. (Hence no ``slots``: ``cached_property`` needs a dict.)
+    """
+
+    nodes: Mapping[NodeId, Node] = field(default_factory=lambda: MappingProxyType({}))
+    groups: Mapping[str, Group] = field(default_factory=lambda: MappingProxyType({}))
+    name: str = "untitled"
+
+    @classmethod
+    def build(cls, nodes: Iterable[Node], groups: Iterable[Group] = (), name: str = "untitled") -> Architecture:
+        """Make an architecture of many nodes at once, in linear time.
+
+        Raises:
+            ArchitectureError: Two nodes share an id, an id is malformed or prefixes another,
+                an input has no such source, or the nodes form a cycle.
+        """
+        table: dict[NodeId, Node] = {}
+        for node in nodes:
+            if node.id in table:
+                raise ArchitectureError(f"two nodes are called '{node.id}'")
+            table[node.id] = node
+        graph = cls(MappingProxyType(table), MappingProxyType({g.path: g for g in groups}), name)
+        graph.check()
+        return graph
+
+    def check(self) -> None:
+        """Raise :class:`ArchitectureError` unless every rule of a well-formed graph holds."""
+        prefixes: set[str] = set()
+        for node in self.nodes.values():
+            if not is_valid_id(node.id):
+                raise ArchitectureError(f"'{node.id}' cannot name a node: use letters, digits, '_' and '.'")
+            parts = node.id.split(".")
+            prefixes.update(".".join(parts[:i]) for i in range(1, len(parts)))
+            for source in node.sources:
+                self._require(source.node)
+        clash = next((n for n in self.nodes if n in prefixes), None)
+        if clash is not None:
+            raise ArchitectureError(f"'{clash}' is a node and also the path of other nodes")
+        if sum(1 for _ in self.topological()) != len(self.nodes):
+            raise ArchitectureError(f"the network has a cycle through {', '.join(self.cycle()[:6])}")
+
+    # --- edits: each returns a new value -------------------------------------------------
+
+    def with_node(self, node: Node) -> Architecture:
+        """Add ``node``, or replace the node with the same id.
+
+        Raises:
+            ArchitectureError: The id is malformed, is the path of other nodes, or a source is missing.
+        """
+        if node.id not in self.nodes:
+            if not is_valid_id(node.id):
+                raise ArchitectureError(f"'{node.id}' cannot name a node: use letters, digits, '_' and '.'")
+            parts = node.id.split(".")
+            below = node.id + "."
+            if any(n.startswith(below) for n in self.nodes) or any(
+                ".".join(parts[:i]) in self.nodes for i in range(1, len(parts))
+            ):
+                raise ArchitectureError(f"'{node.id}' is already part of another path")
+        for source in node.sources:
+            if source.node not in self.nodes:
+                raise ArchitectureError(f"there is no node '{source.node}'")
+            if source.node == node.id or self.is_upstream(node.id, source.node):
+                raise ArchitectureError(f"'{source.node}' -> '{node.id}' would close a cycle")
+        return self._with_nodes({**self.nodes, node.id: node})
+
+    def with_params(self, node_id: NodeId, params: Any) -> Architecture:
+        """Give a node other parameters; the type is the operator's own dataclass."""
+        return self._with_nodes({**self.nodes, node_id: replace(self._require(node_id), params=params)})
+
+    def without_nodes(self, node_ids: Iterable[NodeId]) -> Architecture:
+        """Remove nodes together with every edge that touches them."""
+        gone = set(node_ids)
+        for node_id in gone:
+            self._require(node_id)
+        kept = {}
+        for node_id, node in self.nodes.items():
+            if node_id in gone:
+                continue
+            for port, source in enumerate(node.inputs):
+                if source is not None and source.node in gone:
+                    node = node.with_source(port, None)
+            kept[node_id] = node
+        return self._with_nodes(kept)
+
+    def with_edge(self, edge: Edge) -> Architecture:
+        """Connect two ports; what fed the input before is replaced.
+
+        Raises:
+            ArchitectureError: An end is missing or the edge would close a cycle.
+        """
+        self._require(edge.source)
+        target = self._require(edge.target)
+        if edge.source == edge.target or self.is_upstream(edge.target, edge.source):
+            raise ArchitectureError(f"'{edge.source}' -> '{edge.target}' would close a cycle")
+        connected = target.with_source(edge.target_port, Source(edge.source, edge.source_port))
+        return self._with_nodes({**self.nodes, edge.target: connected})
+
+    def without_edge(self, edge: Edge) -> Architecture:
+        """Disconnect an input. Unchanged if that edge is not there."""
+        target = self._require(edge.target)
+        if target.source(edge.target_port) != Source(edge.source, edge.source_port):
+            return self
+        return self._with_nodes({**self.nodes, edge.target: target.with_source(edge.target_port, None)})
+
+    def renamed(self, old: NodeId, new: NodeId) -> Architecture:
+        """Give a node another id and keep its place and its edges.
+
+        Raises:
+            ArchitectureError: ``new`` is taken, malformed or part of another path.
+        """
+        node = self._require(old)
+        if new == old:
+            return self
+        self.without_nodes([old]).with_node(replace(node, id=new, inputs=()))  # checks the name
+        if new in self.nodes:
+            raise ArchitectureError(f"there is already a node '{new}'")
+        table = {}
+        for node_id, other in self.nodes.items():
+            inputs = tuple(replace(s, node=new) if s is not None and s.node == old else s for s in other.inputs)
+            moved = other if inputs == other.inputs else replace(other, inputs=inputs)
+            table[new if node_id == old else node_id] = replace(moved, id=new) if node_id == old else moved
+        return self._with_nodes(table)
+
+    def with_group(self, group: Group) -> Architecture:
+        """Add or replace a group."""
+        return replace(self, groups=MappingProxyType({**self.groups, group.path: group}))
+
+    def without_group(self, path: str) -> Architecture:
+        """Forget a group; its nodes stay."""
+        return replace(self, groups=MappingProxyType({k: g for k, g in self.groups.items() if k != path}))
+
+    def fresh_id(self, stem: str) -> NodeId:
+        """Return ``stem``, or ``stem_2``, ``stem_3`` … : the first that can be used."""
+        taken = set(self.nodes)
+        for node_id in self.nodes:
+            parts = node_id.split(".")
+            taken.update(".".join(parts[:i]) for i in range(1, len(parts)))  # type: ignore[misc]
+        candidate, number = stem, 1
+        while candidate in taken:
+            number += 1
+            candidate = f"{stem}_{number}"
+        return NodeId(candidate)
+
+    # --- queries -------------------------------------------------------------------------
+
+    def edges(self) -> Iterator[Edge]:
+        """Yield every edge, by consumer and then by port."""
+        for node in self.nodes.values():
+            yield from incoming_edges(node)
+
+    def consumers(self, node_id: NodeId) -> tuple[Edge, ...]:
+        """The edges that leave a node, in the order of their targets."""
+        return self._consumers.get(node_id, ())
+
+    def is_upstream(self, node_id: NodeId, of: NodeId) -> bool:
+        """True if a path leads from ``node_id`` to ``of``. Visits each ancestor once."""
+        seen = {of}
+        stack = [of]
+        while stack:
+            for source in self.nodes[stack.pop()].inputs:
+                if source is None or source.node in seen:
+                    continue
+                if source.node == node_id:
+                    return True
+                seen.add(source.node)
+                if source.node in self.nodes:
+                    stack.append(source.node)
+        return False
+
+    def topological(self) -> Iterator[Node]:
+        """Yield nodes so that every producer comes before its consumers.
+
+        Ties are broken by insertion order, so the result is deterministic. Nodes on a
+        cycle, and those behind it, are not yielded.
+        """
+        return iter(self._order)
+
+    def cycle(self) -> list[NodeId]:
+        """Return the nodes that lie on, or behind, a cycle; empty for a well-formed graph."""
+        done = {n.id for n in self._order}
+        return [n for n in self.nodes if n not in done]
+
+    def expanded(self) -> Architecture:
+        """Write out every repeated group; the value itself when there is none.
+
+        Raises:
+            ArchitectureError: A repeated group does not take exactly one value from outside
+                or does not give exactly one, so that its copies cannot be chained.
+        """
+        return self._expanded
+
+    def members(self, path: str) -> tuple[NodeId, ...]:
+        """The nodes below a group's path."""
+        below = path + "."
+        return tuple(n for n in self.nodes if n.startswith(below))
+
+    def _require(self, node_id: NodeId) -> Node:
+        node = self.nodes.get(node_id)
+        if node is None:
+            raise ArchitectureError(f"there is no node '{node_id}'")
+        return node
+
+    def _with_nodes(self, table: dict[NodeId, Node]) -> Architecture:
+        return Architecture(MappingProxyType(table), self.groups, self.name)
+
+    @cached_property
+    def _consumers(self) -> dict[NodeId, tuple[Edge, ...]]:
+        table: dict[NodeId, list[Edge]] = {}
+        for edge in self.edges():
+            table.setdefault(edge.source, []).append(edge)
+        return {k: tuple(v) for k, v in table.items()}
+
+    @cached_property
+    def _order(self) -> tuple[Node, ...]:
+        waiting = {n.id: len({s.node for s in n.inputs if s is not None}) for n in self.nodes.values()}
+        followers: dict[NodeId, list[NodeId]] = {}
+        for node in self.nodes.values():
+            for producer in {s.node: None for s in node.inputs if s is not None}:
+                followers.setdefault(producer, []).append(node.id)
+        ready = [n for n, count in waiting.items() if count == 0]
+        for node_id in ready:  # grows while we walk it
+            for consumer in followers.get(node_id, ()):
+                waiting[consumer] -= 1
+                if waiting[consumer] == 0:
+                    ready.append(consumer)
+        return tuple(self.nodes[n] for n in ready)
+
+    @cached_property
+    def _expanded(self) -> Architecture:
+        repeated = [g for g in self.groups.values() if g.repeat > 1]
+        if not repeated:
+            return self
+        outermost = min(repeated, key=lambda g: g.path.count("."))
+        return _unroll(self, outermost)._expanded
+
+
+def incoming_edges(node: Node) -> Iterator[Edge]:
+    """Yield the edges that end in ``node``, in port order."""
+    for port, source in enumerate(node.inputs):
+        if source is not None:
+            yield Edge(source.node, source.port, node.id, port)
+
+
+def _unroll(graph: Architecture, group: Group) -> Architecture:
+    """Replace a repeated group by its copies, chained from exit to entry."""
+    inside = set(graph.members(group.path))
+    entries = {s for n in inside for s in graph.nodes[n].sources if s.node not in inside}
+    exits = {
+        Source(e.source, e.source_port) for n in inside for e in graph.consumers(n) if e.target not in inside
+    }
+    if len(entries) != 1 or len(exits) != 1:
+        raise ArchitectureError(
+            f"group '{group.path}' cannot be repeated: it takes {len(entries)} values from outside "
+            f"and gives {len(exits)}; one of each is needed"
+        )
+    (entry,), (exit_,) = entries, exits
+
+    def copy_id(node_id: NodeId, copy: int) -> NodeId:
+        return NodeId(f"{group.path}.{copy}{node_id[len(group.path):]}")
+
+    def copied(source: Source, copy: int) -> Source:
+        if source.node in inside:
+            return Source(copy_id(source.node, copy), source.port)
+        # The entry of a later copy is the exit of the copy before it.
+        return source if copy == 0 else Source(copy_id(exit_.node, copy - 1), exit_.port)
+
+    assert entry.node not in inside
+    table: dict[NodeId, Node] = {}
+    written = False
+    for node_id, node in graph.nodes.items():
+        if node_id not in inside:
+            last = group.repeat - 1
+            inputs = tuple(copied(s, last) if s is not None and s.node in inside else s for s in node.inputs)
+            table[node_id] = replace(node, inputs=inputs)
+        elif not written:
+            written = True
+            for copy in range(group.repeat):
+                for member in graph.nodes.values():
+                    if member.id in inside:
+                        inputs = tuple(None if s is None else copied(s, copy) for s in member.inputs)
+                        table[copy_id(member.id, copy)] = replace(member, id=copy_id(member.id, copy), inputs=inputs)
+    groups: dict[str, Group] = {}
+    for other in graph.groups.values():
+        if other.path == group.path:
+            groups[group.path] = replace(group, repeat=1)
+        elif other.path.startswith(group.path + "."):
+            for copy in range(group.repeat):
+                path = copy_id(NodeId(other.path), copy)
+                groups[path] = replace(other, path=path)
+        else:
+            groups[other.path] = other
+    return Architecture(MappingProxyType(table), MappingProxyType(groups), graph.name)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphDiff:
+    """What a view has to change to go from one architecture to another.
+
+    ``changed`` holds nodes whose operator or parameters differ; a node that was only
+    rewired shows up in ``connected`` and ``disconnected`` alone.
+    """
+
+    added: tuple[Node, ...] = ()
+    removed: tuple[Node, ...] = ()
+    changed: tuple[Node, ...] = ()
+    connected: tuple[Edge, ...] = ()
+    disconnected: tuple[Edge, ...] = ()
+    groups_changed: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """True if the two architectures are equal."""
+        return not (
+            self.added or self.removed or self.changed or self.connected or self.disconnected or self.groups_changed
+        )
+
+
+def diff(old: Architecture, new: Architecture) -> GraphDiff:
+    """Compare by identity first: an untouched node is shared and costs one pointer test."""
+    added: list[Node] = []
+    changed: list[Node] = []
+    connected: list[Edge] = []
+    disconnected: list[Edge] = []
+    old_nodes, new_nodes = old.nodes, new.nodes
+    for node_id, node in new_nodes.items():
+        before = old_nodes.get(node_id)
+        if before is node:
+            continue
+        if before is None:
+            added.append(node)
+            connected.extend(incoming_edges(node))
+            continue
+        if before.op != node.op or before.params != node.params:
+            changed.append(node)
+        if before.inputs != node.inputs:
+            was, now = set(incoming_edges(before)), set(incoming_edges(node))
+            disconnected.extend(sorted(was - now))
+            connected.extend(sorted(now - was))
+    removed = [n for k, n in old_nodes.items() if k not in new_nodes]
+    for node in removed:
+        disconnected.extend(incoming_edges(node))
+    return GraphDiff(
+        tuple(added), tuple(removed), tuple(changed), tuple(connected), tuple(disconnected),
+        old.groups is not new.groups and dict(old.groups) != dict(new.groups),
+    )

@@ -1,0 +1,184 @@
+"""Attention, gating and the parts of vision transformers.
+
+Operators that take tokens ``(N, T, C)`` or maps ``(N, C, H, W)`` treat the positions of
+a map as tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, bias, channels, elements, same
+from ghn_studio.ops.spec import (
+    Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, PrimitiveNode, Role, WeightSpec, call, param,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SqueezeExcitationParams:
+    reduction: int = param(4, label="Reduction", low=1, key=True, help="Channels divided by this inside the gate.")
+    gate: str = param("sigmoid", label="Gate", choices=("sigmoid", "hardsigmoid"))
+
+
+@dataclass(frozen=True, slots=True)
+class SelfAttentionParams:
+    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
+    qkv_bias: bool = param(True, label="Bias of query, key, value")
+
+
+@dataclass(frozen=True, slots=True)
+class PatchEmbeddingParams:
+    dim: int = param(64, label="Channels", low=1, key=True)
+    patch: int = param(4, label="Patch", unit="px", low=1, key=True)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerScaleParams:
+    init: float = param(1e-4, label="Start value", low=0.0, high=1.0, help="Of an untrained network.")
+
+
+def _matrix(name: str, out: int, into: int, tail: tuple[int, ...] = ()) -> WeightSpec:
+    return WeightSpec(name, (out, into, *tail), Role.WEIGHT, Primitive.CONV)
+
+
+def squeezed(params: SqueezeExcitationParams, inputs: Inputs) -> int:
+    """Channels inside the gate."""
+    return max(1, inputs[0].size(1) // params.reduction)
+
+
+def _se_weights(p: SqueezeExcitationParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
+    c, s = inputs[0].size(1), squeezed(p, inputs)
+    return (_matrix("fc1.weight", s, c, (1, 1)), bias("fc1.bias", s),
+            _matrix("fc2.weight", c, s, (1, 1)), bias("fc2.bias", c))
+
+
+def _se_graph(p: SqueezeExcitationParams, inputs: Inputs) -> tuple[PrimitiveNode, ...]:
+    c, s = inputs[0].size(1), squeezed(p, inputs)
+    return (
+        PrimitiveNode(Primitive.GLOB_AVG),
+        PrimitiveNode(Primitive.CONV, (s, c, 1, 1), ("fc1.weight",)),
+        PrimitiveNode(Primitive.BIAS, (s,), ("fc1.bias",)),
+        PrimitiveNode(Primitive.CONV, (c, s, 1, 1), ("fc2.weight",)),
+        PrimitiveNode(Primitive.BIAS, (c,), ("fc2.bias",)),
+        PrimitiveNode(Primitive.CSE, after=(4, -1)),
+    )
+
+
+def _msa_infer(p: SelfAttentionParams, inputs: Inputs) -> TensorSpec:
+    c = channels(inputs)
+    if c % p.heads:
+        raise ValueError(f"{p.heads} heads do not divide {c} channels")
+    return inputs[0]
+
+
+def _msa_weights(p: SelfAttentionParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
+    c = channels(inputs)
+    qkv = (_matrix("qkv.weight", 3 * c, c), *((bias("qkv.bias", 3 * c),) if p.qkv_bias else ()))
+    return (*qkv, _matrix("proj.weight", c, c), bias("proj.bias", c))
+
+
+def _msa_graph(p: SelfAttentionParams, inputs: Inputs) -> tuple[PrimitiveNode, ...]:
+    c = channels(inputs)
+    qkv_bias = (PrimitiveNode(Primitive.BIAS, (3 * c,), ("qkv.bias",)),) if p.qkv_bias else ()
+    return (
+        PrimitiveNode(Primitive.CONV, (3 * c, c), ("qkv.weight",)), *qkv_bias,
+        PrimitiveNode(Primitive.MSA),
+        PrimitiveNode(Primitive.CONV, (c, c), ("proj.weight",)),
+        PrimitiveNode(Primitive.BIAS, (c,), ("proj.bias",)),
+    )
+
+
+def _msa_macs(p: SelfAttentionParams, inputs: Inputs) -> int:
+    c = channels(inputs)
+    tokens = elements(inputs[0]) // c
+    return 4 * tokens * c * c + 2 * tokens * tokens * c
+
+
+def _msa_suggest(p: SelfAttentionParams, inputs: Inputs) -> SelfAttentionParams:
+    c = channels(inputs)
+    return SelfAttentionParams(max(h for h in (8, 4, 3, 2, 1) if c % h == 0), p.qkv_bias)
+
+
+def _patch_infer(p: PatchEmbeddingParams, inputs: Inputs) -> TensorSpec:
+    x = inputs[0]
+    h, w = x.size(2), x.size(3)
+    if h < p.patch or w < p.patch:
+        raise ValueError(f"a patch of {p.patch} px does not fit into {h}×{w} px")
+    return TensorSpec((x.shape[0], (h // p.patch) * (w // p.patch), p.dim), x.dtype)
+
+
+def _patch_weights(p: PatchEmbeddingParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
+    return (_matrix("proj.weight", p.dim, inputs[0].size(1), (p.patch, p.patch)), bias("proj.bias", p.dim))
+
+
+def _position_weights(p: NoParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
+    x = inputs[0]
+    shape = (1, *(x.size(axis) for axis in range(1, x.rank)))
+    return (WeightSpec("weight", shape, Role.POSITION, Primitive.POS_ENC),)
+
+
+def _position_graph(p: NoParams, inputs: Inputs) -> tuple[PrimitiveNode, ...]:
+    # The embedding is a leaf added to the features: it feeds the sum beside them.
+    shape = _position_weights(p, inputs)[0].shape
+    return (PrimitiveNode(Primitive.POS_ENC, shape, ("weight",)), PrimitiveNode(Primitive.SUM, after=(0, -1)))
+
+
+SQUEEZE_EXCITATION = OpSpec(
+    id="cse", title="Squeeze-and-excitation", category=Category.ATTENTION,
+    summary="Gates each channel by a small network on the channel means (Hu et al., 2018).",
+    params=SqueezeExcitationParams, inputs=(Port("image", (4,)),), infer=lambda p, i: (i[0].size(1), i[0])[1],
+    module=lambda p, i: call("ghn_studio.blocks.SqueezeExcitation", i[0].size(1), squeezed(p, i), gate=p.gate),
+    function=lambda p, i: call("ghn_studio.blocks.squeeze_excitation", gate=p.gate),
+    weights=_se_weights, primitives=_se_graph, macs=lambda p, i: 2 * i[0].size(1) * squeezed(p, i),
+    examples=(Example(SqueezeExcitationParams(2), (IMAGE,)),
+              Example(SqueezeExcitationParams(16, "hardsigmoid"), (ODD_IMAGE,))),
+)
+SELF_ATTENTION = OpSpec(
+    id="msa", title="Self-attention", category=Category.ATTENTION,
+    summary="Lets every position look at every other in several heads (Vaswani et al., 2017).",
+    params=SelfAttentionParams, inputs=(Port("x", (3, 4)),), infer=_msa_infer,
+    module=lambda p, i: call("ghn_studio.blocks.SelfAttention", channels(i), p.heads, qkv_bias=p.qkv_bias),
+    function=lambda p, i: call("ghn_studio.blocks.self_attention", heads=p.heads),
+    weights=_msa_weights, primitives=_msa_graph, macs=_msa_macs, suggest=_msa_suggest,
+    examples=(Example(SelfAttentionParams(2), (TOKENS,)), Example(SelfAttentionParams(3, False), (ODD_IMAGE,))),
+)
+PATCH_EMBEDDING = OpSpec(
+    id="patch_embedding", title="Patch embedding", category=Category.ATTENTION,
+    summary="Cuts an image into square patches and maps each to a token (Dosovitskiy et al., 2021).",
+    params=PatchEmbeddingParams, inputs=(Port("image", (4,)),), infer=_patch_infer,
+    module=lambda p, i: call("ghn_studio.blocks.PatchEmbedding", i[0].size(1), p.dim, p.patch),
+    function=lambda p, i: call("ghn_studio.blocks.patch_embedding"),
+    weights=_patch_weights,
+    macs=lambda p, i: elements(_patch_infer(p, i)) * i[0].size(1) * p.patch**2,
+    examples=(Example(PatchEmbeddingParams(6, 4), (IMAGE,)), Example(PatchEmbeddingParams(5, 3), (ODD_IMAGE,))),
+)
+POSITION_EMBEDDING = OpSpec(
+    id="pos_enc", title="Position embedding", category=Category.ATTENTION,
+    summary="Adds a learned value to every position of a token sequence or map.",
+    params=NoParams, inputs=(Port("x", (3, 4)),), infer=same,
+    module=lambda p, i: call("ghn_studio.blocks.PositionEmbedding", _position_weights(p, i)[0].shape[1:]),
+    function=lambda p, i: call("ghn_studio.blocks.add_position"), weights=_position_weights,
+    primitives=_position_graph,
+    examples=(Example(NoParams(), (TOKENS,)), Example(NoParams(), (ODD_IMAGE,))),
+)
+CLASS_TOKEN = OpSpec(
+    id="class_token", title="Class token", category=Category.ATTENTION,
+    summary="Puts one learned token in front of a token sequence.",
+    params=NoParams, inputs=(Port("tokens", (3,)),), infer=lambda p, i: i[0].with_size(1, i[0].size(1) + 1),
+    module=lambda p, i: call("ghn_studio.blocks.ClassToken", i[0].size(2)),
+    function=lambda p, i: call("ghn_studio.blocks.prepend_token"),
+    weights=lambda p, i: (WeightSpec("weight", (1, 1, i[0].size(2)), Role.TOKEN, Primitive.POS_ENC),),
+    primitives=lambda p, i: (PrimitiveNode(Primitive.POS_ENC, (1, 1, i[0].size(2)), ("weight",)),
+                             PrimitiveNode(Primitive.CONCAT, after=(0, -1))),
+    examples=(Example(NoParams(), (TOKENS,)),),
+)
+LAYER_SCALE = OpSpec(
+    id="layer_scale", title="Layer scale", category=Category.ATTENTION,
+    summary="Multiplies each channel by a learned number (Touvron et al., 2021).",
+    params=LayerScaleParams, inputs=(Port("x", (2, 3, 4)),), infer=lambda p, i: (channels(i), i[0])[1],
+    module=lambda p, i: call("ghn_studio.blocks.LayerScale", channels(i), p.init),
+    function=lambda p, i: call("ghn_studio.blocks.scale_channels"),
+    weights=lambda p, i: (WeightSpec("weight", (channels(i),), Role.SCALE, Primitive.LAYER_NORM),),
+    examples=(Example(LayerScaleParams(), (TOKENS,)), Example(LayerScaleParams(0.5), (ODD_IMAGE,))),
+)

@@ -1,0 +1,83 @@
+"""Convolutions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from ghn_studio.ir.tensors import TensorSpec, window_extent
+from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, bias
+from ghn_studio.ops.spec import (
+    Call, Category, Example, Inputs, OpSpec, Pair, Port, Primitive, Role, WeightSpec, call, param,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Conv2dParams:
+    out_channels: int = param(16, label="Output channels", low=1, key=True)
+    kernel_size: Pair = param((3, 3), label="Kernel size", unit="px", low=1, key=True)
+    stride: Pair = param((1, 1), label="Stride", unit="px", low=1, key=True)
+    padding: Pair = param((1, 1), label="Padding", unit="px", low=0, help="Zeros added on each side.")
+    dilation: Pair = param((1, 1), label="Dilation", low=1, help="Distance between the taps of the kernel.")
+    groups: int = param(1, label="Groups", low=1, help="Divides both input and output channels.")
+    bias: bool = param(True, label="Bias")
+
+
+def _infer(p: Conv2dParams, inputs: Inputs) -> TensorSpec:
+    x = inputs[0]
+    c = x.size(1)
+    if c % p.groups or p.out_channels % p.groups:
+        raise ValueError(f"{p.groups} groups do not divide {c} -> {p.out_channels} channels")
+    out = [
+        window_extent(x.shape[2 + i], kernel=p.kernel_size[i], stride=p.stride[i], padding=p.padding[i],
+                      dilation=p.dilation[i])
+        for i in range(2)
+    ]
+    return TensorSpec((x.shape[0], p.out_channels, *out), x.dtype)
+
+
+def _module(p: Conv2dParams, inputs: Inputs) -> Call:
+    return call("torch.nn.Conv2d", inputs[0].size(1), p.out_channels, p.kernel_size, stride=p.stride,
+                padding=p.padding, dilation=p.dilation, groups=p.groups, bias=p.bias)
+
+
+def _function(p: Conv2dParams, inputs: Inputs) -> Call:
+    return call("torch.nn.functional.conv2d", stride=p.stride, padding=p.padding, dilation=p.dilation,
+                groups=p.groups)
+
+
+def _weights(p: Conv2dParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
+    if p.groups > 1:
+        # Any grouped convolution counts as separable (parity specification, section 2).
+        primitive = Primitive.DIL_CONV if min(p.dilation) > 1 else Primitive.SEP_CONV
+    else:
+        primitive = Primitive.CONV
+    shape = (p.out_channels, inputs[0].size(1) // p.groups, *p.kernel_size)
+    weight = WeightSpec("weight", shape, Role.WEIGHT, primitive)
+    return (weight, bias("bias", p.out_channels)) if p.bias else (weight,)
+
+
+def _macs(p: Conv2dParams, inputs: Inputs) -> int:
+    out = _infer(p, inputs)
+    return prod(_weights(p, inputs)[0].shape) * prod(d for d in out.shape[2:] if isinstance(d, int))
+
+
+def _suggest(p: Conv2dParams, inputs: Inputs) -> Conv2dParams:
+    from dataclasses import replace
+
+    c = inputs[0].size(1)
+    return replace(p, out_channels=max(16, c))
+
+
+CONV2D = OpSpec(
+    id="conv2d", title="Conv2d", category=Category.CONVOLUTION, summary="Slides learned filters over an image.",
+    params=Conv2dParams, inputs=(Port("image", (4,)),), infer=_infer, module=_module, function=_function,
+    weights=_weights, macs=_macs, suggest=_suggest,
+    examples=(
+        Example(Conv2dParams(8), (IMAGE,)),
+        Example(Conv2dParams(12, (5, 5), (2, 2), (2, 2), groups=2, bias=False), (ODD_IMAGE,)),
+        Example(Conv2dParams(4, (1, 7), padding=(0, 3)), (ODD_IMAGE,)),
+        Example(Conv2dParams(6, (3, 3), (1, 2), (2, 2), (2, 2), groups=6), (ODD_IMAGE,)),
+        Example(Conv2dParams(4, (3, 3), (1, 1), (0, 0), (2, 2)), (IMAGE,)),
+    ),
+)

@@ -1,0 +1,88 @@
+"""Joining and splitting values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR
+from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, call, param
+
+
+@dataclass(frozen=True, slots=True)
+class ConcatParams:
+    dim: int = param(1, label="Axis", low=1, high=3, help="1 joins channels.")
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkParams:
+    chunks: int = param(2, label="Parts", low=2, high=16, key=True)
+    dim: int = param(1, label="Axis", low=1, high=3, help="1 splits channels.")
+
+
+def broadcast(inputs: Inputs) -> TensorSpec:
+    """The shape of an element-wise operation on several tensors, by the usual rules.
+
+    Raises:
+        ValueError: Two extents differ and neither is 1.
+    """
+    rank = max(x.rank for x in inputs)
+    shape = []
+    for axis in range(-rank, 0):
+        extents = [x.shape[axis] for x in inputs if -axis <= x.rank]
+        wide = {d for d in extents if d != 1} or {1}
+        if len(wide) > 1:
+            raise ValueError(f"shapes do not match: {' and '.join(x.extents for x in inputs)}")
+        shape.append(wide.pop())
+    return TensorSpec(tuple(shape), inputs[0].dtype)
+
+
+def _concat_infer(p: ConcatParams, inputs: Inputs) -> TensorSpec:
+    first = inputs[0]
+    if p.dim >= first.rank:
+        raise ValueError(f"there is no axis {p.dim} in {first}")
+    for other in inputs[1:]:
+        if other.rank != first.rank or any(
+            a != b for i, (a, b) in enumerate(zip(first.shape, other.shape, strict=True)) if i != p.dim
+        ):
+            raise ValueError(f"shapes do not match outside axis {p.dim}: {first.extents} and {other.extents}")
+    return first.with_size(p.dim, sum(x.size(p.dim) for x in inputs))
+
+
+def _chunk_infer(p: ChunkParams, inputs: Inputs) -> tuple[TensorSpec, ...]:
+    x = inputs[0]
+    if p.dim >= x.rank:
+        raise ValueError(f"there is no axis {p.dim} in {x}")
+    if x.size(p.dim) % p.chunks:
+        raise ValueError(f"{x.size(p.dim)} cannot be split into {p.chunks} equal parts")
+    return (x.with_size(p.dim, x.size(p.dim) // p.chunks),) * p.chunks
+
+
+ADD = OpSpec(
+    id="add", title="Add", category=Category.MERGE, summary="Adds tensors of matching shape.",
+    params=NoParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.SUM,
+    infer=lambda p, i: broadcast(i), module=lambda p, i: call("ghn_studio.blocks.Add"),
+    examples=(Example(NoParams(), (IMAGE, IMAGE)), Example(NoParams(), (ODD_IMAGE, ODD_IMAGE, ODD_IMAGE))),
+)
+MULTIPLY = OpSpec(
+    id="multiply", title="Multiply", category=Category.MERGE,
+    summary="Multiplies tensors element by element, for example features by a gate.",
+    params=NoParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.CSE,
+    infer=lambda p, i: broadcast(i), module=lambda p, i: call("ghn_studio.blocks.Multiply"),
+    examples=(Example(NoParams(), (IMAGE, IMAGE)),
+              Example(NoParams(), (ODD_IMAGE, TensorSpec(("N", 6, 1, 1))))),
+)
+CONCAT = OpSpec(
+    id="concat", title="Concatenate", category=Category.MERGE, summary="Joins tensors along an axis.",
+    params=ConcatParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.CONCAT,
+    infer=_concat_infer, module=lambda p, i: call("ghn_studio.blocks.Concat", p.dim),
+    examples=(Example(ConcatParams(), (IMAGE, TensorSpec(("N", 2, 8, 8)), IMAGE)),
+              Example(ConcatParams(), (VECTOR, VECTOR))),
+)
+CHUNK = OpSpec(
+    id="chunk", title="Split", category=Category.MERGE, summary="Splits a tensor into equal parts along an axis.",
+    params=ChunkParams, inputs=(Port("x"),), outputs=lambda p: tuple(f"part{i}" for i in range(p.chunks)),
+    infer=_chunk_infer, module=lambda p, i: call("ghn_studio.blocks.Chunk", p.chunks, p.dim),
+    examples=(Example(ChunkParams(), (IMAGE,)), Example(ChunkParams(3), (ODD_IMAGE,)),
+              Example(ChunkParams(4, 2), (TOKENS,))),
+)
