@@ -121,7 +121,7 @@ def _position_weights(p: NoParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
 def _position_graph(p: NoParams, inputs: Inputs) -> tuple[PrimitiveNode, ...]:
     # The embedding is a leaf added to the features: it feeds the sum beside them.
     shape = _position_weights(p, inputs)[0].shape
-    return (PrimitiveNode(Primitive.POS_ENC, shape, ("weight",)), PrimitiveNode(Primitive.SUM, after=(0, -1)))
+    return (PrimitiveNode(Primitive.POS_ENC, shape, ("weight",), after=()), PrimitiveNode(Primitive.SUM, after=(0, -1)))
 
 
 SQUEEZE_EXCITATION = OpSpec(
@@ -169,7 +169,7 @@ CLASS_TOKEN = OpSpec(
     module=lambda p, i: call("ghn_studio.blocks.ClassToken", i[0].size(2)),
     function=lambda p, i: call("ghn_studio.blocks.prepend_token"),
     weights=lambda p, i: (WeightSpec("weight", (1, 1, i[0].size(2)), Role.TOKEN, Primitive.POS_ENC),),
-    primitives=lambda p, i: (PrimitiveNode(Primitive.POS_ENC, (1, 1, i[0].size(2)), ("weight",)),
+    primitives=lambda p, i: (PrimitiveNode(Primitive.POS_ENC, (1, 1, i[0].size(2)), ("weight",), after=()),
                              PrimitiveNode(Primitive.CONCAT, after=(0, -1))),
     examples=(Example(NoParams(), (TOKENS,)),),
 )

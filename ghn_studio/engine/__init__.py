@@ -1,0 +1,1 @@
+"""Where torch runs networks: building, executing, data, evaluation, training."""

@@ -1,0 +1,212 @@
+"""Running an architecture on given parameters, without building modules.
+
+A hypernetwork's training runs a new network at every step on tensors it has just
+predicted. Building modules for that would cost more than running small networks, so a
+:class:`Plan` resolves each node's functional form once and then only passes tensors.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ghn_studio.analysis.shapes import ShapeReport, require_shapes
+from ghn_studio.errors import ArchitectureError
+from ghn_studio.ir.graph import Architecture, NodeId
+from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ops.catalog import REGISTRY
+from ghn_studio.ops.registry import OpRegistry
+from ghn_studio.ops.spec import Call, Role
+
+
+def target_of(call: Call) -> Any:
+    """Import the class or function a call names.
+
+    Raises:
+        ArchitectureError: There is none: the node came from a file and only its own runtime knows it.
+    """
+    module, _, name = call.target.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ArchitectureError(
+            f"'{call.target}' cannot be executed here: the node belongs to another runtime; "
+            "replace it by operators of the palette"
+        ) from error
+
+
+# Modules without parameters keep no state, so equal calls share one instance.
+@lru_cache(maxsize=4096)
+def _stateless(call: Call) -> Callable[..., Any]:
+    return target_of(call)(*call.args, **dict(call.kwargs)).eval()  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=4096)
+def _functional(call: Call) -> Callable[..., Any]:
+    return partial(target_of(call), *call.args, **dict(call.kwargs))
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWeight:
+    """A tensor the network needs: its full name, shape and role."""
+
+    name: str
+    node: NodeId
+    shape: tuple[int, ...]
+    role: Role
+
+    @property
+    def trainable(self) -> bool:
+        """False for running statistics."""
+        return self.role is not Role.BUFFER
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    node: NodeId
+    run: Callable[..., Any]
+    sources: tuple[tuple[int, int], ...]  # (step, output port)
+    weights: tuple[tuple[str, str], ...]  # (keyword, full name)
+    drop: tuple[int, ...]  # steps whose values nobody needs after this one
+    several: bool
+
+
+class Plan:
+    """An architecture resolved to function calls.
+
+    Dropout is inactive and batch norm uses the statistics of the batch unless
+    ``values`` holds running ones. Instances are read-only and may be shared by threads.
+
+    Raises:
+        ArchitectureError: The network is incomplete, or has no single result.
+    """
+
+    def __init__(self, graph: Architecture, ops: OpRegistry = REGISTRY, report: ShapeReport | None = None) -> None:
+        self.graph = graph.expanded()
+        self.report = require_shapes(graph, ops) if report is None else report
+        self._ops = ops
+        self.output = output_node(self.graph)
+        weights: list[PlanWeight] = []
+        self._steps = self._compile(weights)
+        self.parameters: tuple[PlanWeight, ...] = tuple(weights)
+        self.head = self._find_head()
+
+    @property
+    def input_spec(self) -> TensorSpec:
+        """Shape of the image batch, ``(N, C, H, W)``.
+
+        Raises:
+            ArchitectureError: The network does not have exactly one input.
+        """
+        inputs = [n for n in self.graph.nodes.values() if not self._ops[n.op].inputs]
+        if len(inputs) != 1:
+            raise ArchitectureError(f"'{self.graph.name}' must have one input, it has {len(inputs)}")
+        return self.report.outputs[inputs[0].id][0]
+
+    @property
+    def output_spec(self) -> TensorSpec:
+        """Shape of the result; ``(N, classes)`` for a classifier."""
+        return self.report.outputs[self.output][0]
+
+    def run(self, images: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+        """Map ``(N, C, H, W)`` images to the network's result, ``(N, classes)`` for a classifier.
+
+        Args:
+            images: On the device and of the type of ``values``.
+            values: Every tensor of ``parameters``; those of role buffer may be left out.
+        """
+        return self._execute(images, values, stop=None)
+
+    def features(self, images: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+        """The input of the last linear layer, ``(N, features)``.
+
+        Raises:
+            ArchitectureError: The network does not end in a linear layer.
+        """
+        if self.head is None:
+            raise ArchitectureError(f"'{self.graph.name}' does not end in a linear layer on vectors")
+        return self._execute(images, values, stop=self.head)
+
+    def trace(self, images: Tensor, values: Mapping[str, Tensor], visit: Callable[[NodeId, Tensor], None]) -> Tensor:
+        """Like :meth:`run`, calling ``visit(node, first input)`` before each node that has one."""
+        return self._execute(images, values, stop=None, visit=visit)
+
+    def _execute(
+        self, images: Tensor, values: Mapping[str, Tensor], stop: NodeId | None,
+        visit: Callable[[NodeId, Tensor], None] | None = None,
+    ) -> Tensor:
+        results: list[Any] = [None] * len(self._steps)
+        for index, step in enumerate(self._steps):
+            inputs = [results[s][p] for s, p in step.sources] if step.sources else [images]
+            if step.node == stop:
+                return inputs[0]  # type: ignore[no-any-return]
+            if visit is not None and step.sources:
+                visit(step.node, inputs[0])
+            result = step.run(*inputs, **{k: values[n] for k, n in step.weights if n in values})
+            results[index] = result if step.several else (result,)
+            if step.node == self.output:
+                return results[index][0]  # type: ignore[no-any-return]
+            for done in step.drop:
+                results[done] = None
+        raise AssertionError("the output is always among the steps")
+
+    def _compile(self, weights: list[PlanWeight]) -> tuple[_Step, ...]:
+        nodes = list(self.graph.topological())
+        position = {node.id: i for i, node in enumerate(nodes)}
+        last_use = {s.node: i for i, node in enumerate(nodes) for s in node.sources}
+        steps = []
+        for index, node in enumerate(nodes):
+            spec, inputs = self._ops[node.op], self.report.inputs[node.id]
+            owned = spec.weights(node.params, inputs)
+            if owned:
+                assert spec.function is not None  # the registry checks it
+                run = _functional(spec.function(node.params, inputs))
+            else:
+                run = _stateless(spec.module(node.params, inputs))
+            weights.extend(PlanWeight(f"{node.id}.{w.name}", node.id, w.shape, w.role) for w in owned)
+            steps.append(_Step(
+                node.id, run, tuple((position[s.node], s.port) for s in node.sources),
+                tuple((w.name.replace(".", "_"), f"{node.id}.{w.name}") for w in owned),
+                tuple(position[n] for n, last in last_use.items() if last == index),
+                len(spec.outputs(node.params)) > 1,
+            ))
+        return tuple(steps)
+
+    def _find_head(self) -> NodeId | None:
+        """The last node that owns weights, if it is a matrix applied to vectors."""
+        owners = {w.node: w for w in self.parameters if w.trainable and w.role is Role.WEIGHT}
+        node = self.graph.nodes[self.output]
+        while not any(w.node == node.id for w in self.parameters):
+            if len(node.sources) != 1:
+                return None
+            node = self.graph.nodes[node.sources[0].node]
+        weight = owners.get(node.id)
+        is_matrix = weight is not None and len(weight.shape) == 2 and weight.name == f"{node.id}.weight"
+        return node.id if is_matrix and self.report.inputs[node.id][0].rank == 2 else None
+
+
+def output_node(graph: Architecture) -> NodeId:
+    """The node whose value the network returns: the one called an output, else the only end.
+
+    Raises:
+        ArchitectureError: There is no such node, or more than one.
+    """
+    marked = [n.id for n in graph.nodes.values() if n.op == "output"]
+    ends = marked or [n for n in graph.nodes if not graph.consumers(n)]
+    if len(ends) != 1:
+        found = ", ".join(f"'{n}'" for n in ends[:5]) or "none"
+        raise ArchitectureError(f"'{graph.name}' must end in exactly one output, found {found}")
+    return ends[0]
+
+
+def random_images(plan: Plan, count: int, seed: int = 0) -> Tensor:
+    """A seeded normal batch of the shape the network takes; for comparisons and tests."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = [d if isinstance(d, int) else 1 for d in plan.input_spec.shape[1:]]
+    return torch.randn(count, *shape, generator=generator)
