@@ -1,0 +1,61 @@
+"""The data sets GHN Studio can name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ghn_studio.errors import DatasetError
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """One data set, without its pixels.
+
+    ``name`` is what commands take and cards record. ``shape`` is that of one stored
+    image, ``(channels, height, width)``. ``mean`` and ``std`` are those of the training
+    images per channel on a scale of 0 to 1; empty until the pixels were read
+    (``engine.data.load`` fills them in). ``counts`` are the images for training, validation and
+    test, 0 while unknown.
+    """
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    source: str
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    counts: tuple[int, int, int] = (0, 0, 0)
+
+    @property
+    def class_count(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+
+DIGITS = DatasetInfo(
+    name="digits",
+    title="Handwritten digits (scikit-learn, 8×8)",
+    classes=tuple("0123456789"),
+    shape=(1, 8, 8),
+    source="scikit-learn load_digits: 1,797 scans from the UCI optical recognition of handwritten digits data set",
+    mean=(0.304747,),
+    std=(0.375718,),
+    counts=(1074, 359, 364),
+)
+
+#: The data sets that need no path, by name.
+DATASETS: Mapping[str, DatasetInfo] = MappingProxyType({DIGITS.name: DIGITS})
+
+
+def describe(name: str) -> DatasetInfo:
+    """Return what is known about ``digits`` or ``folder:PATH``.
+
+    Raises:
+        DatasetError: There is no such data set.
+    """
+    if name in DATASETS:
+        return DATASETS[name]
+    raise DatasetError(f"there is no data set '{name}': use {', '.join(DATASETS)} or folder:PATH")

@@ -1,0 +1,161 @@
+"""Pixels: loading data sets and fitting images to a network's input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ghn_studio.datasets import DatasetInfo, describe
+from ghn_studio.datasets.division import divide
+from ghn_studio.datasets.info import DIGITS
+from ghn_studio.errors import DatasetError
+
+#: Weights of red, green and blue in a grey value (ITU-R BT.601, as in Pillow's mode "L").
+LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One part of a data set: ``images`` uint8 ``(N, C, H, W)``, ``labels`` int64 ``(N,)``."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def first(self, count: int | None) -> Split:
+        """The first ``count`` images, or all of them for None."""
+        return self if count is None else Split(self.images[:count], self.labels[:count])
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that was left out, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageData:
+    """A data set with its pixels. ``skipped`` lists files that could not be used."""
+
+    info: DatasetInfo
+    train: Split
+    validation: Split
+    test: Split
+    skipped: tuple[Skipped, ...] = ()
+
+
+def load(name: str, size: int | None = None) -> ImageData:
+    """Read a data set.
+
+    Its division into training, validation and test images is part of the data set and
+    does not depend on any request's seed; see :mod:`ghn_studio.datasets.division`.
+
+    Raises:
+        DatasetError: There is no such data set, or it holds nothing usable.
+    """
+    info = describe(name)
+    if name == DIGITS.name:
+        return _digits(info)
+    raise DatasetError(f"there is no data set '{name}'")
+
+
+def _digits(info: DatasetInfo) -> ImageData:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    # Grey levels 0..16; Tensor.round is half-to-even, which no level meets.
+    images = (torch.from_numpy(bunch.images) * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
+    labels = torch.from_numpy(bunch.target).long()
+    parts = {
+        name: Split(images[at], labels[at])
+        for name, at in divide([str(i) for i in range(len(labels))], labels.tolist()).items()
+    }
+    return ImageData(with_statistics(info, parts), **parts)
+
+
+def with_statistics(info: DatasetInfo, parts: dict[str, Split]) -> DatasetInfo:
+    """Return ``info`` with mean, standard deviation and counts of the pixels read."""
+    counts = (len(parts["train"]), len(parts["validation"]), len(parts["test"]))
+    mean, std = channel_statistics(parts["train"].images)
+    return replace(info, mean=mean, std=std, counts=counts)
+
+
+def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel of uint8 images, on a scale of 0 to 1.
+
+    Exact: counted in whole numbers, so neither order nor memory matters. A channel
+    without variation gets 1 as its deviation, so that it can be divided by.
+    """
+    values = torch.arange(256, dtype=torch.float64) / 255
+    means, stds = [], []
+    for channel in range(images.shape[1]):
+        counts = torch.bincount(images[:, channel].reshape(-1).int(), minlength=256).double()
+        share = counts / counts.sum()
+        mean = float((share * values).sum())
+        std = float((share * (values - mean) ** 2).sum().sqrt())
+        means.append(round(mean, 6))
+        stds.append(round(std, 6) or 1.0)
+    return tuple(means), tuple(stds)
+
+
+def adapt(images: Tensor, input_shape: tuple[int, int, int], info: DatasetInfo) -> Tensor:
+    """Return uint8 images ``(N, C, H, W)`` as the float32 batch a network's input takes.
+
+    Each channel is normalised by the training images' mean and deviation, then channels
+    are matched (grey repeated, colour weighted to grey by BT.601), then the image is
+    resized bilinearly (antialiased when it shrinks) to exactly the input's height and
+    width. All three are linear, so their order only decides the cost. Works on the
+    device ``images`` lie on.
+
+    Raises:
+        DatasetError: The data set's statistics are unknown, or colour images meet an
+            input that has neither 1 nor 3 channels.
+    """
+    if len(info.mean) != images.shape[1]:
+        raise DatasetError(
+            f"'{info.name}' has statistics for {len(info.mean)} channels but images with {images.shape[1]}: load it first"
+        )
+    mean = torch.tensor(info.mean, device=images.device).view(1, -1, 1, 1)
+    std = torch.tensor(info.std, device=images.device).view(1, -1, 1, 1)
+    batch = (images.float() / 255 - mean) / std
+    batch = _match_channels(batch, input_shape[0], info)
+    if tuple(batch.shape[2:]) != tuple(input_shape[1:]):
+        batch = F.interpolate(batch, size=tuple(input_shape[1:]), mode="bilinear", antialias=True)
+    if batch.shape[1] != input_shape[0]:
+        batch = batch.expand(-1, input_shape[0], -1, -1)
+    return batch.contiguous()
+
+
+def _match_channels(batch: Tensor, channels: int, info: DatasetInfo) -> Tensor:
+    """Weight colours to grey where the input is grey; grey images stay and are repeated last, once resized."""
+    if batch.shape[1] in (1, channels):
+        return batch
+    if channels != 1:
+        raise DatasetError(
+            f"the network takes images with {channels} channels; '{info.name}' has {batch.shape[1]}. "
+            "Set the input to 1 or 3 channels"
+        )
+    weights = torch.tensor(LUMA, device=batch.device).view(1, 3, 1, 1)
+    return (batch * weights).sum(1, keepdim=True)
+
+
+def adaptation_text(info: DatasetInfo, input_shape: tuple[int, int, int]) -> str:
+    """Say how images are fitted: ``8×8 grey → 3×16×16: resized, repeated over 3 channels, normalised``."""
+    channels, height, width = info.shape
+    colour = "grey" if channels == 1 else "colour" if channels == 3 else f"{channels} channels"
+    steps = []
+    if (height, width) != tuple(input_shape[1:]):
+        steps.append("resized")
+    if channels == 1 != input_shape[0]:
+        steps.append(f"repeated over {input_shape[0]} channels")
+    elif channels != input_shape[0]:
+        steps.append("weighted to grey")
+    steps.append("normalised")
+    return f"{height}×{width} {colour} → {'×'.join(map(str, input_shape))}: {', '.join(steps)}"
