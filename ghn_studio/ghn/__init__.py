@@ -1,0 +1,1 @@
+"""Graph hypernetworks: cards, encoding, networks, prediction, training."""

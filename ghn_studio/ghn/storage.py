@@ -1,0 +1,68 @@
+"""Hypernetworks on disk: safetensors beside a card."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from ghn_studio.errors import CheckpointError
+from ghn_studio.ghn.cards import CARD_FILE, WEIGHTS_FILE, Card, digest, read_card
+from ghn_studio.ghn.networks import GhnConfig, Hypernetwork
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old or the new one, never half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_ghn(folder: Path, ghn: Hypernetwork, card: Card) -> Card:
+    """Write weights and card into ``folder`` and return the card with the weights' digest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {k: v.detach().cpu().contiguous() for k, v in ghn.state_dict().items()}
+    write_atomically(folder / WEIGHTS_FILE, save(state))
+    card = replace(card, config=ghn.config.to_json(), sha256=digest(folder / WEIGHTS_FILE), folder=folder)
+    write_atomically(folder / CARD_FILE, card.to_json().encode())
+    return card
+
+
+def load_ghn(card: Card, device: torch.device | str = "cpu") -> Hypernetwork:
+    """Load a hypernetwork for prediction, in evaluation mode.
+
+    Raises:
+        CheckpointError: The weights are missing, damaged, not those of the card, or do not fit its configuration.
+    """
+    assert card.folder is not None
+    path = card.folder / WEIGHTS_FILE
+    if not path.is_file():
+        raise CheckpointError(f"'{card.name}': '{path}' is missing; the folder needs it beside {CARD_FILE}")
+    found = digest(path)
+    if card.sha256 and found != card.sha256:
+        raise CheckpointError(
+            f"'{path}' is not the file its card describes: sha256 {found[:12]}…, expected {card.sha256[:12]}…; "
+            "get the folder again"
+        )
+    try:
+        ghn = Hypernetwork(GhnConfig.from_json(card.config))
+        ghn.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError, TypeError, KeyError, ValueError) as error:
+        raise CheckpointError(f"'{path}' does not fit the configuration on its card: {error}") from error
+    return ghn.to(device).eval().requires_grad_(False)
+
+
+def load_folder(folder: Path, device: torch.device | str = "cpu") -> tuple[Hypernetwork, Card]:
+    """Load the hypernetwork in ``folder`` with its card."""
+    card = read_card(folder)
+    return load_ghn(card, device), card
