@@ -1,0 +1,167 @@
+"""Layers of a directed acyclic graph, and the order of nodes within them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SWEEPS = 12
+#: Above this many stand-ins the sweeps would take too long for what they gain.
+MANY = 60_000
+
+
+@dataclass(slots=True)
+class Layering:
+    """Vertices 0 to ``real`` - 1 are nodes, the rest stand-ins that carry long edges.
+
+    ``before`` and ``after`` link neighbouring layers only. ``layers`` holds the vertices
+    of each layer from top to bottom.
+    """
+
+    real: int
+    total: int
+    layer_of: list[int]
+    layers: list[list[int]]
+    before: list[list[int]]
+    after: list[list[int]]
+
+    def crossing_wires(self, cut: int) -> int:
+        """How many different values pass from layer ``cut`` to the next."""
+        return len({u for u in self.layers[cut] if self.after[u]})
+
+
+def layered(count: int, edges: list[tuple[int, int]]) -> Layering:
+    """Assign layers and insert stand-ins. Vertices are numbered in topological order."""
+    after: list[list[int]] = [[] for _ in range(count)]
+    before: list[list[int]] = [[] for _ in range(count)]
+    for a, b in edges:
+        after[a].append(b)
+        before[b].append(a)
+    layer_of = _longest_path(count, before, after)
+    return _with_stand_ins(count, edges, layer_of)
+
+
+def _longest_path(count: int, before: list[list[int]], after: list[list[int]]) -> list[int]:
+    layer_of = [0] * count
+    for v in range(count):
+        for u in before[v]:
+            layer_of[v] = max(layer_of[v], layer_of[u] + 1)
+    for v in range(count - 1, -1, -1):  # pull late what has more consumers than sources: shorter edges
+        if after[v] and len(after[v]) >= len(before[v]):
+            layer_of[v] = max(layer_of[v], min(layer_of[w] for w in after[v]) - 1)
+    return layer_of
+
+
+def _with_stand_ins(count: int, edges: list[tuple[int, int]], layer_of: list[int]) -> Layering:
+    """Cut long edges at every layer. Edges of one source share their stand-ins, so that a
+    value used in many later places (dense blocks) costs one lane, not one per use."""
+    layers = list(layer_of)
+    before: list[list[int]] = [[] for _ in range(count)]
+    after: list[list[int]] = [[] for _ in range(count)]
+    lane: dict[tuple[int, int], int] = {}
+
+    def link(a: int, b: int) -> None:
+        after[a].append(b)
+        before[b].append(a)
+
+    for a, b in edges:
+        previous = a
+        for level in range(layer_of[a] + 1, layer_of[b]):
+            stand_in = lane.get((a, level))
+            if stand_in is None:
+                stand_in = lane[a, level] = len(layers)
+                layers.append(level)
+                before.append([])
+                after.append([])
+                link(previous, stand_in)
+            previous = stand_in
+        link(previous, b)
+    table = _initial_order(layers, before, after, max(layers, default=-1) + 1)
+    return Layering(count, len(layers), layers, table, before, after)
+
+
+def _initial_order(
+    layer_of: list[int], before: list[list[int]], after: list[list[int]], depth: int
+) -> list[list[int]]:
+    """Depth-first from the sources, so that branches start out together."""
+    layers: list[list[int]] = [[] for _ in range(depth)]
+    seen = bytearray(len(layer_of))
+    for start in range(len(layer_of)):
+        if before[start] or seen[start]:
+            continue
+        stack = [start]
+        while stack:
+            v = stack.pop()
+            if seen[v]:
+                continue
+            seen[v] = 1
+            layers[layer_of[v]].append(v)
+            stack.extend(reversed(after[v]))
+    return layers
+
+
+def sweep(net: Layering) -> int:
+    """Reorder the layers to lessen crossings, in place, and return how many are left."""
+    position = [0] * net.total
+    for layer in net.layers:
+        for i, v in enumerate(layer):
+            position[v] = i
+    fewest = _crossings(net, position)
+    if fewest == 0 or net.total > MANY:
+        return fewest
+    best = [list(layer) for layer in net.layers]
+    stale = 0
+    for turn in range(SWEEPS):
+        _sweep_once(net, position, downwards=turn % 2 == 0)
+        now = _crossings(net, position)
+        if now < fewest:
+            fewest, best, stale = now, [list(layer) for layer in net.layers], 0
+        else:
+            stale += 1
+        if fewest == 0 or stale >= 4:
+            break
+    net.layers[:] = best
+    return fewest
+
+
+def _sweep_once(net: Layering, position: list[int], *, downwards: bool) -> None:
+    neighbours = net.before if downwards else net.after
+    order = net.layers[1:] if downwards else net.layers[-2::-1]
+    for layer in order:
+        key = {v: _median([position[u] for u in neighbours[v]], position[v]) for v in layer}
+        layer.sort(key=key.__getitem__)
+        for i, v in enumerate(layer):
+            position[v] = i
+
+
+def _median(places: list[int], own: int) -> float:
+    if not places:
+        return float(own)
+    places.sort()
+    middle = len(places) // 2
+    return float(places[middle]) if len(places) % 2 else (places[middle - 1] + places[middle]) / 2
+
+
+def _crossings(net: Layering, position: list[int]) -> int:
+    """Pairs of edges that cross, by counting inversions with a binary indexed tree."""
+    total = 0
+    for layer, below in zip(net.layers, net.layers[1:], strict=False):
+        size = len(below)
+        if len(layer) < 2 or size < 2:
+            continue
+        tree = [0] * (size + 1)
+        inserted = 0
+        for u in layer:
+            ends = [position[w] for w in net.after[u]]
+            for end in ends:
+                i, before = end + 1, 0
+                while i:
+                    before += tree[i]
+                    i &= i - 1
+                total += inserted - before
+            for end in ends:
+                inserted += 1
+                i = end + 1
+                while i <= size:
+                    tree[i] += 1
+                    i += i & -i
+    return total
