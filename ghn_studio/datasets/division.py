@@ -20,23 +20,34 @@ def divide(
     parts: Iterable[tuple[str, Fraction]] = PARTS,
     seed: int = DIVISION_SEED,
 ) -> dict[str, list[int]]:
-    """Assign every position of ``keys`` to one part, class by class, and return sorted positions.
+    """Assign every position of ``keys`` to one part, class by class.
 
-    Items of a class are ordered by the SHA-256 of seed and key, then cut at the shares
-    rounded down (Bresenham's way: cut i lies at the sum of the first i shares), so each
-    part holds its share of each class within one item. The result is the same on every
-    machine and for every version of every library, and does not depend on the order of
-    the items. The shares sum to 1; keys are distinct.
+    The positions of each part come in a random order, so that the first n are a fair sample.
+
+    Items are ordered by :func:`shuffled`; each class is cut at the running sums of the
+    shares, rounded down, so each part holds its share of each class within one item. The
+    shares sum to 1; keys are distinct.
     """
     parts = tuple(parts)
-    ordered = sorted(range(len(keys)), key=lambda i: sha256(f"{seed}/{keys[i]}".encode()).digest())
-    found: dict[str, list[int]] = {name: [] for name, _ in parts}
-    for label in set(labels):
-        members = [i for i in ordered if labels[i] == label]
+    ordered = shuffled(keys, seed)
+    members: dict[int, list[int]] = {}
+    for position in ordered:
+        members.setdefault(labels[position], []).append(position)
+    part_of: dict[int, str] = {}
+    for positions in members.values():
         start, reached = 0, Fraction(0)
         for name, share in parts:
             reached += share
-            end = int(len(members) * reached)
-            found[name].extend(members[start:end])
+            end = int(len(positions) * reached)
+            part_of.update((p, name) for p in positions[start:end])
             start = end
-    return {name: sorted(positions) for name, positions in found.items()}
+    return {name: [p for p in ordered if part_of[p] == name] for name, _ in parts}
+
+
+def shuffled(keys: Sequence[str], seed: int = DIVISION_SEED) -> list[int]:
+    """Return the positions of ``keys`` ordered by the SHA-256 of seed and key.
+
+    The order is the same on every machine and for every version of every library, and
+    does not depend on the order of ``keys``.
+    """
+    return sorted(range(len(keys)), key=lambda i: sha256(f"{seed}/{keys[i]}".encode()).digest())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,9 @@ from ghn_studio.datasets import DatasetInfo, describe
 from ghn_studio.datasets.division import divide
 from ghn_studio.datasets.info import DIGITS
 from ghn_studio.errors import DatasetError
+
+#: Largest float32 copy of a split that is kept to save fitting every image again.
+CACHE_BYTES = 256 * 2**20
 
 #: Weights of red, green and blue in a grey value (ITU-R BT.601, as in Pillow's mode "L").
 LUMA = (0.299, 0.587, 0.114)
@@ -131,6 +135,35 @@ def adapt(images: Tensor, input_shape: tuple[int, int, int], info: DatasetInfo) 
     if batch.shape[1] != input_shape[0]:
         batch = batch.expand(-1, input_shape[0], -1, -1)
     return batch.contiguous()
+
+
+class Feed:
+    """Batches of one split, fitted to a network's input on the device it runs on.
+
+    Images are fitted once if all of them take at most ``CACHE_BYTES``, else batch by batch.
+    """
+
+    def __init__(
+        self, split: Split, input_shape: tuple[int, int, int], info: DatasetInfo, device: torch.device | str = "cpu"
+    ) -> None:
+        self.input_shape, self.info = input_shape, info
+        self.labels = split.labels.to(device)
+        self._images = split.images
+        self._device = torch.device(device)
+        small = 4 * len(split) * prod(input_shape) <= CACHE_BYTES
+        self._fitted = self._fit(split.images) if small else None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self, at: slice | Tensor) -> Tensor:
+        """The fitted images at the positions ``at`` (a slice, or indices on the processor)."""
+        if self._fitted is None:
+            return self._fit(self._images[at])
+        return self._fitted[at if isinstance(at, slice) else at.to(self._device)]
+
+    def _fit(self, images: Tensor) -> Tensor:
+        return adapt(images.to(self._device), self.input_shape, self.info)
 
 
 def _match_channels(batch: Tensor, channels: int, info: DatasetInfo) -> Tensor:

@@ -1,0 +1,52 @@
+"""Random starting values: the baseline that every prediction is compared with."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from math import prod, sqrt
+
+import torch
+from torch import Tensor
+
+from ghn_studio.engine.execution import Plan, PlanWeight
+from ghn_studio.ir.graph import Architecture
+from ghn_studio.ops.spec import Role
+
+#: Values that need no random numbers. A parametric ReLU's slope starts as torch's does.
+_CONSTANT = {Role.BIAS: 0.0, Role.SHIFT: 0.0, Role.SCALE: 1.0, Role.SLOPE: 0.25}
+
+#: Deviation of learned positions and tokens (Dosovitskiy et al., 2021).
+_TOKEN_STD = 0.02
+
+
+def kaiming(network: Plan | Architecture, seed: int) -> dict[str, Tensor]:
+    """Return a random start for every tensor of a network, buffers included, on the processor.
+
+    Weights are normal with variance 2 / fan-in (He et al., 2015). Running statistics are
+    0 and 1 with no batch tracked, which evaluation takes as "not estimated yet". Each
+    tensor has a generator of its own, seeded by ``seed`` and the tensor's name: equal
+    seeds give equal bytes, whatever else the network holds and in whatever order.
+    """
+    plan = network if isinstance(network, Plan) else Plan(network)
+    return {weight.name: initial_tensor(weight, seed) for weight in plan.parameters}
+
+
+def initial_tensor(weight: PlanWeight, seed: int) -> Tensor:
+    """Return the random start of one tensor; see :func:`kaiming`."""
+    if weight.role is Role.BUFFER:
+        return _buffer(weight)
+    if weight.role in _CONSTANT:
+        return torch.full(weight.shape, _CONSTANT[weight.role])
+    generator = torch.Generator().manual_seed(_seed_of(weight.name, seed))
+    std = sqrt(2 / max(1, prod(weight.shape[1:]))) if weight.role is Role.WEIGHT else _TOKEN_STD
+    return torch.randn(weight.shape, generator=generator) * std
+
+
+def _buffer(weight: PlanWeight) -> Tensor:
+    if weight.name.endswith("num_batches_tracked"):
+        return torch.zeros(weight.shape, dtype=torch.long)
+    return torch.full(weight.shape, 1.0 if weight.name.endswith("running_var") else 0.0)
+
+
+def _seed_of(name: str, seed: int) -> int:
+    return int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:8], "big") >> 1
