@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ class Map(NamedTuple):
     size: int
 
 
-@lru_cache(maxsize=None)
+@cache
 def _conv_params(out: int, kernel: Pair, stride: Pair, dilation: int, groups: int, bias: bool) -> Conv2dParams:
     padding = (dilation * (kernel[0] - 1) // 2, dilation * (kernel[1] - 1) // 2)
     return Conv2dParams(out, kernel, stride, padding, (dilation, dilation), groups, bias)
@@ -88,8 +88,8 @@ def relu_conv_norm(w: Writer, path: str, x: Map, out: int, kernel: int, stride: 
 def factorised_reduction(w: Writer, path: str, x: Map, out: int) -> Map:
     """Half the size by two 1×1 convolutions with half the channels each.
 
-    DARTS lets the second read the pixels that the first leaves out; here it reads the
-    average of each 2×2 window, which no pixel is missing from either.
+    DARTS lets the second read the pixels diagonally beside those of the first. Here it reads
+    the average of each 2×2 window: no pixel is lost, and no operator has to cut maps.
     """
     y = w.relu(f"{path}.relu", x)
     bias = not w.norm
@@ -103,7 +103,7 @@ def _skip(w: Writer, path: str, x: Map, stride: int) -> Map:
     return x if stride == 1 else factorised_reduction(w, f"{path}.skip", x, x.channels)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _pool_params(op: str, stride: int) -> MaxPoolParams | AvgPoolParams:
     if op == "max_pool":
         return MaxPoolParams((3, 3), (stride, stride), (1, 1))
@@ -127,10 +127,10 @@ def _dense(kernel: int) -> Operation:
 def _two_sided(w: Writer, path: str, x: Map, stride: int) -> Map:
     """ReLU, 1×7 and 7×1 convolution, norm."""
     y = w.relu(f"{path}.dense.relu", x)
-    y = w.conv(f"{path}.dense.conv1", y, x.channels, (1, 7), (1, stride))
-    tall = w.conv(f"{path}.dense.conv2", y, x.channels, (7, 1), (stride, 1), bias=not w.norm)
-    # Each halves one side; the size was halved twice by the bookkeeping.
-    return w.norm_after(f"{path}.dense.bn", tall._replace(size=-(-x.size // stride)))
+    wide = w.conv(f"{path}.dense.conv1", y, x.channels, (1, 7), (1, stride))
+    # Each strides along its own side, so the second leaves the size that the first already counts.
+    tall = w.conv(f"{path}.dense.conv2", wide, x.channels, (7, 1), (stride, 1), bias=not w.norm)
+    return w.norm_after(f"{path}.dense.bn", tall._replace(size=wide.size))
 
 
 def _separable(kernel: int) -> Operation:
@@ -159,7 +159,7 @@ def _dilated(kernel: int) -> Operation:
     return write
 
 
-@lru_cache(maxsize=None)
+@cache
 def _heads(channels: int) -> SelfAttentionParams:
     """As many heads as the published set has (8), where each keeps at least four channels."""
     return SelfAttentionParams(max(h for h in (8, 4, 2, 1) if channels % h == 0 and channels >= 4 * h), False)

@@ -61,7 +61,7 @@ SPLITS: Mapping[str, Split] = MappingProxyType({
               buckets=range(26, 29), capacity=100_000_000),
         Split("bnfree", "Networks without batch norm", 100, norm="never", buckets=range(29, 32)),
         Split("search", "Networks for architecture search", 100_000, cells=(6, 20), shallow=10, nodes=(1, 6),
-              deep_nodes=3, norm="always", buckets=range(0, 8)),
+              deep_nodes=3, norm="always", buckets=range(8)),
     )
 })
 
