@@ -34,6 +34,10 @@ class Map(NamedTuple):
     channels: int
     size: int
 
+    def of(self, source: Source) -> Map:
+        """A map of the same shape that another node gives."""
+        return Map(source, self.channels, self.size)
+
 
 @cache
 def _conv_params(out: int, kernel: Pair, stride: Pair, dilation: int, groups: int, bias: bool) -> Conv2dParams:
@@ -65,11 +69,11 @@ class Writer:
 
     def norm_after(self, path: str, x: Map) -> Map:
         """Batch norm, or nothing in a network without."""
-        return x._replace(source=self.add(path, "batch_norm", _BATCH_NORM, x.source)) if self.norm else x
+        return x.of(self.add(path, "batch_norm", _BATCH_NORM, x.source)) if self.norm else x
 
     def relu(self, path: str, x: Map) -> Map:
         """ReLU."""
-        return x._replace(source=self.add(path, "relu", NOTHING, x.source))
+        return x.of(self.add(path, "relu", NOTHING, x.source))
 
     def halve(self, path: str, x: Map) -> Map:
         """Half the size, rounded up, by averaging; a single pixel stays."""
@@ -130,7 +134,7 @@ def _two_sided(w: Writer, path: str, x: Map, stride: int) -> Map:
     wide = w.conv(f"{path}.dense.conv1", y, x.channels, (1, 7), (1, stride))
     # Each strides along its own side, so the second leaves the size that the first already counts.
     tall = w.conv(f"{path}.dense.conv2", wide, x.channels, (7, 1), (stride, 1), bias=not w.norm)
-    return w.norm_after(f"{path}.dense.bn", tall._replace(size=wide.size))
+    return w.norm_after(f"{path}.dense.bn", wide.of(tall.source))
 
 
 def _separable(kernel: int) -> Operation:
@@ -172,19 +176,19 @@ def _attention(w: Writer, path: str, x: Map, stride: int) -> Map:
         x = w.halve(f"{p}.half", x)
     y = w.add(f"{p}.ln1", "layer_norm", _LAYER_NORM, x.source)
     y = w.add(f"{p}.attention", "msa", _heads(c), y)
-    x = x._replace(source=w.add(f"{p}.add1", "add", NOTHING, y, x.source))
-    z = x._replace(source=w.add(f"{p}.ln2", "layer_norm", _LAYER_NORM, x.source))
+    x = x.of(w.add(f"{p}.add1", "add", NOTHING, y, x.source))
+    z = x.of(w.add(f"{p}.ln2", "layer_norm", _LAYER_NORM, x.source))
     z = w.conv(f"{p}.fc1", z, c, (1, 1), bias=True)
-    z = z._replace(source=w.add(f"{p}.gelu", "gelu", _GELU, z.source))
+    z = z.of(w.add(f"{p}.gelu", "gelu", _GELU, z.source))
     z = w.conv(f"{p}.fc2", z, c, (1, 1), bias=True)
-    return x._replace(source=w.add(f"{p}.add2", "add", NOTHING, z.source, x.source))
+    return x.of(w.add(f"{p}.add2", "add", NOTHING, z.source, x.source))
 
 
 def _excitation(w: Writer, path: str, x: Map, stride: int) -> Map:
     """Squeeze-and-excitation."""
     if stride > 1:
         x = w.halve(f"{path}.se.half", x)
-    return x._replace(source=w.add(f"{path}.se.cse", "cse", _GATE, x.source))
+    return x.of(w.add(f"{path}.se.cse", "cse", _GATE, x.source))
 
 
 #: Writes an operation under a path; the stride is 1 or 2, the channels stay.

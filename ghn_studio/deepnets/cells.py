@@ -68,17 +68,20 @@ def draw_cell(draw: Draw, nodes: int, operations: Sequence[str], keep_all: bool,
     ``keep_all`` concatenates every sum node, otherwise those that others read are left
     out with probability one half.
     """
-    drawn: list[tuple[Branch, ...]] = []
+    drawn: list[list[Branch]] = []
     read: set[int] = set()
     count = len(operations)
-    for index in range(nodes):
-        values = index + 2
+    for values in range(2, nodes + 2):
         first = int(draw() * values)
         second = int(draw() * (values - 1))
         second += second >= first  # two different values
-        branches = tuple((operations[int(draw() * count)], source) for source in (first, second))
-        drawn.append(tuple(branch for branch in branches if branch[0] != NONE))
-        read.update(source for _, source in drawn[-1])
+        branches = []
+        for source in (first, second):
+            op = operations[int(draw() * count)]
+            if op != NONE:
+                branches.append((op, source))
+                read.add(source)
+        drawn.append(branches)
     outputs = [v for v in range(2, nodes + 2) if v not in read or keep_all or draw() < 0.5]
     return simplified(drawn, outputs, reduction)
 
@@ -91,7 +94,11 @@ def simplified(nodes: Sequence[Sequence[Branch]], outputs: Sequence[int], reduct
     alias: list[int | None] = [0, 1]
     kept: list[tuple[Branch, ...]] = []
     for node in nodes:
-        branches = tuple((op, name) for op, source in node if (name := alias[source]) is not None)
+        branches = []
+        for op, source in node:
+            name = alias[source]
+            if name is not None:
+                branches.append((op, name))
         if not branches:
             alias.append(None)
         elif len(branches) == 1 and _passes_on(*branches[0], reduction):
@@ -99,7 +106,7 @@ def simplified(nodes: Sequence[Sequence[Branch]], outputs: Sequence[int], reduct
         elif len(branches) == 2 and branches[0] == branches[1] and branches[0][0] in POOLING:
             return None
         else:
-            kept.append(branches)
+            kept.append(tuple(branches))
             alias.append(len(kept) + 1)
     ends = {name for value in outputs if (name := alias[value]) is not None}
     return _live(kept, ends)
@@ -114,8 +121,9 @@ def _live(nodes: Sequence[tuple[Branch, ...]], ends: set[int]) -> Cell | None:
     live = set(ends)
     for value in range(len(nodes) + 1, 1, -1):
         if value in live:
-            live.update(source for _, source in nodes[value - 2])
-    if 1 not in live or not any(value > 1 for value in ends):
+            for _, source in nodes[value - 2]:
+                live.add(source)
+    if 1 not in live or ends <= {0, 1}:
         return None
     if len(live) == len(nodes) + (2 if 0 in live else 1):
         return Cell(tuple(nodes), tuple(sorted(ends)))

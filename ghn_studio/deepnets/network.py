@@ -54,7 +54,7 @@ def _stem(w: Writer, g: Genotype, x: Map, base: int) -> tuple[Map, Map]:
     """Return the two maps that the first cell reads."""
     first, last = _simple_stem(w, g, x, base) if g.stem == "simple" else _strided_stem(w, g, x, base)
     if g.attention:
-        first = last = last._replace(source=w.add("stem.position", "pos_enc", NOTHING, last.source))
+        first = last = last.of(w.add("stem.position", "pos_enc", NOTHING, last.source))
     return first, last
 
 
@@ -98,7 +98,7 @@ def _cell(w: Writer, g: Genotype, path: str, inputs: tuple[Map, Map], width: int
         ]
         total = parts[0]
         if len(parts) > 1:
-            total = total._replace(source=w.add(f"{node}.add", "add", NOTHING, *(p.source for p in parts)))
+            total = total.of(w.add(f"{node}.add", "add", NOTHING, *(p.source for p in parts)))
         values.append(total)
     outputs = [values[value] for value in cell.outputs]
     if len(outputs) == 1:
