@@ -1,0 +1,115 @@
+"""The program's icons: line drawings on a 24 × 24 grid, tinted by the theme."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6.QtSvg import QSvgRenderer
+
+from ghn_studio.gui import theme
+
+#: Path data by name. Shapes in braces are filled, the rest are strokes 1.75 wide.
+_PATHS = {
+    "new": "M13.5 3H7a2 2 0 0 0-2 2v14a2 2 0 0 0 2 2h10a2 2 0 0 0 2-2V8.5zM13.5 3v5.5H19M12 12v5M9.5 14.5h5",
+    "open": "M3 18V6a2 2 0 0 1 2-2h4.2l2.3 2.5H18a2 2 0 0 1 2 2V10M3 18l2.7-7.2a1.2 1.2 0 0 1 1.1-.8H20.6a1 1 0 0 1 "
+            ".95 1.3L19.2 18.7a2 2 0 0 1-1.9 1.3H5a2 2 0 0 1-2-2z",
+    "save": "M5 4h11l4 4v11a1.5 1.5 0 0 1-1.5 1.5h-13A1.5 1.5 0 0 1 4 19V5a1 1 0 0 1 1-1zM8 4v5h7V4M7.5 20.5v-7h9v7",
+    "export": "M12 15V4M7.5 8L12 3.5 16.5 8M4 14v4.5A1.5 1.5 0 0 0 5.5 20h13a1.5 1.5 0 0 0 1.5-1.5V14",
+    "import": "M12 4v11M7.5 11L12 15.5 16.5 11M4 14v4.5A1.5 1.5 0 0 0 5.5 20h13a1.5 1.5 0 0 0 1.5-1.5V14",
+    "gallery": "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z",
+    "undo": "M8 5L4 9l4 4M4 9h10a5.5 5.5 0 0 1 0 11h-3",
+    "redo": "M16 5l4 4-4 4M20 9H10a5.5 5.5 0 0 0 0 11h3",
+    "delete": "M4 6.5h16M9 6.5V4.5a1 1 0 0 1 1-1h4a1 1 0 0 1 1 1v2M6 6.5l.8 12.6A1.5 1.5 0 0 0 8.3 20.5h7.4a1.5 "
+              "1.5 0 0 0 1.5-1.4L18 6.5M10 10.5v6M14 10.5v6",
+    "copy": "M9 9h10.5v11.5H9zM15 9V3.5H4.5V15H9",
+    "paste": "M8.5 5H6a1 1 0 0 0-1 1v13.5a1 1 0 0 0 1 1h12a1 1 0 0 0 1-1V6a1 1 0 0 0-1-1h-2.5M9 3.5h6v3.5H9z",
+    "duplicate": "M9 9h10.5v11.5H9zM15 9V3.5H4.5V15H9M14.250 12v5.5M11.5 14.750h5.5",
+    "predict": "{M13.2 2.8L5.2 13.4a.6.6 0 0 0 .5 1h5l-1.2 6.5c-.1.6.6.9 1 .5l8.1-10.7a.6.6 0 0 0-.5-1h-5.1l1.2-6.4c"
+               ".1-.6-.6-.9-1-.5z}",
+    "compare": "M4 4v15a1 1 0 0 0 1 1h15M7.5 16c2.5 0 2.5-8 6-8.5 2-.3 4-.5 6-.5M7.5 11.5h12",
+    "stop": "{M7.5 6h9A1.5 1.5 0 0 1 18 7.5v9a1.5 1.5 0 0 1-1.5 1.5h-9A1.5 1.5 0 0 1 6 16.5v-9A1.5 1.5 0 0 1 7.5 6z}",
+    "fit": "M4 9V5.5A1.5 1.5 0 0 1 5.5 4H9M15 4h3.5A1.5 1.5 0 0 1 20 5.5V9M20 15v3.5a1.5 1.5 0 0 1-1.5 1.5H15M9 "
+           "20H5.5A1.5 1.5 0 0 1 4 18.5V15M9 10h6v4H9z",
+    "zoom_in": "M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM15.3 15.3L20 20M10.5 7.5v6M7.5 10.5h6",
+    "zoom_out": "M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM15.3 15.3L20 20M7.5 10.5h6",
+    "arrange": "M3.5 9.5h5v5h-5zM15.5 3.5h5v5h-5zM15.5 15.5h5v5h-5zM8.5 12h3.5M12 6v12M12 6h3.5M12 18h3.5",
+    "minimap": "M4 5h16v14H4zM12.5 12.5H17V16h-4.5z",
+    "search": "M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM15.3 15.3L20 20",
+    "add": "M12 5v14M5 12h14",
+    "close": "M6 6l12 12M18 6L6 18",
+    "check": "M5 12.5l4.5 4.5L19 7.5",
+    "error": "M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17zM12 8v5M12 16v.1",
+    "warning": "M12 4L2.8 19.5h18.4zM12 10v4.5M12 17v.1",
+    "info": "M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17zM12 11v5.5M12 7.8v.1",
+    "settings": "M4 7h9M17 7h3M4 17h3M11 17h9M15 5v4M9 15v4",
+    "folder": "M3.5 18V6A1.5 1.5 0 0 1 5 4.5h4.2l2.3 2.5H19a1.5 1.5 0 0 1 1.5 1.5V18a1.5 1.5 0 0 1-1.5 "
+              "1.5H5A1.5 1.5 0 0 1 3.5 18z",
+    "device": "M7 7h10v10H7zM10 3.5V7M14 3.5V7M10 17v3.5M14 17v3.5M3.5 10H7M3.5 14H7M17 10h3.5M17 14h3.5",
+    "dataset": "M12 4c4.4 0 7.5 1.2 7.5 2.8S16.4 9.6 12 9.6 4.5 8.4 4.5 6.8 7.6 4 12 4zM4.5 6.8v10.4C4.5 18.8 7.6 20 "
+               "12 20s7.5-1.2 7.5-2.8V6.8M4.5 12c0 1.6 3.1 2.8 7.5 2.8s7.5-1.2 7.5-2.8",
+    "network": "M4 9.5h5v5H4zM15 4h5v5h-5zM15 15h5v5h-5zM9 12h2.5c2 0 1.5-5.5 3.5-5.5M11.5 12c2 0 1.5 5.5 3.5 5.5",
+    "image": "M4 5h16v14H4zM4 16l4.5-4.5 4 4 3-3L20 17M15.5 8.5v.1",
+    "filter": "M4 5h16l-6 7.5V19l-4-2v-4.5z",
+    "sun": "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6L7 7M17 17l1.4 1.4M5.6 18.4L7 17M17 "
+           "7l1.4-1.4",
+    "moon": "M19.5 14.2A8 8 0 1 1 9.8 4.5a6.3 6.3 0 0 0 9.7 9.7z",
+    "log": "M5 5h14M5 9.5h14M5 14h9M5 18.5h6",
+    "group": "M4 8V5.5A1.5 1.5 0 0 1 5.5 4H8M16 4h2.5A1.5 1.5 0 0 1 20 5.5V8M20 16v2.5a1.5 1.5 0 0 1-1.5 1.5H16M8 "
+             "20H5.5A1.5 1.5 0 0 1 4 18.5V16M8 8.5h4.5V13H8zM11.5 11H16v4.5h-4.5z",
+}
+
+_SIZES = (16, 20, 24, 32, 48)
+
+
+def names() -> tuple[str, ...]:
+    """Every icon there is."""
+    return tuple(_PATHS)
+
+
+def icon(name: str, color: str | None = None) -> QIcon:
+    """Return an icon in ``color``, by default the theme's text colour.
+
+    Icons keep the colour they were made in: ask again when the theme changes.
+
+    Raises:
+        KeyError: There is no such icon.
+    """
+    tokens = theme.current().tokens
+    return _icon(name, color or tokens.text, theme.mixed(tokens.panel, tokens.muted, 0.55).name())
+
+
+def pixmap(name: str, size_px: int, color: str | None = None, ratio: float = 1.0) -> QPixmap:
+    """Return an icon as a picture of ``size_px`` logical pixels at a device pixel ratio."""
+    return _drawn(name, color or theme.current().tokens.text, size_px, ratio)
+
+
+@lru_cache(maxsize=256)
+def _icon(name: str, color: str, disabled: str) -> QIcon:
+    made = QIcon()
+    for size in _SIZES:
+        for ratio in (1.0, 2.0):
+            made.addPixmap(_drawn(name, color, size, ratio), QIcon.Mode.Normal)
+            made.addPixmap(_drawn(name, disabled, size, ratio), QIcon.Mode.Disabled)
+    return made
+
+
+def _drawn(name: str, color: str, size_px: int, ratio: float) -> QPixmap:
+    picture = QPixmap(QSize(round(size_px * ratio), round(size_px * ratio)))
+    picture.setDevicePixelRatio(ratio)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    QSvgRenderer(QByteArray(_svg(name, color).encode())).render(painter, QRectF(0, 0, size_px, size_px))
+    painter.end()
+    return picture
+
+
+def _svg(name: str, color: str) -> str:
+    path = _PATHS[name]
+    rgb = QColor(color).name()
+    filled = path.startswith("{")
+    style = f'fill="{rgb}"' if filled else (
+        f'fill="none" stroke="{rgb}" stroke-width="1.75" stroke-linecap="round" stroke-linejoin="round"'
+    )
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path d="{path.strip("{}")}" {style}/></svg>'
