@@ -39,7 +39,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{path.name}: cannot be read ({error.strerror}). Put it back or choose another.") from error
+        raise CheckpointError(f"{path.name}: cannot be read ({error.strerror}). Put the file back.") from error
     check_header(data, path.name)
     try:
         return safetensors.torch.load(data)

@@ -1,0 +1,145 @@
+"""A network as something that can be run: one input, one result, an order in between."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from functools import cached_property
+
+from ghn_studio.analysis.shapes import ShapeReport, require_shapes
+from ghn_studio.errors import ArchitectureError
+from ghn_studio.ir.graph import Architecture, Node, NodeId
+from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ops.registry import OpRegistry
+from ghn_studio.ops.spec import Call, WeightSpec
+
+#: Where the layers live that GHN Studio can build; every other target is foreign.
+_OWN_TARGETS = ("torch.", "ghn_studio.blocks.")
+
+
+@dataclass(frozen=True)
+class Program:
+    """The steps from the images to the result.
+
+    ``graph`` is written out (no repeats). ``steps`` leaves out the input and what the
+    result does not depend on; nodes come in the order of the drawing where that is a
+    valid order, so that generated source reads like it.
+    """
+
+    graph: Architecture
+    ops: OpRegistry
+    shapes: ShapeReport
+    input: NodeId
+    output: NodeId
+    steps: tuple[Node, ...]
+
+    @property
+    def input_spec(self) -> TensorSpec:
+        """Shape of the image batch, ``(N, C, H, W)``."""
+        return self.shapes.outputs[self.input][0]
+
+    @property
+    def output_spec(self) -> TensorSpec:
+        """Shape of the result; ``(N, classes)`` for a classifier."""
+        return self.shapes.outputs[self.output][0]
+
+    @cached_property
+    def foreign(self) -> tuple[NodeId, ...]:
+        """Nodes of an imported file that only their own runtime can execute."""
+        nodes = self.graph.nodes.values()
+        return tuple(n.id for n in nodes if not self.module(n).target.startswith(_OWN_TARGETS))
+
+    def module(self, node: Node) -> Call:
+        """The constructor call of a node's layer."""
+        return self.ops[node.op].module(node.params, self.shapes.inputs[node.id])
+
+    def weights(self, node: Node) -> tuple[WeightSpec, ...]:
+        """The tensors a node owns."""
+        return self.ops[node.op].weights(node.params, self.shapes.inputs[node.id])
+
+    def has_several_outputs(self, node: Node) -> bool:
+        """True if the node's layer returns a tuple."""
+        return len(self.shapes.outputs[node.id]) > 1
+
+
+def program(graph: Architecture, ops: OpRegistry) -> Program:
+    """Work out how to run ``graph``.
+
+    Raises:
+        ArchitectureError: It is incomplete, has no single input, no single result, or its
+            result does not depend on its input.
+    """
+    shapes = require_shapes(graph, ops)
+    full = graph.expanded()
+    entry, result = input_node(full, ops), output_node(full)
+    steps = _ordered(full, result)
+    if entry not in {node.id for node in steps}:
+        raise ArchitectureError(f"'{graph.name}': '{result}' does not depend on '{entry}'; connect them")
+    return Program(full, ops, shapes, entry, result, tuple(n for n in steps if n.id != entry))
+
+
+def input_node(graph: Architecture, ops: OpRegistry) -> NodeId:
+    """The node that stands for the images.
+
+    Raises:
+        ArchitectureError: There is none, or more than one.
+    """
+    found = [n.id for n in graph.nodes.values() if not ops[n.op].inputs]
+    if len(found) != 1:
+        raise ArchitectureError(f"'{graph.name}' must begin at exactly one input, found {_listed(found)}")
+    return found[0]
+
+
+def output_node(graph: Architecture) -> NodeId:
+    """The node whose value the network returns: the one called an output, else the only end.
+
+    Raises:
+        ArchitectureError: There is no such node, or more than one.
+    """
+    marked = [n.id for n in graph.nodes.values() if n.op == "output"]
+    ends = marked or [n for n in graph.nodes if not graph.consumers(n)]
+    if len(ends) != 1:
+        raise ArchitectureError(f"'{graph.name}' must end in exactly one output, found {_listed(ends)}")
+    return ends[0]
+
+
+def last_uses(steps: tuple[Node, ...], output: NodeId) -> tuple[tuple[NodeId, ...], ...]:
+    """For each step, the nodes whose values nobody needs after it."""
+    last: dict[NodeId, int] = {}
+    for index, node in enumerate(steps):
+        last.update((s.node, index) for s in node.sources)
+    done: list[list[NodeId]] = [[] for _ in steps]
+    for node_id, index in last.items():
+        if node_id != output:
+            done[index].append(node_id)
+    return tuple(map(tuple, done))
+
+
+def _ordered(graph: Architecture, result: NodeId) -> list[Node]:
+    """What ``result`` needs, producers first, otherwise in the order of the drawing."""
+    needed, stack = {result}, [result]
+    while stack:
+        for source in graph.nodes[stack.pop()].sources:
+            if source.node not in needed:
+                needed.add(source.node)
+                stack.append(source.node)
+    position = {node_id: i for i, node_id in enumerate(graph.nodes)}
+    nodes = list(graph.nodes.values())
+    waiting = {n: len({s.node for s in graph.nodes[n].sources}) for n in needed}
+    ready = [position[n] for n, count in waiting.items() if count == 0]
+    heapq.heapify(ready)
+    order: list[Node] = []
+    while ready:
+        node = nodes[heapq.heappop(ready)]
+        order.append(node)
+        for consumer in {e.target: None for e in graph.consumers(node.id)}:
+            if consumer in needed:
+                waiting[consumer] -= 1
+                if waiting[consumer] == 0:
+                    heapq.heappush(ready, position[consumer])
+    return order
+
+
+def _listed(node_ids: list[NodeId]) -> str:
+    more = f" and {len(node_ids) - 5} more" if len(node_ids) > 5 else ""
+    return ", ".join(f"'{n}'" for n in node_ids[:5]) + more or "none"
