@@ -11,6 +11,11 @@ HEADS = ("predicted", "closed-form")
 BATCH_NORMS = ("calibrated", "batch")
 INITS = ("ghn", "kaiming")
 
+#: The largest seed every generator in use accepts (NumPy's takes 32 bits).
+MAX_SEED = 2**32 - 1
+#: A wider input than this is a slip of the keyboard and would only exhaust the memory.
+MAX_IMAGE_SIZE = 4096
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonRequest:
@@ -18,16 +23,18 @@ class CommonRequest:
 
     ghn: str = param("", label="GHN", help="Name or folder of a hypernetwork; empty: the newest shipped one for the dataset.")
     dataset: str = param("digits", label="Dataset", help="A name from `list datasets`, or folder:PATH.")
-    device: str = param("auto", label="Device", choices=DEVICES)
+    device: str = param("auto", label="Device", choices=DEVICES, help="Where to compute; auto takes the fastest there is.")
     images: int | None = param(None, label="Test images", low=1, help="Evaluate on the first N test images; all by default.")
-    image_size: int | None = param(None, label="Image size", unit="px", low=1,
+    image_size: int | None = param(None, label="Image size", unit="px", low=1, high=MAX_IMAGE_SIZE,
                                    help="Override the network's input size; its own by default.")
     batch_norm: str = param("calibrated", label="Batch norm", choices=BATCH_NORMS,
                             help="Running statistics estimated on training images, or those of each test batch of 64.")
     head: str = param("predicted", label="Head", choices=HEADS,
                       help="Predict the classifier too, or fit it in closed form on training images.")
     head_images: int = param(1000, label="Head images", low=1, help="Training images for the closed-form head.")
-    seed: int = param(0, label="Seed", low=0)
+    replace_classifier: bool = param(False, label="Replace classifier",
+                                     help="Give the last linear layer as many outputs as the dataset has classes.")
+    seed: int = param(0, label="Seed", low=0, high=MAX_SEED, help="Of everything random: equal seeds give equal results.")
     init: str = param("ghn", label="Parameters", choices=INITS, help="Predicted by the GHN, or random (Kaiming).")
 
 
@@ -35,23 +42,67 @@ class CommonRequest:
 class PredictRequest(CommonRequest):
     """Predict every parameter and, unless told otherwise, evaluate."""
 
-    evaluate: bool = param(True, label="Evaluate")
+    evaluate: bool = param(True, label="Evaluate", help="Measure the accuracy on test images.")
+    export: str = param("", label="Export to", help="Also write the network there: .pt, .safetensors, .ghn or .py.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareRequest(CommonRequest):
     """Predict, then train the same network from a random start with SGD. Exactly one budget is set."""
 
-    steps: int | None = param(None, label="Steps", low=1)
-    minutes: float | None = param(None, label="Minutes", unit="min", low=0.01)
-    batch_size: int = param(64, label="Batch size", low=1)
-    learning_rate: float = param(0.05, label="Learning rate", low=0.0)
+    steps: int | None = param(None, label="Steps", low=1, help="Train for N steps.")
+    minutes: float | None = param(None, label="Minutes", unit="min", low=0.01, help="Train for that long.")
+    batch_size: int = param(64, label="Batch size", low=1, help="Training images per step.")
+    learning_rate: float = param(0.05, label="Learning rate", low=0.0, help="Of SGD at its highest.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitRequest(CommonRequest):
     """Predict and evaluate the networks of a DeepNets-1M split."""
 
-    split: str = param("test", label="Split")
-    start: int = param(0, label="First index", low=0)
-    count: int = param(10, label="Networks", low=1)
+    split: str = param("test", label="Split", help="train, val, test, wide, deep, dense, bnfree or search.")
+    start: int = param(0, label="First index", low=0, help="Begin with this network of the split.")
+    count: int = param(10, label="Networks", low=1, help="So many networks.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest(CommonRequest):
+    """Write a network with its parameters: those it brings along, or else predicted ones."""
+
+    to: str = param("", label="File", help="The ending decides: .pt, .safetensors, .ghn or .py.")
+    stored: str = param("", label="Stored values",
+                        help="Network whose own parameter values are written instead of predicted ones; "
+                             "ARCH itself if it has some and neither --ghn nor --init is given.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequest:
+    """Turn a foreign file into a project."""
+
+    file: str = param("", label="Foreign file", help="An ONNX file.")
+    to: str = param("", label="Project", help="The .ghn file to write; values go beside it.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRequest:
+    """Train a hypernetwork. Exactly one budget is set."""
+
+    dataset: str = param("digits", label="Dataset", help="A name from `list datasets`, or folder:PATH.")
+    out: str = param("", label="Folder", help="Where card, weights, checkpoints and metrics go.")
+    minutes: float | None = param(None, label="Minutes", unit="min", low=0.01, help="Train for that long.")
+    steps: int | None = param(None, label="Steps", low=1, help="Train for N optimiser steps.")
+    config: str = param("", label="Configuration", help="JSON file with settings that differ from the default recipe.")
+    resume: bool = param(False, label="Resume", help="Continue from the last checkpoint in the folder.")
+    device: str = param("auto", label="Device", choices=DEVICES, help="Where to compute; auto takes the fastest there is.")
+    processes: int = param(1, label="Processes", low=1, high=64, help="Worker processes that share each step.")
+    seed: int = param(0, label="Seed", low=0, high=MAX_SEED, help="Of everything random: equal seeds give equal results.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRequest:
+    """Write networks of a DeepNets-1M split as project files."""
+
+    split: str = param("train", label="Split", help="train, val, test, wide, deep, dense, bnfree or search.")
+    start: int = param(0, label="First index", low=0, help="Begin with this network of the split.")
+    count: int = param(10, label="Networks", low=1, help="So many networks.")
+    to: str = param("", label="Folder", help="Where the .ghn files go; made if missing.")

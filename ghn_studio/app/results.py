@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+
+class Report(Protocol):
+    """What every task returns."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON object: no NaN, no infinity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,13 @@ class PredictReport:
     init: str = "ghn"
     #: How images were fitted to the network's input, in words.
     adaptation: str = ""
+    #: Cost of estimating running statistics on training images.
     calibration_seconds: float = 0.0
+    #: Cost of fitting the closed-form head; 0 with the predicted one.
+    head_seconds: float = 0.0
+    seed: int = 0
+    #: The file written on request, empty if none was.
+    exported: str = ""
     #: Not part of the JSON: for the results panel and for export.
     details: EvaluationDetails | None = field(default=None, repr=False, compare=False)
     #: Parameter name to tensor (``torch.Tensor``; untyped here because this room has no torch).
@@ -125,17 +139,41 @@ class SplitEntry:
     parameters: int
 
 
+@dataclass(frozen=True, slots=True)
+class SplitFailure:
+    """A network of a split that could not be evaluated, and why."""
+
+    index: int
+    message: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitReport:
-    """Mean accuracy over networks of a split, with the standard error of that mean."""
+    """Mean accuracy over networks of a split.
+
+    ``standard_error`` is that of the mean: the standard deviation over networks divided
+    by the root of their number; None for a single network. ``count`` is the number of
+    networks in ``architectures``; those that failed are in ``errors`` and in no mean.
+    """
 
     split: str
     count: int
     mean: float
-    standard_error: float
+    standard_error: float | None
     min: float
     max: float
     architectures: tuple[SplitEntry, ...]
+    errors: tuple[SplitFailure, ...] = ()
+    start: int = 0
+    ghn: str = ""
+    head: str = ""
+    init: str = "ghn"
+    dataset: str = ""
+    images: int = 0
+    batch_norm: str = ""
+    device: str = ""
+    seed: int = 0
+    seconds: float = 0.0
     label: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -143,9 +181,63 @@ class SplitReport:
         return _json(self)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportReport:
+    """A network written to a file. ``origin`` says in words where its values come from; empty for source."""
+
+    architecture: str
+    file: str
+    format: str
+    bytes: int
+    sha256: str
+    tensors: int
+    parameters: int
+    origin: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON object."""
+        return _json(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    """A foreign file turned into a project. ``layers`` counts nodes that own parameters."""
+
+    architecture: str
+    file: str
+    nodes: int
+    layers: int
+    parameters: int
+    input: str
+    output: str
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON object."""
+        return _json(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleReport:
+    """Networks of a split written as files."""
+
+    split: str
+    start: int
+    count: int
+    folder: str
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON object."""
+        return _json(self)
+
+
 def _json(value: Any, leave_out: tuple[str, ...] = ()) -> Any:
+    """Plain JSON values; a number JSON cannot hold (NaN, infinity) becomes null."""
     if hasattr(value, "__dataclass_fields__"):
         return {k: _json(getattr(value, k)) for k in value.__dataclass_fields__ if k not in leave_out}
     if isinstance(value, tuple | list):
         return [_json(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value

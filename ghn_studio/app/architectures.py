@@ -1,0 +1,158 @@
+"""Networks by name: ``net.ghn``, ``net.onnx``, ``example:NAME`` and ``deepnets:SPLIT/INDEX``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from ghn_studio import paths
+from ghn_studio.deepnets import SPLITS, sample
+from ghn_studio.errors import ProjectError, UsageError
+from ghn_studio.project import Project, read, read_values
+
+EXAMPLE = "example:"
+DEEPNETS = "deepnets:"
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleInfo:
+    """One shipped network. ``example:NAME`` opens it."""
+
+    name: str
+    title: str
+    summary: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class StoredValues:
+    """Parameter values a network brings along: name to ``torch.Tensor``, and where they come from."""
+
+    tensors: Mapping[str, Any]  # torch.Tensor; this room has no torch
+    origin: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A network read from a foreign file, its values (empty if the file has none), and remarks about it."""
+
+    project: Project
+    values: Mapping[str, Any]  # torch.Tensor; this room has no torch
+    origin: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+def examples() -> tuple[ExampleInfo, ...]:
+    """The shipped networks, by name. Reads each file: some milliseconds altogether."""
+    return tuple(_example_info(path) for path in _examples().values())
+
+
+def open_architecture(text: str) -> Project:
+    """Return the network that ``text`` names.
+
+    Raises:
+        UsageError: There is no such example, split or index; the message lists what there is.
+        ProjectError: The file is missing, damaged or of a kind that cannot be opened.
+        OnnxConversionError: The ONNX file has something no operator can express.
+    """
+    if text.startswith(EXAMPLE):
+        return read(_example_path(text.removeprefix(EXAMPLE)))
+    if text.startswith(DEEPNETS):
+        return Project(sample(*_split_and_index(text)))
+    if text.lower().endswith(".onnx"):
+        return read_foreign(text).project
+    return read(_ghn_file(text))
+
+
+def stored_values(text: str) -> StoredValues | None:
+    """The parameter values that come with the network ``text`` names, or None if it has none.
+
+    Raises:
+        CheckpointError: The project names values that are gone, changed or damaged.
+    """
+    if text.startswith(DEEPNETS):
+        return None
+    if text.startswith(EXAMPLE):
+        text = str(_example_path(text.removeprefix(EXAMPLE)))
+    if text.lower().endswith(".onnx"):
+        foreign = read_foreign(text)
+        return StoredValues(foreign.values, foreign.origin) if foreign.values else None
+    path = _ghn_file(text)
+    project = read(path)
+    if project.values is None:
+        return None
+    return StoredValues(read_values(path, project), dict(project.values.origin))
+
+
+def has_stored_values(text: str) -> bool:
+    """True if the network ``text`` names brings parameter values along, present or missing. No torch."""
+    if text.startswith(DEEPNETS):
+        return False
+    return text.lower().endswith(".onnx") or open_architecture(text).values is not None
+
+
+def read_foreign(text: str) -> Foreign:
+    """Read an ``.onnx`` file.
+
+    Raises:
+        ProjectError: There is no such file.
+        OnnxConversionError: It is damaged, or has something no operator can express.
+    """
+    path = Path(text)
+    if path.suffix.lower() != ".onnx":
+        raise ProjectError(f"'{text}' is no file that can be imported: give an .onnx file")
+    if not path.is_file():
+        raise ProjectError(f"there is no file '{path}'")
+    from ghn_studio import onnx_io
+
+    found = onnx_io.read(path)
+    return Foreign(Project(found.architecture), found.values, {"kind": "imported", "file": path.name})
+
+
+def _examples() -> dict[str, Path]:
+    return {path.stem: path for path in sorted((paths.resources() / "examples").glob("*.ghn"))}
+
+
+def _example_info(path: Path) -> ExampleInfo:
+    project = read(path)
+    return ExampleInfo(path.stem, project.title or project.architecture.name, project.summary, path)
+
+
+def _example_path(name: str) -> Path:
+    known = _examples()
+    if name not in known:
+        raise UsageError(f"there is no example '{name}'; there are {', '.join(sorted(known)) or 'none'}")
+    return known[name]
+
+
+def _split_and_index(text: str) -> tuple[str, int]:
+    split, _, index = text.removeprefix(DEEPNETS).partition("/")
+    if split not in SPLITS:
+        raise UsageError(f"there is no split '{split}'; take one of {', '.join(SPLITS)}")
+    if not (index.isascii() and index.isdigit()):
+        raise UsageError(f"'{text}' needs a network's number, as in deepnets:{split}/0")
+    return split, int(index)
+
+
+def _ghn_file(text: str) -> Path:
+    """The project file that ``text`` names; an example's bare name counts where no file has it."""
+    path = Path(text)
+    if path.is_file() and path.suffix.lower() == ".ghn":
+        return path
+    if path.is_dir():
+        raise ProjectError(f"'{path}' is a folder; give a .ghn or .onnx file in it")
+    if path.exists():
+        raise ProjectError(f"'{path}' is no network that can be opened: give a .ghn or .onnx file")
+    if text in _examples():
+        return _examples()[text]
+    raise ProjectError(f"there is no file '{path}'{_suggestion(path)}")
+
+
+def _suggestion(path: Path) -> str:
+    close = get_close_matches(path.stem, _examples(), n=1)
+    if close:
+        return f"; did you mean example:{close[0]}?"
+    return "; give a .ghn or .onnx file, example:NAME (ghn-studio list examples) or deepnets:SPLIT/INDEX"

@@ -1,0 +1,61 @@
+"""What the other commands and the menus can name: hypernetworks, datasets, examples, operators. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ghn_studio.app.architectures import examples
+
+Entry = dict[str, Any]
+
+
+def ghns() -> list[Entry]:
+    """Every hypernetwork, the shipped ones first; ``name`` is what ``--ghn`` takes."""
+    from ghn_studio.ghn.cards import list_cards
+
+    return [
+        {
+            "name": card.name, "title": card.title, "dataset": card.dataset, "classes": len(card.classes),
+            "created": card.created, "folder": str(card.folder),
+        }
+        for card in list_cards()
+    ]
+
+
+def datasets() -> list[Entry]:
+    """The datasets that need no path; ``name`` is what ``--dataset`` takes."""
+    from ghn_studio.datasets import DATASETS
+
+    return [
+        {
+            "name": info.name, "title": info.title, "classes": info.class_count, "shape": list(info.shape),
+            "source": info.source,
+        }
+        for info in DATASETS.values()
+    ]
+
+
+def example_networks() -> list[Entry]:
+    """The shipped networks; commands take them as ``example:NAME``."""
+    return [{"name": e.name, "title": e.title, "summary": e.summary} for e in examples()]
+
+
+def operators() -> list[Entry]:
+    """The operators of the palette, in its order; ``name`` is what project files write."""
+    from ghn_studio.ops import REGISTRY
+    from ghn_studio.ops.spec import Category
+
+    order = list(Category)
+    shown = [spec for spec in REGISTRY if spec.category is not Category.HIDDEN]
+    return [
+        {"name": s.id, "title": s.title, "category": str(s.category), "summary": s.summary, "version": s.version}
+        for s in sorted(shown, key=lambda s: order.index(s.category))
+    ]
+
+
+#: What ``list KIND`` can list.
+CATALOGUES: Mapping[str, Callable[[], list[Entry]]] = MappingProxyType(
+    {"ghns": ghns, "datasets": datasets, "examples": example_networks, "operators": operators}
+)

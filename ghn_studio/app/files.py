@@ -1,0 +1,97 @@
+"""Tasks that move networks between files: importing foreign ones, writing those of a split."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from time import perf_counter
+
+from ghn_studio.analysis.shapes import require_shapes
+from ghn_studio.app.architectures import read_foreign
+from ghn_studio.app.exporting import check_folder
+from ghn_studio.app.requests import ImportRequest, SampleRequest
+from ghn_studio.app.results import ImportReport, SampleReport
+from ghn_studio.deepnets import SPLITS, sample
+from ghn_studio.errors import ProjectError, UsageError
+from ghn_studio.ir.graph import Architecture
+from ghn_studio.jobs import Job, Progress
+from ghn_studio.ops import REGISTRY
+from ghn_studio.project import Project, dumps, write
+
+
+def import_network(request: ImportRequest, graph: Architecture | None = None) -> Job[ImportReport]:
+    """Read a foreign file and write it as a project, with its values beside it.
+
+    Raises:
+        UsageError: The target is no ``.ghn`` file, or its folder is not there.
+        OnnxConversionError: The file has something no operator can express.
+    """
+    target = Path(request.to)
+    if target.suffix.lower() != ".ghn":
+        raise UsageError(f"'{request.to}' must end in .ghn")
+    check_folder(target)
+    yield Progress("reading")
+    foreign = read_foreign(request.file)
+    report = require_shapes(foreign.project.architecture, REGISTRY)
+    yield Progress("writing")
+    write(target, foreign.project, foreign.values or None, foreign.origin if foreign.values else None)
+    full = foreign.project.architecture.expanded()
+    weights = {
+        n.id: REGISTRY[n.op].weights(n.params, report.inputs[n.id]) for n in full.nodes.values()
+    }
+    inputs = [n for n in full.nodes.values() if n.op == "input"]
+    outputs = [n for n in full.nodes.values() if n.op == "output"]
+    return ImportReport(
+        architecture=full.name, file=str(target), nodes=len(full.nodes),
+        layers=sum(1 for owned in weights.values() if owned),
+        parameters=sum(prod(w.shape) for owned in weights.values() for w in owned if w.trainable),
+        input=", ".join(report.outputs[n.id][0].extents for n in inputs),
+        output=", ".join(report.outputs[n.id][0].extents for n in outputs),
+        notes=foreign.notes,
+    )
+
+
+def sample_networks(request: SampleRequest, graph: Architecture | None = None) -> Job[SampleReport]:
+    """Write networks of a split as ``SPLIT-INDEX.ghn`` files; the folder is made if missing.
+
+    Each file appears whole. They are not forced to the disk one by one: a thousand of them
+    can be drawn anew in seconds, while waiting for the disk each time would take minutes.
+
+    Raises:
+        UsageError: The split is unknown or ends before the last index.
+        ProjectError: The folder cannot be written.
+    """
+    check_range(request.split, request.start, request.count)
+    began = perf_counter()
+    folder = Path(request.to)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for done in range(request.count):
+            index = request.start + done
+            _write_quickly(folder / f"{request.split}-{index:06d}.ghn", dumps(Project(sample(request.split, index))))
+            if done % 20 == 19:
+                yield Progress("writing networks", done + 1, request.count)
+    except OSError as error:
+        raise ProjectError(f"'{folder}' cannot be written ({error.strerror}); choose another folder") from error
+    return SampleReport(
+        split=request.split, start=request.start, count=request.count, folder=str(folder),
+        seconds=perf_counter() - began,
+    )
+
+
+def check_range(split: str, start: int, count: int) -> None:
+    """Raise :class:`UsageError` unless the split holds ``count`` networks from ``start`` on."""
+    if split not in SPLITS:
+        raise UsageError(f"there is no split '{split}'; take one of {', '.join(SPLITS)}")
+    size = SPLITS[split].size
+    if start + count > size:
+        raise UsageError(f"'{split}' holds networks 0 to {size - 1}; {count} from {start} on reach to {start + count - 1}")
+
+
+def _write_quickly(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(text, "utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

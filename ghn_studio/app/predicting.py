@@ -1,0 +1,297 @@
+"""Predict & Evaluate: from a network and a request to a report. Torch is imported inside the functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from ghn_studio.analysis.classifier import with_classes
+from ghn_studio.analysis.shapes import require_shapes
+from ghn_studio.app.requests import CommonRequest, PredictRequest
+from ghn_studio.app.results import EvaluationDetails, PredictReport, Sample, Unpredicted
+from ghn_studio.datasets import DatasetInfo, describe
+from ghn_studio.errors import PredictionError
+from ghn_studio.ghn.cards import Card, resolve
+from ghn_studio.ir.graph import Architecture
+from ghn_studio.jobs import Job, Progress
+from ghn_studio.ops import REGISTRY
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from ghn_studio.engine.data import ImageData, Split
+    from ghn_studio.engine.evaluation import Evaluation
+    from ghn_studio.engine.execution import Plan
+    from ghn_studio.engine.heads import ClosedForm
+    from ghn_studio.ghn.networks import Hypernetwork
+
+#: Test images kept for the results panel.
+SAMPLE_LIMIT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What is loaded once, however many networks a task predicts."""
+
+    request: CommonRequest
+    device: torch.device
+    info: DatasetInfo
+    data: ImageData
+    card: Card | None
+    ghn: Hypernetwork | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Parameters before any head or statistics, and where they come from."""
+
+    values: dict[str, Tensor]
+    predicted: frozenset[str]
+    unpredicted: tuple[Unpredicted, ...]
+    graph_seconds: float
+    predict_seconds: float
+
+
+def predict(request: PredictRequest, graph: Architecture | None) -> Job[PredictReport]:
+    """Predict every parameter of ``graph``, evaluate unless told otherwise, export if asked.
+
+    Raises:
+        PredictionError: The network, the GHN and the dataset do not fit together.
+    """
+    from ghn_studio.app.exporting import check_target, write_network
+
+    assert graph is not None
+    if request.export:
+        check_target(request.export)
+    graph = fitted(request, graph)
+    bench = yield from set_up(request, graph if request.evaluate else None)
+    report = yield from predict_on(bench, graph, evaluate=request.evaluate)
+    if request.export:
+        yield Progress("exporting")
+        write_network(request.export, graph, report.values, origin_of(report))
+        report = replace(report, exported=request.export)
+    return report
+
+
+def fitted(request: CommonRequest, graph: Architecture) -> Architecture:
+    """The network with the image size and the classifier the request asks for.
+
+    Raises:
+        ArchitectureError: It is incomplete, its layers do not take that size, or it has no
+            classifier that could be replaced.
+    """
+    graph = with_image_size(graph, request.image_size)
+    if request.replace_classifier:
+        graph = with_classes(graph, describe(request.dataset).class_count, REGISTRY)
+    require_shapes(graph, REGISTRY)
+    return graph
+
+
+def with_image_size(graph: Architecture, size: int | None) -> Architecture:
+    """Give the input another height and width; unchanged for None."""
+    if size is None:
+        return graph
+    for node in graph.nodes.values():
+        if node.op == "input":
+            graph = graph.with_params(node.id, replace(node.params, height=size, width=size))
+    return graph
+
+
+def check_classes(graph: Architecture, info: DatasetInfo) -> None:
+    """Raise :class:`PredictionError` unless the network has one output per class of the dataset.
+
+    Needs no torch, so that a refusal comes at once.
+    """
+    shapes = require_shapes(graph, REGISTRY)
+    outputs = [n.id for n in graph.expanded().nodes.values() if n.op == "output"]
+    if len(outputs) != 1 or not info.classes:
+        return  # the engine judges networks without a marked end once it has found it
+    shape = shapes.outputs[outputs[0]][0].shape
+    if len(shape) == 2 and shape[1] != info.class_count:
+        raise PredictionError(
+            f"'{graph.name}' tells {shape[1]} classes apart, but '{info.name}' has {info.class_count}: replace the "
+            f"classifier by one with {info.class_count} outputs (--replace-classifier), or choose another dataset"
+        )
+
+
+def set_up(request: CommonRequest, graph: Architecture | None = None) -> Job[Bench]:
+    """Check that the request's parts fit together, then load torch, the GHN and the images.
+
+    ``graph`` is a network whose classes must be the dataset's; None if none is to be evaluated.
+
+    Raises:
+        PredictionError: The GHN's classifier is another dataset's, or the classes differ.
+        DatasetError, CheckpointError, UsageError: A name leads nowhere, or the device is missing.
+    """
+    info = describe(request.dataset)
+    if graph is not None:
+        check_classes(graph, info)
+    card = resolve(request.ghn, request.dataset) if request.init == "ghn" else None
+    if card is not None and request.head == "predicted":
+        _check_card(card, info)
+    yield Progress("loading PyTorch")
+    from ghn_studio.engine import data as pixels
+    from ghn_studio.engine.devices import choose
+    from ghn_studio.ghn.storage import load_ghn
+
+    device = choose(request.device)
+    ghn = None
+    if card is not None:
+        yield Progress("loading the GHN")
+        ghn = load_ghn(card, device)
+    yield Progress("loading images")
+    data = pixels.load(request.dataset)
+    return Bench(request, device, data.info, data, card, ghn)
+
+
+def predict_on(bench: Bench, graph: Architecture, *, evaluate: bool) -> Job[PredictReport]:
+    """Predict one network on a bench that was set up, and evaluate it if asked.
+
+    The report's ``values`` hold every tensor of the network, running statistics included,
+    on the processor, so that an export works in ``eval`` mode.
+    """
+    from ghn_studio.engine import evaluation as measuring
+    from ghn_studio.engine.data import adaptation_text
+    from ghn_studio.engine.execution import Plan
+
+    request = bench.request
+    plan = Plan(graph)
+    yield Progress("predicting")
+    start = _starting_values(bench, plan)
+    began = perf_counter()
+    statistics = yield from _statistics(bench, plan, start.values)
+    calibrated_s = perf_counter() - began if statistics else 0.0
+    values, unpredicted, predicted = {**start.values, **statistics}, start.unpredicted, start.predicted
+    label, head_s = measuring.LABEL_PREDICTED if bench.ghn is not None else measuring.LABEL_RANDOM, 0.0
+    if request.head == "closed-form":
+        solved = yield from _closed_form(bench, plan, values)
+        values, label, head_s = {**values, **solved.values}, solved.label, solved.seconds
+        unpredicted = _with_solved(unpredicted, plan, label)
+        predicted = predicted - {u.name for u in unpredicted}
+    result = None
+    if evaluate:
+        result = yield from measuring.evaluate(
+            plan, values, bench.data, images=request.images, batch_norm=request.batch_norm, label=label
+        )
+    sizes = {w.name: prod(w.shape) for w in plan.parameters if w.trainable}
+    return PredictReport(
+        architecture=graph.name,
+        nodes=len(plan.graph.nodes),
+        parameters=sum(sizes.values()),
+        predicted_parameters=sum(sizes[n] for n in predicted),
+        unpredicted=unpredicted,
+        graph_seconds=start.graph_seconds,
+        predict_seconds=start.predict_seconds,
+        ghn=bench.card.name if bench.card else "",
+        head=request.head,
+        dataset=request.dataset,
+        images=result.images if result else 0,
+        accuracy=result.accuracy if result else None,
+        loss=result.loss if result else None,
+        batch_norm=request.batch_norm,
+        evaluate_seconds=result.seconds if result else 0.0,
+        device=bench.device.type,
+        label=label,
+        init=request.init,
+        adaptation=adaptation_text(bench.info, measuring.input_shape(plan)),
+        calibration_seconds=calibrated_s,
+        head_seconds=head_s,
+        seed=request.seed,
+        details=_details(bench, result) if result else None,
+        values={w.name: values[w.name].detach().cpu() for w in plan.parameters},
+    )
+
+
+def origin_of(report: PredictReport) -> dict[str, Any]:
+    """Where a report's values come from, as projects and exports record it: plain JSON data, no times."""
+    kind = "predicted" if report.init == "ghn" else "random"
+    origin = {"kind": kind, "ghn": report.ghn, "seed": report.seed, "head": report.head, "dataset": report.dataset,
+              "label": report.label}
+    return {k: v for k, v in origin.items() if v != ""}
+
+
+def _check_card(card: Card, info: DatasetInfo) -> None:
+    if card.dataset == info.name and (not info.classes or card.classes == info.classes):
+        return
+    same = card.dataset == info.name
+    found = f"'{card.dataset}' with other classes" if same else f"'{card.dataset}'"
+    raise PredictionError(
+        f"the GHN '{card.name}' predicts the classifier for {found}, not for '{info.name}': "
+        "fit the head in closed form instead (--head closed-form), or name a GHN trained on that dataset (--ghn)"
+    )
+
+
+def _starting_values(bench: Bench, plan: Plan) -> _Start:
+    """Predicted parameters, or random ones on request."""
+    from ghn_studio.engine.initial import kaiming
+
+    seed = bench.request.seed
+    if bench.ghn is None:
+        began = perf_counter()
+        values = {k: v.to(bench.device) for k, v in kaiming(plan, seed).items()}
+        drawn = tuple(Unpredicted(w.name, w.shape, "random start (Kaiming) on request") for w in plan.parameters if w.trainable)
+        return _Start(values, frozenset(), drawn, 0.0, perf_counter() - began)
+    from ghn_studio.ghn.prediction import predict_parameters
+
+    found = predict_parameters(bench.ghn, plan, seed)
+    buffers = {w.name for w in plan.parameters if not w.trainable}
+    fresh = {k: v.to(bench.device) for k, v in kaiming(plan, seed).items() if k in buffers} if buffers else {}
+    values = {**fresh, **{k: v.clone() for k, v in found.values.items()}}  # clones are ordinary, not inference, tensors
+    left = tuple(Unpredicted(name, shape, reason) for name, shape, reason in found.unpredicted)
+    return _Start(values, frozenset(found.predicted), left, found.graph_seconds, found.predict_seconds)
+
+
+def _statistics(bench: Bench, plan: Plan, values: Mapping[str, Tensor]) -> Job[dict[str, Tensor]]:
+    """Running statistics estimated on training images, whatever convention the evaluation uses."""
+    from ghn_studio.engine import evaluation as measuring
+    from ghn_studio.engine.data import Feed
+
+    if not measuring.norm_nodes(plan):
+        return {}
+    images = bench.data.train.first(measuring.CALIBRATION_IMAGES)
+    feed = Feed(images, measuring.input_shape(plan), bench.info, bench.device)
+    return (yield from measuring.calibration(plan, values, feed.images(slice(None))))
+
+
+def _closed_form(bench: Bench, plan: Plan, values: Mapping[str, Tensor]) -> Job[ClosedForm]:
+    from ghn_studio.engine.heads import closed_form
+
+    request = bench.request
+    return (yield from closed_form(plan, values, bench.data, images=request.head_images, batch_norm=request.batch_norm))
+
+
+def _with_solved(unpredicted: tuple[Unpredicted, ...], plan: Plan, label: str) -> tuple[Unpredicted, ...]:
+    """The list with the classifier's tensors, which were solved for and not predicted."""
+    solved = tuple(Unpredicted(w.name, w.shape, label) for w in plan.parameters if w.node == plan.head)
+    names = {u.name for u in solved}
+    return (*(u for u in unpredicted if u.name not in names), *solved)
+
+
+def _details(bench: Bench, result: Evaluation) -> EvaluationDetails:
+    test = bench.data.test.first(bench.request.images)
+    return EvaluationDetails(
+        classes=bench.info.classes,
+        confusion=tuple(tuple(row) for row in result.confusion.tolist()),
+        samples=_samples(test, result),
+    )
+
+
+def _samples(test: Split, result: Evaluation) -> tuple[Sample, ...]:
+    """At most :data:`SAMPLE_LIMIT` images, wrong answers first, the surest of them in front."""
+    labels, answers = test.labels.tolist(), result.answers.tolist()
+    sure = result.probabilities.max(1).values.tolist()
+    order = sorted(range(len(labels)), key=lambda i: (labels[i] == answers[i], -sure[i], i))[:SAMPLE_LIMIT]
+    height, width = test.images.shape[2:]
+    return tuple(
+        Sample(i, int(width), int(height), _rgb(test.images[i]), labels[i], answers[i], sure[i]) for i in order
+    )
+
+
+def _rgb(image: Tensor) -> bytes:
+    """A uint8 image ``(C, H, W)`` as RGB, row by row; other than three channels are shown grey by the first."""
+    colour = image if image.shape[0] == 3 else image[:1].expand(3, -1, -1)
+    return colour.permute(1, 2, 0).contiguous().numpy().tobytes()

@@ -1,0 +1,195 @@
+"""Everything the program can be asked to do, once: menus, dialogs and the command line are made from it.
+
+A task's ``run`` takes a request and, where the task is about a network, its architecture,
+and returns a job. What a task needs of torch, GHNs or ONNX is imported when the job starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ghn_studio.app.requests import (
+    CompareRequest, ExportRequest, ImportRequest, PredictRequest, SampleRequest, SplitRequest, TrainRequest,
+)
+from ghn_studio.errors import UsageError
+from ghn_studio.ir.graph import Architecture
+from ghn_studio.jobs import Job
+from ghn_studio.ops.spec import check_params
+
+
+def _unchanged(request: Any, architecture: str) -> Any:
+    return request
+
+
+def _field_label(name: str) -> str:
+    return f"'{name}'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One thing the program can do.
+
+    Attributes:
+        id: Name of the subcommand.
+        title: Name on buttons and windows.
+        summary: One sentence.
+        request: Frozen dataclass whose fields were declared with ``param``.
+        run: Makes the job; the architecture is None where the task takes none.
+        takes_architecture: True if the task is about one network.
+        positional: Fields a command line gives without their name, in order.
+        required: Fields that must not be left empty.
+        one_of: Sets of fields of which exactly one must be given.
+        adopt: Completes a request with the text the network was named by.
+        examples: Command lines to show, without program and subcommand.
+    """
+
+    id: str
+    title: str
+    summary: str
+    request: type
+    run: Callable[[Any, Architecture | None], Job[Any]]
+    takes_architecture: bool = False
+    positional: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    one_of: tuple[tuple[str, ...], ...] = ()
+    adopt: Callable[[Any, str], Any] = _unchanged
+    examples: tuple[str, ...] = ()
+
+    def problems(self, request: Any, name_of: Callable[[str], str] = _field_label) -> tuple[str, ...]:
+        """A sentence for everything wrong with a request; ``name_of`` writes a field's name."""
+        found = list(check_params(request))
+        for name in (*self.positional, *self.required):
+            if not getattr(request, name):
+                found.append(f"{name_of(name)} must not be empty")
+        for names in self.one_of:
+            given = [n for n in names if getattr(request, n) is not None]
+            if len(given) != 1:
+                choice = " and ".join(map(name_of, names))
+                found.append(f"give exactly one of {choice}" + (", not both" if given else ""))
+        return tuple(found)
+
+    def start(self, request: Any, graph: Architecture | None = None) -> Job[Any]:
+        """Check the request and make the job.
+
+        Raises:
+            UsageError: Something is wrong with the request; all of it is named.
+        """
+        wrong = self.problems(request)
+        if wrong:
+            raise UsageError("; ".join(wrong))
+        return self.run(request, graph)
+
+
+# The jobs import their modules when they are started: the table itself must stay cheap.
+def _predict(request: PredictRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.predicting import predict
+
+    return (yield from predict(request, graph))
+
+
+def _compare(request: CompareRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.comparing import compare
+
+    return (yield from compare(request, graph))
+
+
+def _evaluate_split(request: SplitRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.splits import evaluate_split
+
+    return (yield from evaluate_split(request, graph))
+
+
+def _export(request: ExportRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.exporting import export
+
+    return (yield from export(request, graph))
+
+
+def _import(request: ImportRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.files import import_network
+
+    return (yield from import_network(request, graph))
+
+
+def _train(request: TrainRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.training import train_ghn
+
+    return (yield from train_ghn(request, graph))
+
+
+def _sample(request: SampleRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.files import sample_networks
+
+    return (yield from sample_networks(request, graph))
+
+
+def _with_own_values(request: ExportRequest, architecture: str) -> ExportRequest:
+    """Export what the network brings along, unless a GHN or a random start was asked for."""
+    from ghn_studio.app.architectures import has_stored_values
+
+    asked = (
+        request.stored or request.ghn or request.init != "ghn" or request.head != "predicted" or request.replace_classifier
+    )
+    if asked or not has_stored_values(architecture):
+        return request
+    return replace(request, stored=architecture)
+
+
+#: In the order of menus and help texts.
+TASKS: tuple[Task, ...] = (
+    Task(
+        id="predict", title="Predict & Evaluate", request=PredictRequest, run=_predict, takes_architecture=True,
+        summary="Predict every parameter of a network and measure its accuracy.",
+        examples=(
+            "example:lenet5", "example:resnet20 --head closed-form --json", "net.onnx --no-evaluate --export net.pt",
+            "deepnets:test/7 --init kaiming",
+        ),
+    ),
+    Task(
+        id="evaluate-split", title="Evaluate a split", request=SplitRequest, run=_evaluate_split, positional=("split",),
+        summary="Predict and evaluate networks of a DeepNets-1M split.",
+        examples=("test --count 100 --json", "wide --count 50 --head closed-form"),
+    ),
+    Task(
+        id="compare", title="Compare with SGD", request=CompareRequest, run=_compare, takes_architecture=True,
+        one_of=(("steps", "minutes"),),
+        summary="Measure how long SGD needs to reach the predicted accuracy.",
+        examples=("example:lenet5 --steps 300", "net.ghn --minutes 2 --json"),
+    ),
+    Task(
+        id="export", title="Export", request=ExportRequest, run=_export, takes_architecture=True, required=("to",),
+        adopt=_with_own_values,
+        summary="Write a network with its parameters to a .pt, .safetensors, .ghn or .py file.",
+        examples=("example:lenet5 --to lenet.pt", "example:lenet5 --to lenet.py", "net.onnx --to net.safetensors"),
+    ),
+    Task(
+        id="import", title="Import", request=ImportRequest, run=_import, positional=("file",), required=("to",),
+        summary="Turn an ONNX file into a project.",
+        examples=("net.onnx --to net.ghn",),
+    ),
+    Task(
+        id="train", title="Train a GHN", request=TrainRequest, run=_train, required=("dataset", "out"),
+        one_of=(("steps", "minutes"),),
+        summary="Train a hypernetwork on a dataset.",
+        examples=("--dataset digits --out my-ghn --minutes 30", "--dataset digits --out my-ghn --steps 5000 --resume"),
+    ),
+    Task(
+        id="sample", title="Sample networks", request=SampleRequest, run=_sample, positional=("split",), required=("to",),
+        summary="Write networks of a DeepNets-1M split as project files.",
+        examples=("test --count 20 --to networks",),
+    ),
+)
+
+
+def task(name: str) -> Task:
+    """The task with an id.
+
+    Raises:
+        UsageError: There is none; the message lists what there is.
+    """
+    for candidate in TASKS:
+        if candidate.id == name:
+            return candidate
+    raise UsageError(f"there is no task '{name}'; there are {', '.join(t.id for t in TASKS)}")

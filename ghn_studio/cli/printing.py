@@ -1,0 +1,131 @@
+"""Reports as people read them in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import singledispatch
+from typing import Any
+
+from ghn_studio.app.results import (
+    CompareReport, ExportReport, ImportReport, PredictReport, SampleReport, SplitReport, Unpredicted,
+)
+
+Lines = list[tuple[str, str]]
+
+#: Longer lists are cut; ``--json`` has all of it.
+SHOWN = 8
+
+
+@singledispatch
+def report_text(report: Any) -> str:
+    """The report as lines of label and value."""
+    return table([(k.replace("_", " "), str(v)) for k, v in report.to_json().items()])
+
+
+@report_text.register
+def _(report: PredictReport) -> str:
+    predicted = f"{report.predicted_parameters:,} of {report.parameters:,} predicted"
+    lines: Lines = [
+        ("network", f"{report.architecture}, {report.nodes} nodes"),
+        ("parameters", predicted if report.init == "ghn" else f"{report.parameters:,} random"),
+        ("GHN", report.ghn or "none (random start)"),
+        ("time", f"{report.graph_seconds + report.predict_seconds:.3f} s to predict"),
+    ]
+    if report.accuracy is not None:
+        lines += [
+            ("accuracy", f"{report.accuracy:.4f}  ({report.label})"),
+            ("loss", "not finite" if report.loss is None else f"{report.loss:.4f}"),
+            ("images", f"{report.images} test images of {report.dataset}; {report.adaptation}"),
+            ("batch norm", _batch_norm(report)),
+            ("evaluation", f"{report.evaluate_seconds:.2f} s on {report.device}"),
+        ]
+    if report.init == "ghn":
+        lines += _unpredicted(report.unpredicted)
+    if report.exported:
+        lines.append(("exported", report.exported))
+    return table(lines)
+
+
+def _batch_norm(report: PredictReport) -> str:
+    if report.batch_norm != "calibrated":
+        return "statistics of each test batch of 64"
+    if not report.calibration_seconds:
+        return "none to calibrate"
+    return f"statistics from training images ({report.calibration_seconds:.2f} s)"
+
+
+def _unpredicted(items: Sequence[Unpredicted]) -> Lines:
+    lines = [("not predicted", f"{u.name} {'×'.join(map(str, u.shape))}: {u.reason}") for u in items[:SHOWN]]
+    if len(items) > SHOWN:
+        lines.append(("", f"… and {len(items) - SHOWN} more"))
+    return lines
+
+
+@report_text.register
+def _(report: CompareReport) -> str:
+    lines: Lines = [("predicted", f"{report.predicted_accuracy:.4f} in {report.predict_seconds:.3f} s")]
+    lines += [
+        (f"step {p.step}", f"{p.accuracy:.4f} after {p.seconds:.2f} s, loss {_number(p.loss)}") for p in report.sgd
+    ]
+    if report.steps_to_match is None:
+        lines.append(("match", "SGD did not reach the predicted accuracy within its budget"))
+    else:
+        lines.append(("match", f"after {report.steps_to_match} steps, {_number(report.seconds_to_match)} s"))
+        lines.append(("speed-up", f"{_number(report.speedup)} times"))
+    return table(lines)
+
+
+@report_text.register
+def _(report: SplitReport) -> str:
+    error = "" if report.standard_error is None else f" ± {report.standard_error:.4f} (standard error)"
+    lines: Lines = [(str(e.index), f"{e.accuracy:.4f}  {e.parameters:,} parameters") for e in report.architectures]
+    lines += [(f"{e.index} failed", e.message) for e in report.errors]
+    lines += [
+        ("split", f"{report.split}, {report.count} networks from {report.start}"),
+        ("mean", f"{report.mean:.4f}{error}  ({report.label})"),
+        ("range", f"{report.min:.4f} to {report.max:.4f}"),
+    ]
+    return table(lines)
+
+
+@report_text.register
+def _(report: ExportReport) -> str:
+    lines: Lines = [("file", report.file), ("format", report.format), ("size", f"{report.bytes:,} bytes")]
+    if report.tensors:
+        lines += [("parameters", f"{report.parameters:,} in {report.tensors} tensors"), ("values", report.origin)]
+    return table([*lines, ("sha256", report.sha256)])
+
+
+@report_text.register
+def _(report: ImportReport) -> str:
+    lines: Lines = [
+        ("network", f"{report.architecture}, {report.nodes} nodes, {report.layers} layers with parameters"),
+        ("parameters", f"{report.parameters:,}"),
+        ("images", f"{report.input} to {report.output}"),
+        *(("note", text) for text in report.notes),
+        ("written", report.file),
+    ]
+    return table(lines)
+
+
+@report_text.register
+def _(report: SampleReport) -> str:
+    last = report.start + report.count - 1
+    return f"{report.count} networks, {report.split} {report.start} to {last}, in {report.folder} ({report.seconds:.1f} s)"
+
+
+def catalogue_text(entries: Sequence[dict[str, Any]]) -> str:
+    """One line per entry: what to type, and what it is."""
+    if not entries:
+        return "none"
+    return table([(entry["name"], entry["title"]) for entry in entries])
+
+
+def table(lines: Sequence[tuple[str, str]]) -> str:
+    """Two columns, the first as wide as it has to be."""
+    width = max((len(label) for label, _ in lines), default=0)
+    return "\n".join(f"{label.ljust(width)}  {value}".rstrip() for label, value in lines)
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4g}"

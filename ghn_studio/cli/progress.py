@@ -1,0 +1,61 @@
+"""Progress on stderr: one line that is rewritten on a terminal, a line per stage elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import TextIO
+
+from ghn_studio.app.results import CurvePoint
+from ghn_studio.jobs import Progress
+
+#: A terminal is redrawn at most this often.
+TERMINAL_INTERVAL_S = 0.1
+#: A file or pipe gets at most one line in this time within a stage.
+FILE_INTERVAL_S = 10.0
+
+
+class ProgressLine:
+    """Shows the progress of one job. ``close`` leaves a clean line behind."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._is_terminal = stream.isatty()
+        self._stage = ""
+        self._last = 0.0
+        self._width = 0
+
+    def __call__(self, progress: Progress) -> None:
+        """Show ``progress`` if enough has changed or enough time has passed."""
+        now = time.monotonic()
+        interval = TERMINAL_INTERVAL_S if self._is_terminal else FILE_INTERVAL_S
+        # What follows a comma is a reading ("training, loss 0.31"), not another stage.
+        stage = progress.stage.partition(",")[0]
+        if stage == self._stage and now - self._last < interval:
+            return
+        self._stage, self._last = stage, now
+        text = describe(progress)
+        if self._is_terminal:
+            self._stream.write("\r" + text.ljust(self._width))
+            self._width = len(text)
+        else:
+            self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Remove the line from a terminal."""
+        if self._is_terminal and self._width:
+            self._stream.write("\r" + " " * self._width + "\r")
+            self._stream.flush()
+            self._width = 0
+
+
+def describe(progress: Progress) -> str:
+    """``training 40/300  accuracy 0.81``: stage, how far it is, and the latest point of a curve."""
+    parts = [progress.stage]
+    if progress.total:
+        parts.append(f"{progress.done:g}/{progress.total:g}" if progress.total >= 2 else f"{progress.done / progress.total:.0%}")
+    elif progress.done:
+        parts.append(f"{progress.done:g}")
+    text = " ".join(parts)
+    point = progress.partial
+    return f"{text}  accuracy {point.accuracy:.3f}" if isinstance(point, CurvePoint) else text
