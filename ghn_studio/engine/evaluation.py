@@ -8,9 +8,9 @@ kept under the name ``batch``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from time import perf_counter
 
 import torch
@@ -198,7 +198,8 @@ def _observe(
             variance, mean = torch.var_mean(x, axes, correction=0)
             moments[node].append((x.numel() // x.shape[1], mean, variance))
 
-    _explained(partial(plan.trace, images, values, visit), plan)
+    with clear_errors(plan):
+        plan.trace(images, values, visit)
 
 
 def _pooled(moments: Mapping[NodeId, list[tuple[int, Tensor, Tensor]]], batches: int) -> dict[str, Tensor]:
@@ -282,15 +283,20 @@ def run_batches(
     found = []
     for start, end in _bounds(len(feed), batch_size):
         yield Progress(stage, start, len(feed))
-        images = feed.images(slice(start, end))
-        found.append(_explained(partial(answer, images, values), plan).cpu())
+        with clear_errors(plan):
+            found.append(answer(feed.images(slice(start, end)), values).cpu())
     return torch.cat(found)
 
 
-def _explained(compute: Callable[[], Tensor], plan: Plan) -> Tensor:
-    """Call ``compute`` and turn torch's complaints that a person can act on into ours."""
+@contextmanager
+def clear_errors(plan: Plan) -> Iterator[None]:
+    """Turn torch's complaints that a person can act on into ours.
+
+    Raises:
+        PredictionError: The device's memory is used up, or a norm met a batch of one value.
+    """
     try:
-        return compute()
+        yield
     except torch.OutOfMemoryError as error:
         raise PredictionError(
             f"'{plan.graph.name}' does not fit into the device's memory: choose the CPU, or a smaller image size"
