@@ -44,10 +44,10 @@ class GhnConfig:
         crop: ``centre`` (GHN-3 and ours) or ``corner`` (GHN-2).
     """
 
-    hidden: int = 32
+    hidden: int = 64
     max_channels: int = 32
     grid: int = 11
-    decoder: tuple[int, int] = (128, 256)
+    decoder: tuple[int, int] = (128, 128)
     classes: int = 10
     virtual_edges: bool = True
     layer_norm: bool = True
@@ -204,22 +204,27 @@ class GatedGnn(nn.Module):
 
     def _sweep(self, x: Tensor, bounds: tuple[int, ...], near: Tensor, far: Tensor) -> Tensor:
         done: list[Tensor] = []
-        sent: list[Tensor] = []
-        sent_far: list[Tensor] = []
+        # Messages of all nodes so far. Growing one tensor keeps the backward pass linear in
+        # the number of levels; joining a list of them anew at every level would not.
+        sent = x.new_zeros(0, 2 * x.shape[1])
         for start, stop in zip(bounds, bounds[1:], strict=False):
             level = x[start:stop]
-            if start == 0:
-                message = torch.zeros_like(level)
-            else:
-                message = near[:start, start:stop].T @ torch.cat(sent)
-                if self.mlp_ve is not None:
-                    message = message + far[:start, start:stop].T @ torch.cat(sent_far)
-            level = self.gru(message, level)
+            level = self.gru(self._collect(sent, near[:start, start:stop], far[:start, start:stop]), level)
             done.append(level)
-            sent.append(self.mlp(level))
-            if self.mlp_ve is not None:
-                sent_far.append(self.mlp_ve(level))
+            sent = torch.cat((sent, self._send(level)))
         return torch.cat(done)
+
+    def _send(self, level: Tensor) -> Tensor:
+        """Messages to direct neighbours and along virtual edges, side by side."""
+        if self.mlp_ve is None:
+            return torch.cat((self.mlp(level), torch.zeros_like(level)), 1)
+        return torch.cat((self.mlp(level), self.mlp_ve(level)), 1)
+
+    def _collect(self, sent: Tensor, near: Tensor, far: Tensor) -> Tensor:
+        """Sum the messages that reach each node of a level."""
+        direct, virtual = sent.chunk(2, 1)
+        message = near.T @ direct
+        return message if self.mlp_ve is None else message + far.T @ virtual
 
 
 class WeightDecoder(nn.Module):
@@ -305,6 +310,9 @@ class Hypernetwork(nn.Module):
                     parameter.uniform_(-bound, bound, generator=generator)
         for last in (self.decoder.conv[2], self.decoder_1d.fc[2]):  # no ReLU follows
             last.weight.mul_(math.sqrt(0.5))
+        # Small first logits: a loss of log(classes), not one of confident nonsense.
+        self.decoder.class_layer_predictor[1].weight.mul_(0.1)
+        self.bias_class[1].weight.mul_(0.1)
         return self
 
     def embed_graphs(self, graphs: Sequence[GraphEncoding]) -> list[Tensor]:
