@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ops.binding import (
+    OnnxBinding, OnnxConstant, OnnxForm, OnnxMatch, OnnxNode, OnnxWeight, StoredAs, plain, same_number,
+)
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR, same
 from ghn_studio.ops.spec import (
     Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, Role, WeightSpec, call, param,
@@ -44,20 +47,85 @@ def _softmax_infer(p: SoftmaxParams, inputs: Inputs) -> TensorSpec:
     return inputs[0]
 
 
-def _plain(id_: str, title: str, summary: str, module: str) -> OpSpec[NoParams]:
+def _plain(
+    id_: str, title: str, summary: str, module: str, onnx: OnnxBinding[NoParams]
+) -> OpSpec[NoParams]:
     return OpSpec(
         id=id_, title=title, category=Category.ACTIVATION, summary=summary, params=NoParams, inputs=(Port("x"),),
-        infer=same, module=lambda p, i: call(f"torch.nn.{module}"),
+        infer=same, module=lambda p, i: call(f"torch.nn.{module}"), onnx=onnx,
         examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (VECTOR,))),
     )
 
 
-RELU = _plain("relu", "ReLU", "Sets negative values to zero.", "ReLU")
-RELU6 = _plain("relu6", "ReLU6", "Limits values to the range 0 to 6.", "ReLU6")
+def _relu6_read(node: OnnxNode) -> OnnxMatch[NoParams]:
+    # Attributes before opset 11, inputs since; a missing limit is none.
+    low, high = node.option("min", 1), node.option("max", 2)
+    if low != (0,) or high != (6,):
+        limits = [found[0] if found else None for found in (low, high)]
+        raise ValueError(f"limits {limits[0]} to {limits[1]}, only 0 to 6 (ReLU6) can be read")
+    return OnnxMatch(NoParams())
+
+
+def _leaky_relu_read(node: OnnxNode) -> OnnxMatch[LeakyReluParams]:
+    return OnnxMatch(LeakyReluParams(node.attrs.get("alpha", 0.01)))
+
+
+def _prelu_write(p: PReluParams, inputs: Inputs) -> OnnxForm:
+    # ONNX aligns the slopes with the last axes, torch with axis 1.
+    tail = (1,) * (inputs[0].rank - 2)
+    return OnnxForm("PRelu", operands=(0, OnnxWeight("weight", (inputs[0].size(1), *tail) if p.per_channel else None)))
+
+
+def _prelu_read(node: OnnxNode) -> OnnxMatch[PReluParams]:
+    slopes, x = node.stored(1).shape, node.data().spec
+    wide = [axis for axis, extent in zip(range(-len(slopes), 0), slopes, strict=True) if extent != 1]
+    if wide and wide != [1 - x.rank]:
+        raise ValueError(f"slopes of shape {list(slopes)} are not one per channel of {x}")
+    return OnnxMatch(PReluParams(bool(wide) or len(slopes) > 1), weights={"weight": StoredAs(1)})
+
+
+def _gelu_read(node: OnnxNode) -> OnnxMatch[GeluParams]:
+    return OnnxMatch(GeluParams(node.attrs.get("approximate", "none")))
+
+
+def _swish_read(node: OnnxNode) -> OnnxMatch[NoParams]:
+    node.require(alpha=1.0)
+    return OnnxMatch(NoParams())
+
+
+def _hardsigmoid_read(node: OnnxNode) -> OnnxMatch[NoParams]:
+    alpha, beta = node.attrs.get("alpha", 0.2), node.attrs.get("beta", 0.5)
+    if not same_number(alpha, 1 / 6) or not same_number(beta, 0.5):
+        raise ValueError(f"alpha {alpha} and beta {beta}, only 1/6 and 1/2 can be read")
+    return OnnxMatch(NoParams())
+
+
+def _softmax_read(node: OnnxNode) -> OnnxMatch[SoftmaxParams]:
+    if node.opset >= 13:
+        node.axis(-1)
+        return OnnxMatch(SoftmaxParams(node.attrs.get("axis", -1)))
+    # Older opsets join every axis from `axis` on and normalise over all of them.
+    axis, shape = node.axis(1), node.data().shape
+    if any(extent != 1 for extent in shape[axis + 1:]):
+        raise ValueError(f"opset {node.opset} normalises over axes {axis} to {len(shape) - 1} together")
+    return OnnxMatch(SoftmaxParams(axis))
+
+
+RELU = _plain("relu", "ReLU", "Sets negative values to zero.", "ReLU", plain("Relu", NoParams()))
+RELU6 = _plain(
+    "relu6", "ReLU6", "Limits values to the range 0 to 6.", "ReLU6",
+    OnnxBinding(
+        lambda p, i: OnnxForm(
+            "Clip", operands=(0, OnnxConstant((0.0,), "float32", True), OnnxConstant((6.0,), "float32", True)), since=11
+        ),
+        {"Clip": _relu6_read},
+    ),
+)
 LEAKY_RELU = OpSpec(
     id="leaky_relu", title="LeakyReLU", category=Category.ACTIVATION, summary="Keeps a fraction of negative values.",
     params=LeakyReluParams, inputs=(Port("x"),), infer=same,
     module=lambda p, i: call("torch.nn.LeakyReLU", p.negative_slope),
+    onnx=OnnxBinding(lambda p, i: OnnxForm("LeakyRelu", {"alpha": p.negative_slope}), {"LeakyRelu": _leaky_relu_read}),
     examples=(Example(LeakyReluParams(), (IMAGE,)), Example(LeakyReluParams(0.2), (VECTOR,))),
 )
 PRELU = OpSpec(
@@ -65,6 +133,7 @@ PRELU = OpSpec(
     params=PReluParams, inputs=(Port("x", (2, 3, 4)),), infer=same,
     module=lambda p, i: call("torch.nn.PReLU", i[0].size(1) if p.per_channel else 1),
     function=lambda p, i: call("torch.nn.functional.prelu"), weights=_prelu_weights,
+    onnx=OnnxBinding(_prelu_write, {"PRelu": _prelu_read}),
     examples=(Example(PReluParams(), (IMAGE,)), Example(PReluParams(True), (ODD_IMAGE,))),
 )
 GELU = OpSpec(
@@ -72,17 +141,31 @@ GELU = OpSpec(
     summary="Weighs values by the normal distribution (Hendrycks and Gimpel, 2016).",
     params=GeluParams, inputs=(Port("x"),), infer=same,
     module=lambda p, i: call("torch.nn.GELU", approximate=p.approximate),
+    onnx=OnnxBinding(lambda p, i: OnnxForm("Gelu", {"approximate": p.approximate}, since=20), {"Gelu": _gelu_read}),
     examples=(Example(GeluParams(), (TOKENS,)), Example(GeluParams("tanh"), (IMAGE,))),
 )
-SILU = _plain("silu", "SiLU", "Multiplies a value by its sigmoid, also called swish.", "SiLU")
-HARDSWISH = _plain("hardswish", "Hardswish", "A piecewise approximation of SiLU.", "Hardswish")
-HARDSIGMOID = _plain("hardsigmoid", "Hardsigmoid", "A piecewise linear approximation of the sigmoid.", "Hardsigmoid")
-SIGMOID = _plain("sigmoid", "Sigmoid", "Squashes values into the range 0 to 1.", "Sigmoid")
-TANH = _plain("tanh", "Tanh", "Squashes values into the range -1 to 1.", "Tanh")
+SILU = _plain(
+    "silu", "SiLU", "Multiplies a value by its sigmoid, also called swish.", "SiLU",
+    # A standard node (Swish) exists from opset 24 on only.
+    OnnxBinding(lambda p, i: OnnxForm(body="gate = Sigmoid(x)\ny = Mul(x, gate)"), {"Swish": _swish_read}),
+)
+HARDSWISH = _plain(
+    "hardswish", "Hardswish", "A piecewise approximation of SiLU.", "Hardswish",
+    plain("HardSwish", NoParams(), since=14),
+)
+HARDSIGMOID = _plain(
+    "hardsigmoid", "Hardsigmoid", "A piecewise linear approximation of the sigmoid.", "Hardsigmoid",
+    OnnxBinding(
+        lambda p, i: OnnxForm("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}), {"HardSigmoid": _hardsigmoid_read}
+    ),
+)
+SIGMOID = _plain("sigmoid", "Sigmoid", "Squashes values into the range 0 to 1.", "Sigmoid", plain("Sigmoid", NoParams()))
+TANH = _plain("tanh", "Tanh", "Squashes values into the range -1 to 1.", "Tanh", plain("Tanh", NoParams()))
 SOFTMAX = OpSpec(
     id="softmax", title="Softmax", category=Category.ACTIVATION,
     summary="Turns values into shares that sum to one along an axis.",
     params=SoftmaxParams, inputs=(Port("x"),), infer=_softmax_infer,
     module=lambda p, i: call("torch.nn.Softmax", dim=p.dim),
+    onnx=OnnxBinding(lambda p, i: OnnxForm("Softmax", {"axis": p.dim}, since=13), {"Softmax": _softmax_read}),
     examples=(Example(SoftmaxParams(), (VECTOR,)), Example(SoftmaxParams(1), (IMAGE,))),
 )

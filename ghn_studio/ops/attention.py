@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ghn_studio.ir.tensors import TensorSpec
-from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, bias, channels, elements, same
+from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs
+from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, bias, channel_axis, channels, elements, same
 from ghn_studio.ops.spec import (
     Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, PrimitiveNode, Role, WeightSpec, call, param,
 )
@@ -124,13 +125,101 @@ def _position_graph(p: NoParams, inputs: Inputs) -> tuple[PrimitiveNode, ...]:
     return (PrimitiveNode(Primitive.POS_ENC, shape, ("weight",), after=()), PrimitiveNode(Primitive.SUM, after=(0, -1)))
 
 
+def _se_onnx(p: SqueezeExcitationParams, inputs: Inputs) -> OnnxForm:
+    gate = "Sigmoid" if p.gate == "sigmoid" else f"HardSigmoid <alpha = {1 / 6!r}, beta = 0.5>"
+    return OnnxForm(body=f"""
+        means = GlobalAveragePool(x)
+        inner = Conv(means, fc1_weight, fc1_bias)
+        active = Relu(inner)
+        outer = Conv(active, fc2_weight, fc2_bias)
+        gate = {gate}(outer)
+        y = Mul(x, gate)""")
+
+
+def _msa_onnx(p: SelfAttentionParams, inputs: Inputs) -> OnnxForm:
+    x, c = inputs[0], channels(inputs)
+    is_map, tokens = x.rank == 4, elements(x) // c
+    lines = [
+        f"three = Constant <value_ints = [0, {tokens}, 3, {p.heads}, {c // p.heads}]> ()",
+        f"whole = Constant <value_ints = [0, {tokens}, {c}]> ()",
+        f"scale = Constant <value_float = {(c // p.heads) ** -0.5!r}> ()",
+        "qkv_columns = Transpose <perm = [1, 0]> (qkv_weight)",
+        "proj_columns = Transpose <perm = [1, 0]> (proj_weight)",
+    ]
+    if is_map:
+        lines += [f"rows = Constant <value_ints = [0, {c}, {tokens}]> ()", "flat = Reshape(x, rows)",
+                  "tokens = Transpose <perm = [0, 2, 1]> (flat)"]
+    lines += [
+        f"mapped = MatMul({'tokens' if is_map else 'x'}, qkv_columns)",
+        f"joint = {'Add(mapped, qkv_bias)' if p.qkv_bias else 'Identity(mapped)'}",
+        "split_heads = Reshape(joint, three)",
+        "ordered = Transpose <perm = [2, 0, 3, 1, 4]> (split_heads)",
+        "q, k, v = Split <axis = 0, num_outputs = 3> (ordered)",
+        "k_columns = Transpose <perm = [0, 1, 2, 4, 3]> (k)",
+        "products = MatMul(q, k_columns)", "scores = Mul(products, scale)",
+        "shares = Softmax <axis = -1> (scores)", "mixed = MatMul(shares, v)",
+        "back = Transpose <perm = [1, 3, 0, 2, 4]> (mixed)", "merged = Reshape(back, whole)",
+        "out = MatMul(merged, proj_columns)",
+        f"{'result' if is_map else 'y'} = Add(out, proj_bias)",
+    ]
+    if is_map:
+        lines += [f"image = Constant <value_ints = [0, {c}, {x.size(2)}, {x.size(3)}]> ()",
+                  "turned = Transpose <perm = [0, 2, 1]> (result)", "y = Reshape(turned, image)"]
+    return OnnxForm(body="\n".join(lines), since=18)
+
+
+def _patch_onnx(p: PatchEmbeddingParams, inputs: Inputs) -> OnnxForm:
+    tokens = _patch_infer(p, inputs).size(1)
+    return OnnxForm(body=f"""
+        shape = Constant <value_ints = [0, {p.dim}, {tokens}]> ()
+        maps = Conv <strides = [{p.patch}, {p.patch}]> (x, proj_weight, proj_bias)
+        rows = Reshape(maps, shape)
+        y = Transpose <perm = [0, 2, 1]> (rows)""", since=13)
+
+
+def _position_read(node: OnnxNode) -> OnnxMatch[NoParams]:
+    data, table = (0, 1) if (first := node.given(0)) is not None and not first.is_stored else (1, 0)
+    x, stored = node.data(data).spec, node.stored(table).shape
+    if x.rank not in (3, 4) or stored not in ((1, *x.shape[1:]), x.shape[1:]):
+        raise ValueError(f"adds a constant of shape {list(stored)} to {x}, only one value per position can be read")
+    return OnnxMatch(NoParams(), (data,), {"weight": StoredAs(table)})
+
+
+def _token_onnx(p: NoParams, inputs: Inputs) -> OnnxForm:
+    return OnnxForm(body=f"""
+        batch = Shape <start = 0, end = 1> (x)
+        rest = Constant <value_ints = [1, {inputs[0].size(2)}]> ()
+        shape = Concat <axis = 0> (batch, rest)
+        tokens = Expand(weight, shape)
+        y = Concat <axis = 1> (tokens, x)""", since=15)
+
+
+def _scale_onnx(p: LayerScaleParams, inputs: Inputs) -> OnnxForm:
+    if inputs[0].rank != 4:
+        return OnnxForm(body="y = Mul(x, weight)")
+    return OnnxForm(body="""
+        axes = Constant <value_ints = [1, 2]> ()
+        factors = Unsqueeze(weight, axes)
+        y = Mul(x, factors)""", since=13)
+
+
+def _scale_read(node: OnnxNode) -> OnnxMatch[LayerScaleParams]:
+    data, table = (0, 1) if (first := node.given(0)) is not None and not first.is_stored else (1, 0)
+    x, stored = node.data(data).spec, node.stored(table).shape
+    c = x.size(channel_axis(x))
+    tail = (1,) * (x.rank - 1 - channel_axis(x))
+    if stored not in ((c, *tail), (1, c, *tail), (1,) * (x.rank - 1 - len(tail) - 1) + (c, *tail)) or c == 1:
+        raise ValueError(f"multiplies {x} by a constant of shape {list(stored)}, only one factor per channel can be read")
+    return OnnxMatch(LayerScaleParams(), (data,), {"weight": StoredAs(table)})
+
+
 SQUEEZE_EXCITATION = OpSpec(
     id="cse", title="Squeeze-and-excitation", category=Category.ATTENTION,
     summary="Gates each channel by a small network on the channel means (Hu et al., 2018).",
     params=SqueezeExcitationParams, inputs=(Port("image", (4,)),), infer=lambda p, i: (i[0].size(1), i[0])[1],
     module=lambda p, i: call("ghn_studio.blocks.SqueezeExcitation", i[0].size(1), squeezed(p, i), gate=p.gate),
     function=lambda p, i: call("ghn_studio.blocks.squeeze_excitation", gate=p.gate),
-    weights=_se_weights, primitives=_se_graph, macs=lambda p, i: 2 * i[0].size(1) * squeezed(p, i),
+    onnx=OnnxBinding(_se_onnx), weights=_se_weights, primitives=_se_graph, macs=lambda p, i: 2 * i[0].size(1) * squeezed(p, i),
     examples=(Example(SqueezeExcitationParams(2), (IMAGE,)),
               Example(SqueezeExcitationParams(16, "hardsigmoid"), (ODD_IMAGE,))),
 )
@@ -140,7 +229,7 @@ SELF_ATTENTION = OpSpec(
     params=SelfAttentionParams, inputs=(Port("x", (3, 4)),), infer=_msa_infer,
     module=lambda p, i: call("ghn_studio.blocks.SelfAttention", channels(i), p.heads, qkv_bias=p.qkv_bias),
     function=lambda p, i: call("ghn_studio.blocks.self_attention", heads=p.heads),
-    weights=_msa_weights, primitives=_msa_graph, macs=_msa_macs, suggest=_msa_suggest,
+    onnx=OnnxBinding(_msa_onnx), weights=_msa_weights, primitives=_msa_graph, macs=_msa_macs, suggest=_msa_suggest,
     examples=(Example(SelfAttentionParams(2), (TOKENS,)), Example(SelfAttentionParams(3, False), (ODD_IMAGE,))),
 )
 PATCH_EMBEDDING = OpSpec(
@@ -149,7 +238,7 @@ PATCH_EMBEDDING = OpSpec(
     params=PatchEmbeddingParams, inputs=(Port("image", (4,)),), infer=_patch_infer,
     module=lambda p, i: call("ghn_studio.blocks.PatchEmbedding", i[0].size(1), p.dim, p.patch),
     function=lambda p, i: call("ghn_studio.blocks.patch_embedding"),
-    weights=_patch_weights,
+    onnx=OnnxBinding(_patch_onnx), weights=_patch_weights,
     macs=lambda p, i: elements(_patch_infer(p, i)) * i[0].size(1) * p.patch**2,
     examples=(Example(PatchEmbeddingParams(6, 4), (IMAGE,)), Example(PatchEmbeddingParams(5, 3), (ODD_IMAGE,))),
 )
@@ -159,7 +248,7 @@ POSITION_EMBEDDING = OpSpec(
     params=NoParams, inputs=(Port("x", (3, 4)),), infer=same,
     module=lambda p, i: call("ghn_studio.blocks.PositionEmbedding", _position_weights(p, i)[0].shape[1:]),
     function=lambda p, i: call("ghn_studio.blocks.add_position"), weights=_position_weights,
-    primitives=_position_graph,
+    onnx=OnnxBinding(lambda p, i: OnnxForm("Add"), {"Add": _position_read}), primitives=_position_graph,
     examples=(Example(NoParams(), (TOKENS,)), Example(NoParams(), (ODD_IMAGE,))),
 )
 CLASS_TOKEN = OpSpec(
@@ -167,7 +256,7 @@ CLASS_TOKEN = OpSpec(
     summary="Puts one learned token in front of a token sequence.",
     params=NoParams, inputs=(Port("tokens", (3,)),), infer=lambda p, i: i[0].with_size(1, i[0].size(1) + 1),
     module=lambda p, i: call("ghn_studio.blocks.ClassToken", i[0].size(2)),
-    function=lambda p, i: call("ghn_studio.blocks.prepend_token"),
+    function=lambda p, i: call("ghn_studio.blocks.prepend_token"), onnx=OnnxBinding(_token_onnx),
     weights=lambda p, i: (WeightSpec("weight", (1, 1, i[0].size(2)), Role.TOKEN, Primitive.POS_ENC),),
     primitives=lambda p, i: (PrimitiveNode(Primitive.POS_ENC, (1, 1, i[0].size(2)), ("weight",), after=()),
                              PrimitiveNode(Primitive.CONCAT, after=(0, -1))),
@@ -178,7 +267,7 @@ LAYER_SCALE = OpSpec(
     summary="Multiplies each channel by a learned number (Touvron et al., 2021).",
     params=LayerScaleParams, inputs=(Port("x", (2, 3, 4)),), infer=lambda p, i: (channels(i), i[0])[1],
     module=lambda p, i: call("ghn_studio.blocks.LayerScale", channels(i), p.init),
-    function=lambda p, i: call("ghn_studio.blocks.scale_channels"),
+    function=lambda p, i: call("ghn_studio.blocks.scale_channels"), onnx=OnnxBinding(_scale_onnx, {"Mul": _scale_read}),
     weights=lambda p, i: (WeightSpec("weight", (channels(i),), Role.SCALE, Primitive.LAYER_NORM),),
     examples=(Example(LayerScaleParams(), (TOKENS,)), Example(LayerScaleParams(0.5), (ODD_IMAGE,))),
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from ghn_studio.ir.tensors import TensorSpec, window_extent
+from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs, padding_of, pair
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, bias
 from ghn_studio.ops.spec import (
     Call, Category, Example, Inputs, OpSpec, Pair, Port, Primitive, Role, WeightSpec, call, param,
@@ -69,10 +70,32 @@ def _suggest(p: Conv2dParams, inputs: Inputs) -> Conv2dParams:
     return replace(p, out_channels=max(16, c))
 
 
+def _onnx_write(p: Conv2dParams, inputs: Inputs) -> OnnxForm:
+    return OnnxForm("Conv", {"kernel_shape": p.kernel_size, "strides": p.stride, "pads": p.padding * 2,
+                             "dilations": p.dilation, "group": p.groups})
+
+
+def _onnx_read(node: OnnxNode) -> OnnxMatch[Conv2dParams]:
+    filters = node.stored(1).shape
+    if len(filters) != 4:
+        raise ValueError(f"filters of shape {list(filters)}, only two-dimensional convolutions can be read")
+    kernel = (int(filters[2]), int(filters[3]))
+    if pair(node, "kernel_shape", kernel) != kernel:
+        raise ValueError(f"kernel_shape is {node.attrs['kernel_shape']}, the filters are {kernel}")
+    stride, dilation = pair(node, "strides"), pair(node, "dilations")
+    params = Conv2dParams(int(filters[0]), kernel, stride, padding_of(node, kernel, stride, dilation), dilation,
+                          node.attrs.get("group", 1), node.given(2) is not None)
+    weights = {"weight": StoredAs(1)}
+    if node.given(2) is not None:
+        node.stored(2)
+        weights["bias"] = StoredAs(2)
+    return OnnxMatch(params, weights=weights)
+
+
 CONV2D = OpSpec(
     id="conv2d", title="Conv2d", category=Category.CONVOLUTION, summary="Slides learned filters over an image.",
     params=Conv2dParams, inputs=(Port("image", (4,)),), infer=_infer, module=_module, function=_function,
-    weights=_weights, macs=_macs, suggest=_suggest,
+    weights=_weights, macs=_macs, suggest=_suggest, onnx=OnnxBinding(_onnx_write, {"Conv": _onnx_read}),
     examples=(
         Example(Conv2dParams(8), (IMAGE,)),
         Example(Conv2dParams(12, (5, 5), (2, 2), (2, 2), groups=2, bias=False), (ODD_IMAGE,)),

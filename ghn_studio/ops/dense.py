@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs
 from ghn_studio.ops.shapes import TOKENS, VECTOR, bias, elements
 from ghn_studio.ops.spec import (
     Category, Example, Inputs, OpSpec, Port, Primitive, Role, WeightSpec, call, param,
@@ -27,6 +28,31 @@ def _weights(p: LinearParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
     return (weight, bias("bias", p.out_features)) if p.bias else (weight,)
 
 
+def _onnx_write(p: LinearParams, inputs: Inputs) -> OnnxForm:
+    if inputs[0].rank == 2:
+        return OnnxForm("Gemm", {"transB": 1})
+    if not p.bias:
+        return OnnxForm(body="columns = Transpose <perm = [1, 0]> (weight)\ny = MatMul(x, columns)")
+    return OnnxForm(body="columns = Transpose <perm = [1, 0]> (weight)\nraw = MatMul(x, columns)\ny = Add(raw, bias)")
+
+
+def _linear(node: OnnxNode, transposed: bool) -> OnnxMatch[LinearParams]:
+    node.data()
+    matrix = node.stored(1).shape
+    if len(matrix) != 2:
+        raise ValueError(f"a matrix of shape {list(matrix)}, two axes are needed")
+    weights = {"weight": StoredAs(1, transposed=transposed)}
+    if node.given(2) is not None:
+        node.stored(2)
+        weights["bias"] = StoredAs(2)
+    return OnnxMatch(LinearParams(int(matrix[1 if transposed else 0]), "bias" in weights), weights=weights)
+
+
+def _gemm_read(node: OnnxNode) -> OnnxMatch[LinearParams]:
+    node.require(alpha=1.0, beta=1.0, transA=0)
+    return _linear(node, not node.attrs.get("transB", 0))
+
+
 LINEAR = OpSpec(
     id="linear", title="Linear", category=Category.LINEAR,
     summary="Multiplies vectors, or every token, by a learned matrix.",
@@ -34,6 +60,8 @@ LINEAR = OpSpec(
     module=lambda p, i: call("torch.nn.Linear", i[0].size(-1), p.out_features, bias=p.bias),
     function=lambda p, i: call("torch.nn.functional.linear"),
     weights=_weights, macs=lambda p, i: elements(i[0]) * p.out_features,
+    # A third input of MatMul is the bias of an Add that follows it (lifting/patterns.py).
+    onnx=OnnxBinding(_onnx_write, {"Gemm": _gemm_read, "MatMul": lambda node: _linear(node, True)}),
     examples=(
         Example(LinearParams(5), (VECTOR,)),
         Example(LinearParams(7, bias=False), (VECTOR,)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR
 from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, call, param
 
@@ -58,10 +59,43 @@ def _chunk_infer(p: ChunkParams, inputs: Inputs) -> tuple[TensorSpec, ...]:
     return (x.with_size(p.dim, x.size(p.dim) // p.chunks),) * p.chunks
 
 
+def _all_inputs(node: OnnxNode) -> tuple[int, ...]:
+    """Every input position; all have to be computed from the images."""
+    for position in range(len(node.inputs)):
+        node.data(position)
+    return tuple(range(len(node.inputs)))
+
+
+def _merge_read(node: OnnxNode) -> OnnxMatch[NoParams]:
+    return OnnxMatch(NoParams(), _all_inputs(node))
+
+
+def _multiply_write(p: NoParams, inputs: Inputs) -> OnnxForm:
+    if len(inputs) == 2:
+        return OnnxForm("Mul")
+    lines = ["p1 = Mul(x0, x1)", *(f"p{k} = Mul(p{k - 1}, x{k})" for k in range(2, len(inputs)))]
+    return OnnxForm(body="\n".join([*lines[:-1], lines[-1].replace(f"p{len(inputs) - 1} =", "y =")]))
+
+
+def _concat_read(node: OnnxNode) -> OnnxMatch[ConcatParams]:
+    if len(node.inputs) < 2:
+        raise ValueError("joins fewer than two values")
+    return OnnxMatch(ConcatParams(node.axis(1)), _all_inputs(node))
+
+
+def _split_read(node: OnnxNode) -> OnnxMatch[ChunkParams]:
+    sizes = node.option("split", 1)
+    if sizes is not None and len(set(sizes)) > 1:
+        raise ValueError(f"splits into unequal parts {list(sizes)}")
+    parts = len(sizes) if sizes is not None else node.attrs.get("num_outputs", node.outputs)
+    return OnnxMatch(ChunkParams(int(parts), node.axis(0)))
+
+
 ADD = OpSpec(
     id="add", title="Add", category=Category.MERGE, summary="Adds tensors of matching shape.",
     params=NoParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.SUM,
     infer=lambda p, i: broadcast(i), module=lambda p, i: call("ghn_studio.blocks.Add"),
+    onnx=OnnxBinding(lambda p, i: OnnxForm("Add" if len(i) == 2 else "Sum"), {"Add": _merge_read, "Sum": _merge_read}),
     examples=(Example(NoParams(), (IMAGE, IMAGE)), Example(NoParams(), (ODD_IMAGE, ODD_IMAGE, ODD_IMAGE))),
 )
 MULTIPLY = OpSpec(
@@ -69,6 +103,7 @@ MULTIPLY = OpSpec(
     summary="Multiplies tensors element by element, for example features by a gate.",
     params=NoParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.CSE,
     infer=lambda p, i: broadcast(i), module=lambda p, i: call("ghn_studio.blocks.Multiply"),
+    onnx=OnnxBinding(_multiply_write, {"Mul": _merge_read}),
     examples=(Example(NoParams(), (IMAGE, IMAGE)),
               Example(NoParams(), (ODD_IMAGE, TensorSpec(("N", 6, 1, 1))))),
 )
@@ -76,6 +111,7 @@ CONCAT = OpSpec(
     id="concat", title="Concatenate", category=Category.MERGE, summary="Joins tensors along an axis.",
     params=ConcatParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.CONCAT,
     infer=_concat_infer, module=lambda p, i: call("ghn_studio.blocks.Concat", p.dim),
+    onnx=OnnxBinding(lambda p, i: OnnxForm("Concat", {"axis": p.dim}), {"Concat": _concat_read}),
     examples=(Example(ConcatParams(), (IMAGE, TensorSpec(("N", 2, 8, 8)), IMAGE)),
               Example(ConcatParams(), (VECTOR, VECTOR))),
 )
@@ -83,6 +119,8 @@ CHUNK = OpSpec(
     id="chunk", title="Split", category=Category.MERGE, summary="Splits a tensor into equal parts along an axis.",
     params=ChunkParams, inputs=(Port("x"),), outputs=lambda p: tuple(f"part{i}" for i in range(p.chunks)),
     infer=_chunk_infer, module=lambda p, i: call("ghn_studio.blocks.Chunk", p.chunks, p.dim),
+    onnx=OnnxBinding(lambda p, i: OnnxForm("Split", {"axis": p.dim, "num_outputs": p.chunks}, since=18),
+                     {"Split": _split_read}),
     examples=(Example(ChunkParams(), (IMAGE,)), Example(ChunkParams(3), (ODD_IMAGE,)),
               Example(ChunkParams(4, 2), (TOKENS,))),
 )

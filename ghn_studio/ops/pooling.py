@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ghn_studio.ir.tensors import TensorSpec, window_extent
+from ghn_studio.ops.binding import OnnxBinding, OnnxConstant, OnnxForm, OnnxMatch, OnnxNode, axes_of, padding_of, pair
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS
 from ghn_studio.ops.spec import (
     Category, Example, Inputs, NoParams, OpSpec, Pair, Port, Primitive, PrimitiveNode, call, param,
@@ -55,11 +56,97 @@ def _window(p: Any, inputs: Inputs) -> TensorSpec:
     return TensorSpec((*x.shape[:2], *out), x.dtype)
 
 
+def _read_window(node: OnnxNode) -> dict[str, Any]:
+    """The parameters that both kinds of window share, and a check of the rest."""
+    node.require(storage_order=0)
+    kernel, stride, dilation = pair(node, "kernel_shape", None), pair(node, "strides"), pair(node, "dilations")
+    padding = padding_of(node, kernel, stride, dilation)
+    ceil_mode = bool(node.attrs.get("ceil_mode", 0))
+    return {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
+
+
+def _max_write(p: MaxPoolParams, inputs: Inputs) -> OnnxForm:
+    # Dilations and ceil_mode came with opset 10.
+    return OnnxForm("MaxPool", {"kernel_shape": p.kernel_size, "strides": p.stride, "pads": p.padding * 2,
+                                "dilations": p.dilation, "ceil_mode": int(p.ceil_mode)}, since=10)
+
+
+def _avg_write(p: AvgPoolParams, inputs: Inputs) -> OnnxForm:
+    return OnnxForm("AveragePool", {"kernel_shape": p.kernel_size, "strides": p.stride, "pads": p.padding * 2,
+                                    "ceil_mode": int(p.ceil_mode), "count_include_pad": int(p.count_include_pad)},
+                    since=10)
+
+
+def _avg_read(node: OnnxNode) -> OnnxMatch[AvgPoolParams]:
+    window = _read_window(node)
+    if window.pop("dilation") != (1, 1):
+        raise ValueError(f"dilations are {list(node.attrs['dilations'])}, average pooling has none here")
+    return OnnxMatch(AvgPoolParams(**window, count_include_pad=bool(node.attrs.get("count_include_pad", 0))))
+
+
+def _averaging(size: int, parts: int) -> str:
+    """The matrix that averages ``size`` positions to ``parts``, as ONNX text: row i covers the
+    positions floor(i·size/parts) to ceil((i+1)·size/parts), as in ``torch.nn.AdaptiveAvgPool2d``."""
+    rows = []
+    for i in range(parts):
+        start, end = i * size // parts, -(-(i + 1) * size // parts)
+        rows += [1 / (end - start) if start <= j < end else 0.0 for j in range(size)]
+    return f"Constant <value = float[{parts},{size}] {{{', '.join(map(repr, rows))}}}> ()"
+
+
+def _adaptive_write(p: AdaptivePoolParams, inputs: Inputs) -> OnnxForm:
+    if p.output_size == (1, 1):
+        return OnnxForm(body="y = GlobalAveragePool(x)")
+    height, width = inputs[0].size(2), inputs[0].size(3)
+    return OnnxForm(body=f"""
+        rows = {_averaging(height, p.output_size[0])}
+        columns = {_averaging(width, p.output_size[1])}
+        across = Transpose <perm = [1, 0]> (columns)
+        lower = MatMul(rows, x)
+        y = MatMul(lower, across)""")
+
+
+def _global_read(node: OnnxNode) -> OnnxMatch[NoParams]:
+    node.data()
+    return OnnxMatch(NoParams())
+
+
+def _mean_to_global(node: OnnxNode) -> OnnxMatch[NoParams]:
+    if len(node.data().shape) != 4 or axes_of(node) != (2, 3):
+        raise ValueError(f"a mean over axes {_axes_text(node)}, only one over height and width can be read")
+    return OnnxMatch(NoParams(), then=() if node.attrs.get("keepdims", 1) else ("flatten",))
+
+
+def _mean_to_tokens(node: OnnxNode) -> OnnxMatch[TokenPoolParams]:
+    if len(node.data().shape) != 3 or axes_of(node) != (1,) or node.attrs.get("keepdims", 1):
+        raise ValueError(f"a mean over axes {_axes_text(node)}, only one over all tokens can be read")
+    return OnnxMatch(TokenPoolParams("mean"))
+
+
+def _axes_text(node: OnnxNode) -> str:
+    axes = axes_of(node)
+    return "all" if axes is None else str(list(axes))
+
+
+def _first_token_read(node: OnnxNode) -> OnnxMatch[TokenPoolParams]:
+    index = node.option("indices", 1)
+    if len(node.data().shape) != 3 or node.axis(0) != 1 or index != (0,) or node.stored(1).shape != ():
+        raise ValueError("picks other values than the first of three axes (batch, tokens, channels)")
+    return OnnxMatch(TokenPoolParams("first"))
+
+
+def _token_write(p: TokenPoolParams, inputs: Inputs) -> OnnxForm:
+    if p.mode == "first":
+        return OnnxForm("Gather", {"axis": 1}, (0, OnnxConstant((0,), scalar=True)))
+    return OnnxForm("ReduceMean", {"keepdims": 0}, (0, OnnxConstant((1,))), since=18)
+
+
 MAX_POOL = OpSpec(
     id="max_pool", title="MaxPool2d", category=Category.POOLING, summary="Keeps the largest value of each window.",
     params=MaxPoolParams, inputs=(Port("image", (4,)),), infer=_window,
     module=lambda p, i: call("torch.nn.MaxPool2d", p.kernel_size, stride=p.stride, padding=p.padding,
                              dilation=p.dilation, ceil_mode=p.ceil_mode),
+    onnx=OnnxBinding(_max_write, {"MaxPool": lambda node: OnnxMatch(MaxPoolParams(**_read_window(node)))}),
     primitives=lambda p, i: (PrimitiveNode(Primitive.MAX_POOL, (1, 1, *p.kernel_size)),),
     examples=(
         Example(MaxPoolParams(), (IMAGE,)),
@@ -72,6 +159,7 @@ AVG_POOL = OpSpec(
     params=AvgPoolParams, inputs=(Port("image", (4,)),), infer=_window,
     module=lambda p, i: call("torch.nn.AvgPool2d", p.kernel_size, stride=p.stride, padding=p.padding,
                              ceil_mode=p.ceil_mode, count_include_pad=p.count_include_pad),
+    onnx=OnnxBinding(_avg_write, {"AveragePool": _avg_read}),
     primitives=lambda p, i: (PrimitiveNode(Primitive.AVG_POOL, (1, 1, *p.kernel_size)),),
     examples=(
         Example(AvgPoolParams(), (IMAGE,)),
@@ -84,7 +172,7 @@ ADAPTIVE_AVG_POOL = OpSpec(
     summary="Averages to a fixed output size, whatever the input size.",
     params=AdaptivePoolParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], *p.output_size), i[0].dtype),
-    module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", p.output_size),
+    module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", p.output_size), onnx=OnnxBinding(_adaptive_write),
     examples=(Example(AdaptivePoolParams(), (ODD_IMAGE,)), Example(AdaptivePoolParams((2, 3)), (ODD_IMAGE,))),
 )
 GLOBAL_AVG_POOL = OpSpec(
@@ -93,6 +181,8 @@ GLOBAL_AVG_POOL = OpSpec(
     params=NoParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], 1, 1), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", 1),
+    onnx=OnnxBinding(lambda p, i: OnnxForm("GlobalAveragePool"),
+                     {"GlobalAveragePool": _global_read, "ReduceMean": _mean_to_global}),
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,))),
 )
 TOKEN_POOL = OpSpec(
@@ -101,6 +191,7 @@ TOKEN_POOL = OpSpec(
     params=TokenPoolParams, inputs=(Port("tokens", (3,)),),
     infer=lambda p, i: TensorSpec((i[0].shape[0], i[0].shape[2]), i[0].dtype),
     module=lambda p, i: call("ghn_studio.blocks.TokenPool", p.mode),
+    onnx=OnnxBinding(_token_write, {"Gather": _first_token_read, "ReduceMean": _mean_to_tokens}),
     primitives=lambda p, i: (PrimitiveNode(Primitive.GLOB_AVG),) if p.mode == "mean" else (),
     examples=(Example(TokenPoolParams(), (TOKENS,)), Example(TokenPoolParams("mean"), (TOKENS,))),
 )

@@ -22,7 +22,7 @@ class OpRegistry:
                 be run without a module, or an upgrade step is missing.
         """
         self._by_id: dict[str, OpSpec[Any]] = {}
-        self._by_onnx: dict[tuple[str, str], list[OpSpec[Any]]] = {}
+        self._by_onnx: dict[str, list[OpSpec[Any]]] = {}
         for spec in specs:
             if spec.id in self._by_id:
                 raise RegistryError(f"operator id '{spec.id}' is used twice")
@@ -39,7 +39,8 @@ class OpRegistry:
                 raise RegistryError(f"operator '{spec.id}' owns weights but has no functional form")
             self._by_id[spec.id] = spec
             if spec.onnx is not None:
-                self._by_onnx.setdefault((spec.onnx.domain, spec.onnx.op_type), []).append(spec)
+                for op_type in spec.onnx.reads:
+                    self._by_onnx.setdefault(op_type, []).append(spec)
 
     @classmethod
     def from_modules(cls, *modules: ModuleType) -> OpRegistry:
@@ -63,7 +64,7 @@ class OpRegistry:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def for_onnx(self, domain: str, op_type: str) -> tuple[OpSpec[Any], ...]:
-        """The operators bound to an ONNX node type, in catalogue order; the first whose
-        ``from_node`` accepts a node takes it."""
-        return tuple(self._by_onnx.get((domain, op_type), ()))
+    def for_onnx(self, op_type: str) -> tuple[OpSpec[Any], ...]:
+        """The operators that read a standard ONNX node type, in catalogue order; the first
+        whose reader accepts a node takes it."""
+        return tuple(self._by_onnx.get(op_type, ()))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ops.binding import OnnxBinding, OnnxConstant, OnnxForm, OnnxMatch, OnnxNode, axes_of, is_batch, plain
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR, same
 from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, call, param
 
@@ -20,18 +21,65 @@ def _flatten_infer(params: NoParams, inputs: Inputs) -> TensorSpec:
     return TensorSpec((x.shape[0], prod(x.size(axis) for axis in range(1, x.rank))), x.dtype)
 
 
+def _flatten_read(node: OnnxNode) -> OnnxMatch[NoParams]:
+    if node.axis(1) != 1:
+        raise ValueError(f"joins the axes before axis {node.axis(1)}, only axis 1 can be read")
+    return OnnxMatch(NoParams())
+
+
+def _reshape_to_flatten(node: OnnxNode) -> OnnxMatch[NoParams]:
+    target, x = node.option("shape", 1), node.data().spec
+    size = prod(x.size(axis) for axis in range(1, x.rank))
+    if target is None or len(target) != 2:
+        raise ValueError(f"reshapes {x} to {_shape_text(target)}, only a flattened shape can be read")
+    batch = is_batch(target[0], node) or (target[0] == 0 and not node.attrs.get("allowzero", 0))
+    if not (target[1] == size and (batch or target[0] == -1)) and not (target[1] == -1 and batch):
+        raise ValueError(f"reshapes {x} to {_shape_text(target)}, flattened it would be [N, {size}]")
+    return OnnxMatch(NoParams())
+
+
+def _squeeze_to_flatten(node: OnnxNode) -> OnnxMatch[NoParams]:
+    x, axes = node.data().spec, axes_of(node)
+    ones = tuple(axis for axis in range(1, x.rank) if x.shape[axis] == 1)
+    axes = ones if axes is None else axes
+    if not set(axes) <= set(ones) or x.rank - len(axes) != 2:
+        raise ValueError(f"removes axes {list(axes)} of {x}, only what leaves batch and channels can be read")
+    return OnnxMatch(NoParams())
+
+
+def _shape_text(target: tuple[object, ...] | None) -> str:
+    return "an unknown shape" if target is None else f"[{', '.join(map(str, target))}]"
+
+
+def _dropout_read(node: OnnxNode) -> OnnxMatch[DropoutParams]:
+    if node.outputs > 1:
+        raise ValueError("its mask is used")
+    training = node.option("training_mode", 2)
+    if training and training[0]:
+        raise ValueError("it is fixed in training mode; export the model in eval mode")
+    ratio = node.option("ratio", 1)
+    return OnnxMatch(DropoutParams(ratio[0] if ratio else 0.5))
+
+
+def _dropout_write(p: DropoutParams, inputs: Inputs) -> OnnxForm:
+    return OnnxForm("Dropout", operands=(0, OnnxConstant((p.p,), "float32", True)), since=12)
+
+
 FLATTEN = OpSpec(
     id="flatten", title="Flatten", category=Category.RESHAPE, summary="Joins every axis but the batch into one.",
     params=NoParams, inputs=(Port("x"),), infer=_flatten_infer, module=lambda p, i: call("torch.nn.Flatten"),
+    onnx=OnnxBinding(lambda p, i: OnnxForm("Flatten", {"axis": 1}),
+                     {"Flatten": _flatten_read, "Reshape": _reshape_to_flatten, "Squeeze": _squeeze_to_flatten}),
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,)), Example(NoParams(), (TOKENS,))),
 )
 DROPOUT = OpSpec(
     id="dropout", title="Dropout", category=Category.RESHAPE, summary="Drops random values in training.",
     params=DropoutParams, inputs=(Port("x"),), infer=same, module=lambda p, i: call("torch.nn.Dropout", p.p),
+    onnx=OnnxBinding(_dropout_write, {"Dropout": _dropout_read}),
     examples=(Example(DropoutParams(), (VECTOR,)), Example(DropoutParams(0.1), (IMAGE,))),
 )
 IDENTITY = OpSpec(
     id="identity", title="Identity", category=Category.RESHAPE, summary="Passes its input on unchanged.",
     params=NoParams, inputs=(Port("x"),), infer=same, module=lambda p, i: call("torch.nn.Identity"),
-    examples=(Example(NoParams(), (IMAGE,)),),
+    onnx=plain("Identity", NoParams()), examples=(Example(NoParams(), (IMAGE,)),),
 )

@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Generic, TypeVar
 
 from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ops.binding import OnnxBinding
 
 P = TypeVar("P")
 Inputs = Sequence[TensorSpec]
@@ -168,47 +169,6 @@ def call(target: str, *args: Any, **kwargs: Any) -> Call:
 
 
 @dataclass(frozen=True, slots=True)
-class OnnxNode:
-    """The part of an ONNX node that a binding may look at; no protobuf.
-
-    ``constants`` maps input positions to the values of small constant inputs (clip
-    limits, split sizes); ``weight_shapes`` gives the shape of each initialiser input.
-    """
-
-    op_type: str
-    attrs: Mapping[str, Any]
-    weight_shapes: tuple[tuple[int, ...], ...] = ()
-    constants: Mapping[int, Any] = field(default_factory=dict)
-    inputs: tuple[TensorSpec | None, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class OnnxBinding(Generic[P]):
-    """Two-way mapping between an operator and one ONNX node type.
-
-    ``weights`` lists the parameter names in the order of the node's inputs after the
-    data inputs. An operator with no ONNX node of its own is written as a function of the
-    domain ``ghn_studio`` whose ``body`` (ONNX text syntax, inputs = data then weights)
-    any runtime can execute.
-
-    ``from_node`` raises :class:`ValueError` with the reason when the node uses something
-    the operator cannot express.
-    """
-
-    op_type: str
-    to_attrs: Callable[[P, Inputs], dict[str, Any]]
-    from_node: Callable[[OnnxNode], P]
-    weights: tuple[str, ...] = ()
-    constants: Callable[[P, Inputs], tuple[Any, ...]] = lambda params, inputs: ()
-    body: Callable[[P, Inputs], str] | None = None
-
-    @property
-    def domain(self) -> str:
-        """The ONNX domain: the standard one, or ours for functions."""
-        return "ghn_studio" if self.body else ""
-
-
-@dataclass(frozen=True, slots=True)
 class Example(Generic[P]):
     """A small valid use; the contract tests and the manual run every one."""
 
@@ -271,6 +231,7 @@ class OpSpec(Generic[P]):
             joins its scale) or one of type ``primitive`` where there is no weight.
         macs: Multiply-accumulates for one image.
         suggest: Parameters that fit given inputs, starting from others; new layers use it.
+        onnx: How it is written to ONNX and recognised there (``ops/binding.py``).
     """
 
     id: str

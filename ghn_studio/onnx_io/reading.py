@@ -1,0 +1,179 @@
+"""Read an ONNX file made of layers the registry knows."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from ghn_studio.errors import ArchitectureError, OnnxConversionError
+from ghn_studio.ir.graph import Architecture, Group, NodeId
+from ghn_studio.lifting import Lifted, LiftedWeight, LiftProblem, lift, realise
+from ghn_studio.onnx_io.files import opset_of, parse, read_bytes
+from ghn_studio.onnx_io.graphs import ImageSize, to_raw
+from ghn_studio.onnx_io.tensors import TensorStore
+from ghn_studio.onnx_io.writing import GROUPS_KEY, PRODUCER, functions_of
+from ghn_studio.ops import REGISTRY, OpRegistry
+from ghn_studio.ops.binding import DOMAIN
+from ghn_studio.ops.spec import Role
+
+#: Weights that a file describes by one number each are made up to this many elements in all.
+MAX_FILLED = 2**28
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What a file held.
+
+    ``values`` are float32 arrays by ``<node id>.<weight>``, all of them or, where the file
+    stores no parameters, none. ``warnings`` are sentences to show. ``opaque`` names the nodes
+    only their own runtime understands; this version refuses such files, so it is empty.
+    """
+
+    architecture: Architecture
+    values: Mapping[str, np.ndarray]
+    warnings: tuple[str, ...] = ()
+    opaque: tuple[NodeId, ...] = ()
+
+
+def read(
+    path: Path | str,
+    image_size: ImageSize = None,
+    *,
+    keep_filled: bool = False,
+    ops: OpRegistry = REGISTRY,
+) -> Imported:
+    """Import an ONNX file. No code of it is run and no other file is read but external
+    data inside its own folder.
+
+    Args:
+        path: The file.
+        image_size: Height and width in pixels (or one number for both), where the file
+            leaves them open.
+        keep_filled: Also make the parameters of files that describe each by one number, as
+            files without parameters do.
+        ops: The registry to read with.
+
+    Raises:
+        OnnxConversionError: The file cannot be read, or nodes of it match no operator; the
+            message names up to ten of them with the reasons.
+    """
+    path = Path(path)
+    model = parse(read_bytes(path), path.name)
+    store = TensorStore(path.parent)
+    try:
+        raw, warnings = to_raw(model, store, image_size, has_ids=model.producer_name == PRODUCER)
+        lifted = lift(raw, ops)
+        if lifted.problems:
+            raise OnnxConversionError(_refusal(lifted.problems, len(raw.nodes)))
+        graph = Architecture.build(lifted.nodes, _groups(model, warnings), model.graph.name or path.stem)
+        values = _values(lifted, store, keep_filled, warnings)
+    except (ValueError, ArchitectureError) as error:
+        raise OnnxConversionError(f"'{path.name}' cannot be imported: {error}") from error
+    except OnnxConversionError as error:
+        raise OnnxConversionError(f"'{path.name}' cannot be imported: {error}") from error
+    warnings += [*_changed_functions(model, graph, ops), *_advice(graph, values)]
+    return Imported(graph, values, tuple(warnings))
+
+
+def _refusal(problems: Sequence[LiftProblem], total: int) -> str:
+    """One message for all nodes that no operator takes."""
+    kinds = ", ".join(f"{kind} × {count}" for kind, count in Counter(p.op_type for p in problems).most_common(8))
+    lines = [f"  {p.op_type} '{p.node}': {p.reason}" for p in problems[:10]]
+    if len(problems) > 10:
+        lines.append(f"  … and {len(problems) - 10} more")
+    return "\n".join([
+        f"{len(problems)} of {total} nodes are no layers this version knows ({kinds})", *lines,
+        "Only files made of plain layers can be read so far (see `ghn-studio list operators`); "
+        "networks that need more have to wait for a later version.",
+    ])
+
+
+def _values(lifted: Lifted, store: TensorStore, keep_filled: bool, warnings: list[str]) -> dict[str, np.ndarray]:
+    """The parameters as float32 arrays; empty if the file stores none."""
+    if not lifted.weights:
+        return {}
+    matrices = [w for w in lifted.weights.values() if w.spec.role is Role.WEIGHT]
+    if matrices and all(w.recipe.is_filled for w in matrices) and not keep_filled:
+        warnings.append("the file holds an architecture without parameters: predict, train or load them")
+        return {}
+    _refuse_huge_fills(lifted.weights)
+    loaded: dict[str, np.ndarray] = {}
+
+    def load(name: str) -> np.ndarray:
+        if name not in loaded:
+            loaded[name] = store.load(name)
+        return loaded[name]
+
+    values: dict[str, np.ndarray] = {}
+    for name, weight in lifted.weights.items():
+        array = realise(weight.recipe, load)
+        # Batch counters are whole numbers in state dicts; ONNX does not have them.
+        dtype = np.int64 if name.endswith(".num_batches_tracked") else np.float32
+        values[name] = np.array(array, dtype, order="C")
+    return values
+
+
+def _refuse_huge_fills(weights: Mapping[str, LiftedWeight]) -> None:
+    size = sum(prod(w.spec.shape) for w in weights.values() if w.recipe.is_filled)
+    if size > MAX_FILLED:
+        raise OnnxConversionError(f"it describes {size:,} parameters by rules; {MAX_FILLED:,} are made at most")
+
+
+def _groups(model: onnx.ModelProto, warnings: list[str]) -> list[Group]:
+    """The groups an export of ours carries; malformed ones are reported and left out."""
+    text = next((p.value for p in model.metadata_props if p.key == GROUPS_KEY), None)
+    if text is None or model.producer_name != PRODUCER:
+        return []
+    try:
+        groups = [Group(str(path), str(title), int(repeat)) for path, title, repeat in json.loads(text)]
+    except (TypeError, ValueError, RecursionError):
+        warnings.append("the groups in the file are damaged and were left out")
+        return []
+    # A model's nodes are written out: a repeat would copy them once more.
+    return [Group(group.path, group.title) for group in groups]
+
+
+def _changed_functions(model: onnx.ModelProto, graph: Architecture, ops: OpRegistry) -> list[str]:
+    """A warning per function of ours whose body is not what this version would write."""
+    mine = [f for f in model.functions if f.domain == DOMAIN]
+    if not mine:
+        return []
+    known = {_body(f) for f in functions_of(graph, opset=opset_of(model) or 0, ops=ops)}
+    changed = sorted(f.name for f in mine if _body(f) not in known)
+    return [
+        f"the file defines '{name}' in another way than this version; the operator of that name was used"
+        for name in changed
+    ]
+
+
+def _body(function: onnx.FunctionProto) -> tuple[Any, ...]:
+    nodes = tuple(node.SerializeToString(deterministic=True) for node in function.node)
+    return (function.name.partition("__")[0], tuple(function.input), tuple(function.output), nodes)
+
+
+def _advice(graph: Architecture, values: Mapping[str, np.ndarray]) -> list[str]:
+    """What a person should know about a network that was read."""
+    found = []
+    used = Counter(node.op for node in graph.nodes.values())
+    if used["conv2d"] and not used["batch_norm"] and all(
+        node.params.bias for node in graph.nodes.values() if node.op == "conv2d"
+    ):
+        found.append(
+            "there is no BatchNorm in this file; if the model had it, its exporter folded it into the convolutions. "
+            "To keep it, export with training=torch.onnx.TrainingMode.PRESERVE and do_constant_folding=False"
+        )
+    broken = [name for name, array in values.items() if not np.isfinite(array).all()]
+    if broken:
+        found.append(f"weights contain NaN or Inf in {', '.join(map(repr, broken[:5]))}{' …' if len(broken) > 5 else ''}")
+    negative = [name for name, array in values.items() if name.endswith(".running_var") and (array < 0).any()]
+    if negative:
+        found.append(f"variances below zero in {', '.join(map(repr, negative[:5]))}")
+    return found

@@ -1,0 +1,300 @@
+"""Write an architecture as ONNX, through the bindings of its operators."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper, parser
+
+from ghn_studio.analysis.shapes import ShapeReport, require_shapes
+from ghn_studio.errors import ArchitectureError, OnnxConversionError
+from ghn_studio.ir.graph import Architecture, Node, NodeId, Source
+from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.onnx_io.files import MAX_BYTES, NEWEST_OPSET
+from ghn_studio.ops import REGISTRY, OpRegistry
+from ghn_studio.ops.binding import DOMAIN, OnnxConstant, OnnxForm, OnnxWeight, function_attrs
+from ghn_studio.ops.spec import OpSpec, Role, WeightSpec
+
+PRODUCER = "ghn-studio"
+
+#: Key of the model's metadata that holds the groups.
+GROUPS_KEY = "ghn_studio.groups"
+
+#: The bodies of our functions use inputs that older operator sets have as attributes.
+OLDEST_WRITTEN_OPSET = 18
+
+Values = Mapping[str, np.ndarray]
+
+
+def export_model(
+    graph: Architecture, values: Values | None, *, opset: int = 21, ops: OpRegistry = REGISTRY
+) -> onnx.ModelProto:
+    """Return the checked ONNX model of an architecture.
+
+    Repeated groups are written out. Node names are node ids, initialisers are named
+    ``<id>.<weight>``, the batch axis is dynamic. Operators without a node of their own
+    become functions of the domain ``ghn_studio`` that any runtime can execute.
+
+    Args:
+        graph: A complete network.
+        values: The parameters by ``<id>.<weight>``; None writes the architecture alone, its
+            weights as rules (``ConstantOfShape``) that take no room.
+        opset: 18 to 24.
+        ops: The registry the architecture uses.
+
+    Raises:
+        OnnxConversionError: An operator has no form in that operator set, parameters are
+            missing or misshaped, or the model would pass 2 GiB. Nothing is left out silently.
+        ArchitectureError: The network is not complete.
+    """
+    if not OLDEST_WRITTEN_OPSET <= opset <= NEWEST_OPSET:
+        raise OnnxConversionError(
+            f"operator set {opset} cannot be written, choose {OLDEST_WRITTEN_OPSET} to {NEWEST_OPSET}"
+        )
+    graph = graph.expanded()
+    writer = _Writer(graph, require_shapes(graph, ops), ops, opset)
+    writer.refuse_unwritable()
+    if values is not None:
+        writer.refuse_missing(values)
+    model = writer.model(values)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # several types; a model we wrote ourselves has to be valid
+        raise OnnxConversionError(f"the model of '{graph.name}' does not pass the ONNX checker: {error}") from error
+    return model
+
+
+def write(
+    path: Path | str, graph: Architecture, values: Values | None, *, opset: int = 21, ops: OpRegistry = REGISTRY
+) -> None:
+    """Write :func:`export_model` to ``path``; an interrupted or failed export leaves the old file or none.
+
+    Equal arguments give equal bytes.
+
+    Raises:
+        OnnxConversionError: See :func:`export_model`; or the file cannot be written.
+    """
+    path = Path(path)
+    data = export_model(graph, values, opset=opset, ops=ops).SerializeToString(deterministic=True)
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise OnnxConversionError(f"'{path}' cannot be written: {error.strerror or error}") from error
+
+
+def functions_of(graph: Architecture, *, opset: int, ops: OpRegistry = REGISTRY) -> list[onnx.FunctionProto]:
+    """The functions an export of ``graph`` would carry."""
+    writer = _Writer(graph, require_shapes(graph, ops), ops, opset)
+    writer.nodes()
+    return writer.functions
+
+
+class _Writer:
+    def __init__(self, graph: Architecture, shapes: ShapeReport, ops: OpRegistry, opset: int) -> None:
+        self._graph, self._shapes, self._ops, self._opset = graph, shapes, ops, opset
+        self._constants: list[TensorProto] = []
+        self._names: dict[tuple[str, str], str] = {}
+        self._variants: dict[str, int] = {}
+        self.functions: list[onnx.FunctionProto] = []
+
+    def refuse_unwritable(self) -> None:
+        """Name every node that has no form in the operator set, before anything is made."""
+        bad = []
+        for node in self._graph.nodes.values():
+            if node.op in ("input", "output"):
+                continue
+            form = self._form(node)
+            if form is None:
+                bad.append(f"'{node.id}' ({self._ops[node.op].title}) has no ONNX form")
+            elif form.since > self._opset:
+                bad.append(f"'{node.id}' ({self._ops[node.op].title}) needs operator set {form.since}")
+        for end in ("input", "output"):
+            if not any(node.op == end for node in self._graph.nodes.values()):
+                bad.append(f"there is no {end} node")
+        if bad:
+            more = f" and {len(bad) - 10} more" if len(bad) > 10 else ""
+            raise OnnxConversionError(
+                f"'{self._graph.name}' cannot be written with operator set {self._opset}: {'; '.join(bad[:10])}{more}"
+            )
+
+    def refuse_missing(self, values: Values) -> None:
+        """Check that every stored parameter is there and has its shape."""
+        bad, size = [], 0
+        for node, weight in self._stored_weights():
+            name = f"{node.id}.{weight.name}"
+            found = values.get(name)
+            if found is None:
+                bad.append(f"'{name}' is missing")
+            elif tuple(found.shape) != weight.shape:
+                bad.append(f"'{name}' has shape {list(found.shape)}, expected {list(weight.shape)}")
+            else:
+                size += 4 * int(np.prod(weight.shape, dtype=object))
+        if bad:
+            more = f" and {len(bad) - 10} more" if len(bad) > 10 else ""
+            raise OnnxConversionError(f"parameters do not fit '{self._graph.name}': {'; '.join(bad[:10])}{more}")
+        if size > MAX_BYTES - 2**24:
+            raise OnnxConversionError(
+                f"the parameters of '{self._graph.name}' take {size / 2**30:.1f} GiB, an ONNX file holds less than 2; "
+                "export it as .safetensors"
+            )
+
+    def model(self, values: Values | None) -> onnx.ModelProto:
+        nodes = self.nodes()
+        weights, rules = self._weights(values)
+        ends = {op: [n for n in self._graph.topological() if n.op == op] for op in ("input", "output")}
+        graph = helper.make_graph(
+            [*rules, *nodes], self._graph.name or "untitled",
+            [_value_info(n.id, self._shapes.outputs[n.id][0]) for n in ends["input"]],
+            [_value_info(n.id, self._shapes.outputs[n.id][0]) for n in ends["output"]],
+            [*weights, *self._constants],
+        )
+        imports = [helper.make_opsetid("", self._opset)]
+        if self.functions:
+            imports.append(helper.make_opsetid(DOMAIN, 1))
+        model = helper.make_model(
+            graph, opset_imports=imports, producer_name=PRODUCER, functions=self.functions,
+            ir_version=max(8, helper.find_min_ir_version_for([helper.make_opsetid("", self._opset)])),
+        )
+        if self._graph.groups:
+            groups = [[g.path, g.title, g.repeat] for g in self._graph.groups.values()]
+            helper.set_model_props(model, {GROUPS_KEY: json.dumps(groups)})
+        return model
+
+    def nodes(self) -> list[onnx.NodeProto]:
+        """Every node in order; collects functions and constants on the way."""
+        return [self._node(node) for node in self._graph.topological() if node.op != "input"]
+
+    def _form(self, node: Node) -> OnnxForm | None:
+        binding = self._ops[node.op].onnx
+        return None if binding is None else binding.write(node.params, self._shapes.inputs[node.id])
+
+    def _node(self, node: Node) -> onnx.NodeProto:
+        data = [self._value(source) for source in node.sources]
+        outputs = [self._value(Source(node.id, port)) for port in range(len(self._shapes.outputs[node.id]))]
+        if node.op == "output":
+            return helper.make_node("Identity", data, outputs, node.id)
+        form = self._form(node)
+        assert form is not None
+        spec, inputs = self._ops[node.op], self._inputs(node, form, data)
+        if form.body:
+            name = self._function(spec, node, form)
+            return helper.make_node(name, inputs, outputs, node.id, domain=DOMAIN, **function_attrs(node.params))
+        return helper.make_node(form.op_type, inputs, outputs, node.id, **dict(form.attrs))
+
+    def _value(self, source: Source) -> str:
+        several = len(self._shapes.outputs[source.node]) > 1
+        return f"{source.node}:{source.port}" if several else source.node
+
+    def _inputs(self, node: Node, form: OnnxForm, data: list[str]) -> list[str]:
+        if form.operands is None:
+            return [*data, *(f"{node.id}.{w.name}" for w in self._declared(node))]
+        names = []
+        for index, operand in enumerate(form.operands):
+            if isinstance(operand, int):
+                names.append(data[operand])
+            elif isinstance(operand, OnnxWeight):
+                names.append(f"{node.id}.{operand.name}")
+            else:
+                names.append(self._constant(f"{node.id}:in{index}", operand))
+        return names
+
+    def _constant(self, name: str, constant: OnnxConstant) -> str:
+        array = np.asarray(constant.values, constant.dtype)
+        self._constants.append(numpy_helper.from_array(array.reshape(()) if constant.scalar else array, name))
+        return name
+
+    def _function(self, spec: OpSpec[Any], node: Node, form: OnnxForm) -> str:
+        """The name of the function with this body; uses with equal bodies share one."""
+        specs = self._shapes.inputs[node.id]
+        inputs = ["x"] if len(specs) == 1 else [f"x{i}" for i in range(len(specs))]
+        inputs += [w.name.replace(".", "_") for w in self._declared(node)]
+        count = len(self._shapes.outputs[node.id])
+        outputs = ["y"] if count == 1 else [f"y{i}" for i in range(count)]
+        body = f"({', '.join(inputs)}) => ({', '.join(outputs)}) {{\n{form.body}\n}}"
+        known = self._names.get((spec.id, body))
+        if known is not None:
+            return known
+        number = self._variants[spec.id] = self._variants.get(spec.id, 0) + 1
+        name = self._names[spec.id, body] = spec.id if number == 1 else f"{spec.id}__{number}"
+        attrs = ", ".join(f.name for f in fields(spec.params))
+        self.functions.append(parser.parse_function(
+            f'<domain: "{DOMAIN}", opset_import: ["" : {self._opset}]>\n{name} {f"<{attrs}> " if attrs else ""}{body}'
+        ))
+        return name
+
+    def _declared(self, node: Node) -> tuple[WeightSpec, ...]:
+        return self._ops[node.op].weights(node.params, self._shapes.inputs[node.id])
+
+    def _stored_weights(self) -> list[tuple[Node, WeightSpec]]:
+        """The parameters ONNX keeps; it does not count batches."""
+        found = []
+        for node in self._graph.topological():
+            stored = _kept(self._form(node)) if node.op not in ("input", "output") else None
+            found += [(node, w) for w in self._declared(node) if stored is None or w.name in stored]
+        return found
+
+    def _weights(self, values: Values | None) -> tuple[list[TensorProto], list[onnx.NodeProto]]:
+        """The parameters as initialisers, or as nodes that fill their shape with one number."""
+        tensors, rules = [], []
+        for node, weight in self._stored_weights():
+            name, shape = f"{node.id}.{weight.name}", _stored_shape(self._form(node), weight)
+            if values is not None:
+                array = np.ascontiguousarray(np.asarray(values[name], np.float32).reshape(shape))
+                tensors.append(numpy_helper.from_array(array, name))
+                continue
+            tensors.append(numpy_helper.from_array(np.asarray(shape, np.int64), f"{name}:shape"))
+            fill = helper.make_tensor("value", TensorProto.FLOAT, [1], [_placeholder(weight)])
+            rules.append(helper.make_node("ConstantOfShape", [f"{name}:shape"], [name], f"{name}:fill", value=fill))
+        return tensors, rules
+
+
+def _kept(form: OnnxForm | None) -> set[str] | None:
+    """The names of the parameters a form stores; None for all."""
+    if form is None or form.operands is None:
+        return None
+    return {operand.name for operand in form.operands if isinstance(operand, OnnxWeight)}
+
+
+def _stored_shape(form: OnnxForm | None, weight: WeightSpec) -> Sequence[int]:
+    for operand in (form.operands or ()) if form is not None else ():
+        if isinstance(operand, OnnxWeight) and operand.name == weight.name and operand.shape is not None:
+            return operand.shape
+    return weight.shape
+
+
+def _placeholder(weight: WeightSpec) -> float:
+    """A number that lets a network without parameters run: no layer divides by zero or passes nothing."""
+    if weight.role is Role.SCALE or weight.name.endswith("running_var"):
+        return 1.0
+    return 0.01 if weight.role is Role.WEIGHT else 0.0
+
+
+def _value_info(name: NodeId, spec: TensorSpec) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(spec.shape))
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+__all__ = ["ArchitectureError", "export_model", "functions_of", "write"]
