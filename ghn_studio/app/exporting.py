@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import sys
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
@@ -101,8 +102,7 @@ def write_network(
     """Write a network in the format its file's ending stands for.
 
     Args:
-        values: Every tensor of the network by state-dict name; running statistics that are
-            left out start as torch's do. None for ``.py``, or for a project without values.
+        values: Every tensor of the network by state-dict name, running statistics included. None for ``.py``, or for a project without values.
         origin: Where the values come from (``kind`` and more), plain JSON data.
         layout: Positions of the nodes, kept in a project.
 
@@ -125,7 +125,8 @@ def metadata(graph: Architecture, origin: Mapping[str, Any]) -> dict[str, str | 
     """What an exported file says about itself: plain texts and numbers, nothing that differs between equal runs."""
     facts: dict[str, str | int | float] = {"version": __version__, "architecture": graph.name, "sha256": fingerprint(graph)}
     facts.update({k: v if isinstance(v, str | int | float) else json.dumps(v, sort_keys=True) for k, v in origin.items()})
-    return facts
+    # Pickle writes a text once per object: only shared objects give equal bytes for equal texts.
+    return {sys.intern(k): sys.intern(v) if isinstance(v, str) else v for k, v in facts.items()}
 
 
 def fingerprint(graph: Architecture) -> str:
@@ -161,20 +162,25 @@ def _state_dict_bytes(graph: Architecture, values: Mapping[str, Any], origin: Ma
 
 
 def _complete(graph: Architecture, values: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` in the network's order, with fresh running statistics where there are none."""
-    from ghn_studio.engine.execution import Plan
-    from ghn_studio.engine.initial import initial_tensor
+    """``values`` in the network's order.
 
-    plan = Plan(graph)
-    wanted = {w.name: w for w in plan.parameters}
-    missing = [n for n, w in wanted.items() if n not in values and w.trainable]
+    Raises:
+        CheckpointError: They are not exactly the network's tensors. Running statistics count:
+            without them the exported network would be another one in ``eval`` mode.
+    """
+    from ghn_studio.engine.execution import Plan
+
+    wanted = {w.name: w for w in Plan(graph).parameters}
+    missing = [n for n in wanted if n not in values]
     unknown = [n for n in values if n not in wanted]
     wrong = [n for n, w in wanted.items() if n in values and tuple(values[n].shape) != w.shape]
     for names, problem in ((missing, "are missing"), (unknown, "belong to no node"), (wrong, "have another shape")):
         if names:
             shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
-            raise CheckpointError(f"these values are not those of '{graph.name}': {len(names)} {problem} ({shown})")
-    return {n: values[n] if n in values else initial_tensor(w, 0) for n, w in wanted.items()}
+            raise CheckpointError(
+                f"the values are not those of '{graph.name}': {len(names)} {problem} ({shown}); predict and evaluate it first"
+            )
+    return {n: values[n] for n in wanted}
 
 
 def _report(

@@ -40,7 +40,7 @@ class Bench:
     request: CommonRequest
     device: torch.device
     info: DatasetInfo
-    data: ImageData
+    data: ImageData | None
     card: Card | None
     ghn: Hypernetwork | None
 
@@ -68,7 +68,8 @@ def predict(request: PredictRequest, graph: Architecture | None) -> Job[PredictR
     if request.export:
         check_target(request.export)
     graph = fitted(request, graph)
-    bench = yield from set_up(request, graph if request.evaluate else None)
+    runs = request.evaluate or bool(request.export) or request.head == "closed-form"
+    bench = yield from set_up(request, graph if request.evaluate else None, images=runs)
     report = yield from predict_on(bench, graph, evaluate=request.evaluate)
     if request.export:
         yield Progress("exporting")
@@ -118,10 +119,12 @@ def check_classes(graph: Architecture, info: DatasetInfo) -> None:
         )
 
 
-def set_up(request: CommonRequest, graph: Architecture | None = None) -> Job[Bench]:
+def set_up(request: CommonRequest, graph: Architecture | None = None, *, images: bool = True) -> Job[Bench]:
     """Check that the request's parts fit together, then load torch, the GHN and the images.
 
-    ``graph`` is a network whose classes must be the dataset's; None if none is to be evaluated.
+    Args:
+        graph: A network whose classes must be the dataset's; None if none is to be evaluated.
+        images: Without them networks can be predicted but not run.
 
     Raises:
         PredictionError: The GHN's classifier is another dataset's, or the classes differ.
@@ -143,16 +146,19 @@ def set_up(request: CommonRequest, graph: Architecture | None = None) -> Job[Ben
     if card is not None:
         yield Progress("loading the GHN")
         ghn = load_ghn(card, device)
-    yield Progress("loading images")
-    data = pixels.load(request.dataset)
-    return Bench(request, device, data.info, data, card, ghn)
+    data = None
+    if images:
+        yield Progress("loading images")
+        data = pixels.load(request.dataset)
+    return Bench(request, device, data.info if data else info, data, card, ghn)
 
 
 def predict_on(bench: Bench, graph: Architecture, *, evaluate: bool) -> Job[PredictReport]:
     """Predict one network on a bench that was set up, and evaluate it if asked.
 
     The report's ``values`` hold every tensor of the network, running statistics included,
-    on the processor, so that an export works in ``eval`` mode.
+    on the processor, so that an export works in ``eval`` mode. On a bench without images
+    the running statistics are left out, for nothing is known about them.
     """
     from ghn_studio.engine import evaluation as measuring
     from ghn_studio.engine.data import adaptation_text
@@ -168,12 +174,14 @@ def predict_on(bench: Bench, graph: Architecture, *, evaluate: bool) -> Job[Pred
     values, unpredicted, predicted = {**start.values, **statistics}, start.unpredicted, start.predicted
     label, head_s = measuring.LABEL_PREDICTED if bench.ghn is not None else measuring.LABEL_RANDOM, 0.0
     if request.head == "closed-form":
-        solved = yield from _closed_form(bench, plan, values)
+        assert bench.data is not None
+        solved = yield from _closed_form(bench.data, request, plan, values)
         values, label, head_s = {**values, **solved.values}, solved.label, solved.seconds
         unpredicted = _with_solved(unpredicted, plan, label)
         predicted = predicted - {u.name for u in unpredicted}
     result = None
     if evaluate:
+        assert bench.data is not None
         result = yield from measuring.evaluate(
             plan, values, bench.data, images=request.images, batch_norm=request.batch_norm, label=label
         )
@@ -201,8 +209,8 @@ def predict_on(bench: Bench, graph: Architecture, *, evaluate: bool) -> Job[Pred
         calibration_seconds=calibrated_s,
         head_seconds=head_s,
         seed=request.seed,
-        details=_details(bench, result) if result else None,
-        values={w.name: values[w.name].detach().cpu() for w in plan.parameters},
+        details=_details(bench.data, request.images, result) if bench.data and result else None,
+        values={w.name: values[w.name].detach().cpu() for w in plan.parameters if w.name in values},
     )
 
 
@@ -232,15 +240,14 @@ def _starting_values(bench: Bench, plan: Plan) -> _Start:
     seed = bench.request.seed
     if bench.ghn is None:
         began = perf_counter()
-        values = {k: v.to(bench.device) for k, v in kaiming(plan, seed).items()}
+        trainable = {w.name for w in plan.parameters if w.trainable}
+        values = {k: v.to(bench.device) for k, v in kaiming(plan, seed).items() if k in trainable}
         drawn = tuple(Unpredicted(w.name, w.shape, "random start (Kaiming) on request") for w in plan.parameters if w.trainable)
         return _Start(values, frozenset(), drawn, 0.0, perf_counter() - began)
     from ghn_studio.ghn.prediction import predict_parameters
 
     found = predict_parameters(bench.ghn, plan, seed)
-    buffers = {w.name for w in plan.parameters if not w.trainable}
-    fresh = {k: v.to(bench.device) for k, v in kaiming(plan, seed).items() if k in buffers} if buffers else {}
-    values = {**fresh, **{k: v.clone() for k, v in found.values.items()}}  # clones are ordinary, not inference, tensors
+    values = {k: v.clone() for k, v in found.values.items()}  # clones are ordinary, not inference, tensors
     left = tuple(Unpredicted(name, shape, reason) for name, shape, reason in found.unpredicted)
     return _Start(values, frozenset(found.predicted), left, found.graph_seconds, found.predict_seconds)
 
@@ -250,18 +257,19 @@ def _statistics(bench: Bench, plan: Plan, values: Mapping[str, Tensor]) -> Job[d
     from ghn_studio.engine import evaluation as measuring
     from ghn_studio.engine.data import Feed
 
-    if not measuring.norm_nodes(plan):
+    if bench.data is None or not measuring.norm_nodes(plan):
         return {}
     images = bench.data.train.first(measuring.CALIBRATION_IMAGES)
     feed = Feed(images, measuring.input_shape(plan), bench.info, bench.device)
     return (yield from measuring.calibration(plan, values, feed.images(slice(None))))
 
 
-def _closed_form(bench: Bench, plan: Plan, values: Mapping[str, Tensor]) -> Job[ClosedForm]:
+def _closed_form(
+    data: ImageData, request: CommonRequest, plan: Plan, values: Mapping[str, Tensor]
+) -> Job[ClosedForm]:
     from ghn_studio.engine.heads import closed_form
 
-    request = bench.request
-    return (yield from closed_form(plan, values, bench.data, images=request.head_images, batch_norm=request.batch_norm))
+    return (yield from closed_form(plan, values, data, images=request.head_images, batch_norm=request.batch_norm))
 
 
 def _with_solved(unpredicted: tuple[Unpredicted, ...], plan: Plan, label: str) -> tuple[Unpredicted, ...]:
@@ -271,10 +279,10 @@ def _with_solved(unpredicted: tuple[Unpredicted, ...], plan: Plan, label: str) -
     return (*(u for u in unpredicted if u.name not in names), *solved)
 
 
-def _details(bench: Bench, result: Evaluation) -> EvaluationDetails:
-    test = bench.data.test.first(bench.request.images)
+def _details(data: ImageData, images: int | None, result: Evaluation) -> EvaluationDetails:
+    test = data.test.first(images)
     return EvaluationDetails(
-        classes=bench.info.classes,
+        classes=data.info.classes,
         confusion=tuple(tuple(row) for row in result.confusion.tolist()),
         samples=_samples(test, result),
     )

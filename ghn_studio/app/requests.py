@@ -53,7 +53,7 @@ class CompareRequest(CommonRequest):
     steps: int | None = param(None, label="Steps", low=1, help="Train for N steps.")
     minutes: float | None = param(None, label="Minutes", unit="min", low=0.01, help="Train for that long.")
     batch_size: int = param(64, label="Batch size", low=1, help="Training images per step.")
-    learning_rate: float = param(0.05, label="Learning rate", low=0.0, help="Of SGD at its highest.")
+    learning_rate: float = param(0.05, label="Learning rate", low=1e-6, help="Of SGD at its highest.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,7 +114,9 @@ class CompareReport:
 
     ``steps_to_match`` is the first evaluated step at which the curve reaches the
     predicted accuracy (null if it never does); ``speedup`` is the training time until
-    then divided by the prediction time.
+    then divided by the prediction time, which includes encoding the network and fitting a
+    closed-form head. Neither time includes the statistics of batch norm, which both need
+    for every evaluation. ``diverged_at`` is the step at which the loss stopped being finite.
     """
 
     predicted_accuracy: float
@@ -123,6 +125,8 @@ class CompareReport:
     steps_to_match: int | None
     seconds_to_match: float | None
     speedup: float | None
+    label: str = ""
+    diverged_at: int | None = None
     prediction: PredictReport | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:

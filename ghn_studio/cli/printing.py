@@ -67,6 +67,8 @@ def _(report: CompareReport) -> str:
     lines += [
         (f"step {p.step}", f"{p.accuracy:.4f} after {p.seconds:.2f} s, loss {_number(p.loss)}") for p in report.sgd
     ]
+    if report.diverged_at is not None:
+        lines.append(("diverged", f"the loss stopped being finite at step {report.diverged_at}"))
     if report.steps_to_match is None:
         lines.append(("match", "SGD did not reach the predicted accuracy within its budget"))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import signal
@@ -30,6 +31,9 @@ INTERRUPTED, TERMINATED = 130, 143
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code; nothing is raised but :class:`SystemExit` by ``--help``."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without "×" must not end the program
     with _polite_end():
         try:
             if not arguments or _names_a_file(arguments):
@@ -55,6 +59,8 @@ def _run_command(arguments: argparse.Namespace) -> int:
         raise
     except OSError as error:  # a disk or a folder said no, in words people know
         return _report(error, FAILED, arguments)
+    except MemoryError as error:
+        return _report(error, FAILED, arguments, "there is not enough memory for this; close other programs, or ask for less")
     except Exception as error:  # the program's edge: a bug ends in one line too
         kind = type(error).__name__
         hint = "" if arguments.traceback else f"; run again with --traceback to see where ({PROGRAM} {arguments.command})"

@@ -48,11 +48,21 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def tensors_to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
-    """Return the bytes of a safetensors file; equal tensors give equal bytes."""
+    """Return the bytes of a safetensors file; equal tensors and metadata give equal bytes."""
     import safetensors.torch
 
     plain = {name: tensors[name].detach().cpu().contiguous().clone() for name in sorted(tensors)}
-    return safetensors.torch.save(plain, {"format": "pt", **(metadata or {})})
+    return _with_sorted_metadata(safetensors.torch.save(plain, {"format": "pt", **(metadata or {})}))
+
+
+def _with_sorted_metadata(data: bytes) -> bytes:
+    """Put the metadata in order: the library writes them in that of a hash table seeded by each process."""
+    (length,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8:8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight bytes
+    return struct.pack("<Q", len(text)) + text + data[8 + length:]
 
 
 def check_header(data: bytes, name: str) -> None:

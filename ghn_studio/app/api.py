@@ -1,0 +1,39 @@
+"""The calls that ``import ghn_studio`` offers, made of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ghn_studio.app.architectures import open_architecture
+from ghn_studio.app.requests import PredictRequest
+from ghn_studio.app.results import PredictReport
+from ghn_studio.app.tasks import task
+from ghn_studio.errors import UsageError
+from ghn_studio.ir.graph import Architecture
+from ghn_studio.jobs import Progress, run
+from ghn_studio.ops.spec import form_of
+from ghn_studio.project import Project
+
+
+def predict(
+    architecture: str | Path | Architecture | Project,
+    ghn: str | Path,
+    on_progress: Callable[[Progress], None] | None,
+    options: Mapping[str, Any],
+) -> PredictReport:
+    """See :func:`ghn_studio.predict`."""
+    known = [line.name for line in form_of(PredictRequest) if line.name != "ghn"]
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise UsageError(f"predict takes no option '{unknown[0]}'; it takes {', '.join(known)}")
+    request = PredictRequest(ghn=str(ghn), **options)
+    job = task("predict").start(request, _network(architecture))
+    return run(job, on_progress) if on_progress else run(job)
+
+
+def _network(given: str | Path | Architecture | Project) -> Architecture:
+    if isinstance(given, Architecture):
+        return given
+    return given.architecture if isinstance(given, Project) else open_architecture(str(given)).architecture
