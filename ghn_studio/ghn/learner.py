@@ -39,7 +39,7 @@ class TrainConfig:
         sizes: Image side in pixels -> share of the networks that see it.
         grey_share: Share of networks with one input channel instead of three.
         search_share: Share drawn from the wider ``search`` split, up to 20 cells.
-        batch: Images per network.
+        batch: Images per network of the smallest size; larger images come in smaller batches.
         networks: Networks per step and process.
         head: What the loss sees: the ``predicted`` classifier, a ``closed-form`` one
             solved inside each step (gradient through the solve), or ``both``.
@@ -288,9 +288,11 @@ class Learner:
         )
 
     def _batch(self, plan: Plan, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        chosen = torch.randint(len(self.data.train.labels), (self.config.batch,), generator=generator)
-        images = self.data.train.images[chosen].to(self.device)
         c, h, w = (int(d) for d in plan.input_spec.shape[1:])
+        # Fewer large images: a step costs about the same whatever the size drawn.
+        count = max(8, self.config.batch * min(self.config.sizes) // h)
+        chosen = torch.randint(len(self.data.train.labels), (count,), generator=generator)
+        images = self.data.train.images[chosen].to(self.device)
         batch = pixels.adapt(images, (c, h, w), self.data.info)
         return self._augment(batch, generator).contiguous(memory_format=torch.channels_last), self.data.train.labels[chosen].to(self.device)
 
