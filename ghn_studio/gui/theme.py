@@ -17,6 +17,8 @@ from PySide6.QtWidgets import QApplication
 from ghn_studio.gui.style_sheet import style_sheet
 from ghn_studio.ops.spec import Category
 
+SEMIBOLD = QFont.Weight.DemiBold
+
 MODES = ("system", "light", "dark")
 
 

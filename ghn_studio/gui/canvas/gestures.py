@@ -1,0 +1,338 @@
+"""One object per gesture: it lives from the press to the release and ends in at most one edit.
+
+Each gets positions in scene units. ``finish`` makes the edit, ``cancel`` leaves the
+document and the drawing as they were.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
+
+from ghn_studio.app import edits
+from ghn_studio.app.connecting import CYCLE, downstream, port_refusal, refusal, upstream
+from ghn_studio.app.layout import snapped
+from ghn_studio.gui.canvas.paint import PORT, draw_port
+from ghn_studio.gui.canvas.routing import direct
+from ghn_studio.gui.canvas.scene import PortRef
+from ghn_studio.gui.theme import faded
+from ghn_studio.ir.graph import Edge, NodeId, Source
+
+if TYPE_CHECKING:
+    from ghn_studio.gui.canvas.view import CanvasView
+
+#: Pixels the pointer moves before a press becomes a drag.
+DRAG_START_PX = 4.0
+PORT_REACH_PX = 12.0
+WIRE_REACH_PX = 8.0
+
+_ALT = Qt.KeyboardModifier.AltModifier
+_EXTEND = Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier
+
+
+class Gesture(Protocol):
+    """What the view knows of a gesture."""
+
+    def move(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        """Follow the pointer."""
+
+    def finish(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        """End with the pointer released at ``at``."""
+
+    def cancel(self) -> None:
+        """End as if nothing had happened."""
+
+    def paint(self, painter: QPainter) -> None:
+        """Draw over the scene while the gesture lasts."""
+
+
+class Pan:
+    """Moves the view. Works on the screen, since the scene moves under the pointer."""
+
+    def __init__(self, view: CanvasView, at_px: QPointF) -> None:
+        self._view, self._at = view, at_px
+        view.viewport().setCursor(Qt.CursorShape.ClosedHandCursor)
+
+    def move_px(self, at_px: QPointF) -> None:
+        """Follow the pointer, in viewport pixels."""
+        delta = at_px - self._at
+        self._at = at_px
+        self._view.scroll_by(-delta.x(), -delta.y())
+
+    def move(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        """Nothing: see :meth:`move_px`."""
+
+    def finish(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        """Give the pointer its shape back."""
+        self._view.viewport().unsetCursor()
+
+    def cancel(self) -> None:
+        """Give the pointer its shape back; the view stays where it is."""
+        self._view.viewport().unsetCursor()
+
+    def paint(self, painter: QPainter) -> None:
+        """Nothing to draw."""
+
+
+class RubberBand:
+    """Selects what a rectangle touches; Shift or Ctrl adds to what was selected."""
+
+    def __init__(self, view: CanvasView, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        self._view, self._start, self._end = view, at, at
+        self._before = view.canvas.selected
+        self._kept = self._before if modifiers & _EXTEND else ()
+
+    def move(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        self._end = at
+        self._view.select((*self._kept, *self._view.canvas.nodes_in(self._rect())))
+        self._view.viewport().update()
+
+    def finish(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        if self._end == self._start:
+            self._view.select(self._kept)
+        self._view.viewport().update()
+
+    def cancel(self) -> None:
+        self._view.select(self._before)
+        self._view.viewport().update()
+
+    def paint(self, painter: QPainter) -> None:
+        color = self._view.tokens.selection
+        pen = QPen(QColor(color), 1)
+        pen.setCosmetic(True)
+        painter.setPen(pen)
+        painter.setBrush(faded(color, 0.08))
+        painter.drawRect(self._rect())
+
+    def _rect(self) -> QRectF:
+        return QRectF(self._start, self._end).normalized()
+
+
+class Move:
+    """Drags the selected nodes on the grid. A lone node dropped on a wire goes into it; Alt prevents that."""
+
+    def __init__(self, view: CanvasView, at: QPointF, grabbed: NodeId, *, was_selected: bool) -> None:
+        self._view, self._start, self._grabbed = view, at, grabbed
+        self._was_selected = was_selected
+        scene = view.canvas
+        self._from = {n: (scene.nodes[n].left, scene.nodes[n].top) for n in scene.selected}
+        self._is_dragging = False
+        self._wire: Edge | None = None
+        node = view.document.graph.nodes[grabbed]
+        lone = len(self._from) == 1 and not node.sources and not view.document.graph.consumers(grabbed)
+        self._may_insert = lone and node.op in view.document.ops and bool(view.document.ops[node.op].inputs)
+
+    def move(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        dx, dy = at.x() - self._start.x(), at.y() - self._start.y()
+        if not self._is_dragging and abs(dx) + abs(dy) < DRAG_START_PX / self._view.zoom:
+            return
+        self._is_dragging = True
+        self._view.canvas.preview(self._places(dx, dy))
+        if self._may_insert:
+            self._point_at_wire(None if modifiers & _ALT else self._wire_below())
+
+    def finish(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        if not self._is_dragging:
+            if self._was_selected and not modifiers & _EXTEND:
+                self._view.select((self._grabbed,))
+            return
+        scene, wire = self._view.canvas, self._wire
+        self._point_at_wire(None)
+        places = {n: (scene.nodes[n].left, scene.nodes[n].top) for n in self._from}
+        if places == self._from:
+            return
+        document = self._view.document
+        if wire is not None:
+            node = document.graph.nodes[self._grabbed]
+            title = document.ops[node.op].title
+            self._view.apply(f"Insert {title}", edits.inserted(node, wire, places[self._grabbed]))
+            return
+        count = len(places)
+        self._view.apply("Move node" if count == 1 else f"Move {count} nodes", edits.moved(places))
+
+    def cancel(self) -> None:
+        self._point_at_wire(None)
+        self._view.canvas.preview(self._from)
+
+    def paint(self, painter: QPainter) -> None:
+        """Nothing beyond the nodes themselves."""
+
+    def _places(self, dx: float, dy: float) -> dict[NodeId, tuple[float, float]]:
+        """The grabbed node lands on the grid, the others keep their distance to it."""
+        x, y = self._from[self._grabbed]
+        dx, dy = snapped(x + dx) - x, snapped(y + dy) - y
+        return {n: (a + dx, b + dy) for n, (a, b) in self._from.items()}
+
+    def _wire_below(self) -> Edge | None:
+        item = self._view.canvas.nodes[self._grabbed]
+        x, y = item.left + item.face.width / 2, item.top + 16
+        return self._view.canvas.wire_at(x, y, 26.0, frozenset((self._grabbed,)))
+
+    def _point_at_wire(self, wire: Edge | None) -> None:
+        if wire == self._wire:
+            return
+        for edge, hot in ((self._wire, False), (wire, True)):
+            if edge is not None and edge in self._view.canvas.wires:
+                self._view.canvas.refresh_wire(edge, emphasised=hot)
+        self._wire = wire
+
+
+class Connect:
+    """Draws a wire from an output, or backwards from an input.
+
+    From an input that is in use, the wire's end is picked up: dropped on another input it
+    moves there, dropped on nothing it is gone.
+    """
+
+    def __init__(self, view: CanvasView, at: QPointF, port: PortRef) -> None:
+        self._view, self._at = view, at
+        self._picked: Edge | None = None
+        if not port.is_output:
+            source = view.document.graph.nodes[port.node].source(port.index)
+            if source is not None:
+                self._picked = Edge(source.node, source.port, port.node, port.index)
+                port = PortRef(source.node, True, source.port)
+        self._port = port
+        self._start = at
+        self._is_dragging = False
+        self._target: PortRef | None = None
+        graph = view.document.graph
+        # Wires that would close a cycle lead back to where this one comes from.
+        self._barred = upstream(graph, port.node) if port.is_output else downstream(graph, port.node)
+        self._open: list[PortRef] | None = None
+
+    def move(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        if not self._is_dragging:
+            far = (at - self._start).manhattanLength() >= DRAG_START_PX / self._view.zoom
+            if not far:
+                return
+            self._begin()
+        self._at = at
+        found = self._port_below(at)
+        self._target, reason = None, ""
+        if found is not None:
+            reason = self._reason(found)
+            if not reason:
+                self._target = found
+        self._view.hint.say(reason, QPointF(self._view.mapFromScene(at)), refused=True)
+        self._view.viewport().update()
+
+    def finish(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
+        if not self._is_dragging:
+            return
+        found = self._port_below(at)
+        reason = self._reason(found) if found is not None else ""
+        self._end()
+        if found is not None and reason:
+            self._view.status_message.emit(f"Not connected: {reason}")
+        elif found is not None:
+            self._connect(self._edge(found))
+        elif self._picked is not None:
+            if self._view.canvas.node_at(at.x(), at.y()) is None:
+                self._view.apply("Disconnect", edits.disconnected(self._picked, self._view.document.ops))
+        elif self._view.canvas.node_at(at.x(), at.y()) is None:
+            self._view.ask_for_wire(self._port, at)
+
+    def cancel(self) -> None:
+        if self._is_dragging:
+            self._end()
+
+    def paint(self, painter: QPainter) -> None:
+        if not self._is_dragging:
+            return
+        view, scene = self._view, self._view.canvas
+        tokens = view.tokens
+        for port in self._open or ():
+            x, y = self._point(port)
+            accent = QColor(tokens.accent(scene.nodes[port.node].face.category))
+            if port == self._target:
+                draw_port(painter, x, y, QColor(tokens.edge_hot), QColor(tokens.canvas), PORT + 4)
+            else:
+                draw_port(painter, x, y, accent, QColor(tokens.canvas), PORT + 1.5)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(view.canvas.pens.hot)
+        painter.drawPath(self._path())
+
+    def _begin(self) -> None:
+        self._is_dragging = True
+        scene = self._view.canvas
+        self._open = [p for p in self._candidates() if not self._reason(p)]
+        for item in scene.nodes.values():
+            item.mark(faded=True)
+        if self._picked is not None:
+            scene.wires[self._picked].item.setOpacity(0.25)
+
+    def _end(self) -> None:
+        scene = self._view.canvas
+        for item in scene.nodes.values():
+            item.mark(faded=False)
+        if self._picked is not None and self._picked in scene.wires:
+            scene.wires[self._picked].item.setOpacity(1.0)
+        self._view.hint.say("", QPointF())
+        self._view.viewport().update()
+
+    def _candidates(self) -> list[PortRef]:
+        found = []
+        for node_id, item in self._view.canvas.nodes.items():
+            slots = item.face.inputs if self._port.is_output else item.face.outputs
+            found.extend(PortRef(node_id, not self._port.is_output, i) for i in range(len(slots)))
+        return found
+
+    def _port_below(self, at: QPointF) -> PortRef | None:
+        """The port under the pointer; on a node's body, its port of the right kind that fits."""
+        scene = self._view.canvas
+        found = scene.port_at(at.x(), at.y(), PORT_REACH_PX / self._view.zoom)
+        if found is not None and found.node != self._port.node:
+            if found.is_output != self._port.is_output:
+                return found
+        node_id = scene.node_at(at.x(), at.y())
+        if node_id is None or node_id == self._port.node:
+            return None
+        face = scene.nodes[node_id].face
+        slots = face.inputs if self._port.is_output else face.outputs
+        if not slots:
+            return None
+        free = [i for i, s in enumerate(slots) if s.is_free] if self._port.is_output else []
+        return PortRef(node_id, not self._port.is_output, free[0] if free else 0)
+
+    def _edge(self, other: PortRef) -> Edge:
+        if self._port.is_output:
+            return Edge(self._port.node, self._port.index, other.node, other.index)
+        return Edge(other.node, other.index, self._port.node, self._port.index)
+
+    def _reason(self, other: PortRef) -> str:
+        """Why the two ports cannot be joined; empty if they can."""
+        document = self._view.document
+        if other.node in self._barred:
+            return CYCLE
+        edge = self._edge(other)
+        node = document.graph.nodes[edge.target]
+        if node.op not in document.ops:
+            return refusal(document.graph, document.shapes, document.ops, edge)
+        given = document.shapes.outputs.get(edge.source)
+        value = given[edge.source_port] if given is not None and edge.source_port < len(given) else None
+        return port_refusal(document.ops[node.op], edge.target_port, value)
+
+    def _connect(self, edge: Edge) -> None:
+        document = self._view.document
+        if self._picked is not None:
+            self._view.apply("Move wire", edits.rewired(self._picked, edge, document.ops))
+            return
+        used = document.graph.nodes[edge.target].source(edge.target_port)
+        if used != Source(edge.source, edge.source_port):
+            self._view.apply("Connect" if used is None else "Replace wire", edits.connected(edge))
+
+    def _point(self, port: PortRef) -> tuple[float, float]:
+        item = self._view.canvas.nodes[port.node]
+        return item.output_point(port.index) if port.is_output else item.input_point(port.index)
+
+    def _path(self) -> QPainterPath:
+        here = self._point(self._target) if self._target is not None else (self._at.x(), self._at.y())
+        own = self._point(self._port)
+        start, end = (own, here) if self._port.is_output else (here, own)
+        path = QPainterPath(QPointF(*start))
+        for a, b, c in direct(start, end).pieces:
+            path.cubicTo(QPointF(*a), QPointF(*b), QPointF(*c))
+        return path

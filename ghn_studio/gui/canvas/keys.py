@@ -1,0 +1,69 @@
+"""Keys of the canvas. The window's actions have the same ones; these work without a window too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeyEvent, QKeySequence
+
+from ghn_studio.gui.canvas.commands import FINE_NUDGE, NUDGE
+
+if TYPE_CHECKING:
+    from ghn_studio.gui.canvas.view import CanvasView
+
+_ARROWS = {
+    Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0), Qt.Key.Key_Up: (0, -1), Qt.Key.Key_Down: (0, 1),
+}
+
+
+def press(view: CanvasView, event: QKeyEvent) -> bool:
+    """Do what a key asks for; False if it means nothing here."""
+    return _standard(view, event) or _arrow(view, event) or _plain(view, event)
+
+
+def _standard(view: CanvasView, event: QKeyEvent) -> bool:
+    keys = QKeySequence.StandardKey
+    document = view.document
+    for key, act in (
+        (keys.SelectAll, view.select_all), (keys.Copy, view.copy), (keys.Cut, view.cut), (keys.Paste, view.paste),
+        (keys.Undo, document.undo), (keys.Redo, document.redo), (keys.ZoomIn, view.zoom_in),
+        (keys.ZoomOut, view.zoom_out), (keys.Delete, view.delete_selection),
+    ):
+        if event.matches(key):
+            act()
+            return True
+    return False
+
+
+def _arrow(view: CanvasView, event: QKeyEvent) -> bool:
+    step = _ARROWS.get(Qt.Key(event.key()))
+    if step is None or not view.selected():
+        return False
+    fine = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+    by = FINE_NUDGE if fine else NUDGE
+    view.commands.nudge(step[0] * by, step[1] * by)
+    return True
+
+
+def _plain(view: CanvasView, event: QKeyEvent) -> bool:
+    key, control = event.key(), bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+    shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+    match key, control, shift:
+        case (Qt.Key.Key_Backspace, False, _):
+            view.delete_selection()
+        case (Qt.Key.Key_D, True, False):
+            view.duplicate_selection()
+        case (Qt.Key.Key_G, True, False):
+            view.group_selection()
+        case (Qt.Key.Key_Home, False, False):
+            view.fit()
+        case (Qt.Key.Key_F, False, False):
+            view.fit_selection()
+        case (Qt.Key.Key_L, False, True):
+            view.arrange()
+        case (Qt.Key.Key_Escape, _, _):
+            view.select(())
+        case _:
+            return False
+    return True

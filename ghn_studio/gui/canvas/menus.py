@@ -1,0 +1,88 @@
+"""The context menu of the canvas, and what a node says when the pointer rests on it."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtWidgets import QMenu
+
+from ghn_studio.app.document import Document
+from ghn_studio.app.faces import count_text
+from ghn_studio.gui import icons
+from ghn_studio.gui.canvas.gestures import WIRE_REACH_PX
+from ghn_studio.ir.graph import Edge, NodeId
+
+if TYPE_CHECKING:
+    from ghn_studio.gui.canvas.view import CanvasView
+
+
+def context_menu(view: CanvasView, at: QPoint) -> QMenu:
+    """The menu for what lies at ``at`` (viewport pixels): node, wire, group or nothing."""
+    menu = QMenu(view)
+    menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    spot = view.scene_point(QPointF(at))
+    node_id = view.canvas.node_at(spot.x(), spot.y())
+    wire = view.canvas.wire_at(spot.x(), spot.y(), WIRE_REACH_PX / view.zoom) if node_id is None else None
+    group = view.canvas.group_at(spot.x(), spot.y()) if node_id is None else None
+    if node_id is not None:
+        if node_id not in view.selected():
+            view.select((node_id,))
+        _for_nodes(menu, view)
+    elif wire is not None:
+        view.select((), wire)
+        _for_wire(menu, view, wire, at)
+    else:
+        if group is not None:
+            menu.addAction("Ungroup", lambda: view.commands.ungroup(group))
+            menu.addSeparator()
+        _for_canvas(menu, view, at)
+    return menu
+
+
+def _for_nodes(menu: QMenu, view: CanvasView) -> None:
+    chosen = view.selected()
+    menu.addAction(icons.icon("copy"), "Copy", "Ctrl+C", view.copy)
+    menu.addAction("Cut", "Ctrl+X", view.cut)
+    menu.addAction(icons.icon("duplicate"), "Duplicate", "Ctrl+D", view.duplicate_selection)
+    menu.addSeparator()
+    if len(chosen) > 1:
+        menu.addAction(icons.icon("group"), "Group", "Ctrl+G", view.group_selection)
+    menu.addAction("Disconnect", lambda: view.commands.disconnect(chosen))
+    menu.addAction("Show closely", "F", view.fit_selection)
+    menu.addSeparator()
+    menu.addAction(icons.icon("delete"), "Delete", "Del", view.delete_selection)
+
+
+def _for_wire(menu: QMenu, view: CanvasView, wire: Edge, at: QPoint) -> None:
+    menu.addAction(icons.icon("add"), "Insert operator…", lambda: view.ask_for_operator(at, wire))
+    menu.addSeparator()
+    menu.addAction(icons.icon("delete"), "Delete wire", "Del", view.delete_selection)
+
+
+def _for_canvas(menu: QMenu, view: CanvasView, at: QPoint) -> None:
+    menu.addAction(icons.icon("add"), "Add operator…", "Tab", lambda: view.ask_for_operator(at))
+    menu.addAction(icons.icon("paste"), "Paste here", lambda: view.paste(view.scene_point(QPointF(at))))
+    menu.addSeparator()
+    menu.addAction("Select all", "Ctrl+A", view.select_all)
+    menu.addAction(icons.icon("arrange"), "Arrange", "Shift+L", view.arrange)
+    menu.addAction(icons.icon("fit"), "Fit", "Home", view.fit)
+
+
+def describe(document: Document, node_id: NodeId) -> str:
+    """A node's name, what it does, its shapes and costs, and every problem, as rich text."""
+    node, shapes = document.graph.nodes[node_id], document.shapes
+    spec = document.ops[node.op] if node.op in document.ops else None
+    lines = [f"<b>{escape(node_id)}</b>"]
+    if spec is not None:
+        lines.append(escape(spec.summary))
+    if node_id in shapes.outputs:
+        taken = ", ".join(x.extents for x in shapes.inputs[node_id])
+        given = ", ".join(x.extents for x in shapes.outputs[node_id])
+        lines.append(escape(f"{taken} → {given}" if taken else given))
+    cost = document.costs.get(node_id)
+    if cost is not None and (cost.parameters or cost.macs):
+        lines.append(f"{count_text(cost.parameters)} parameters, {count_text(cost.macs)} multiply-adds")
+    lines.extend(f"<i>{escape(p.message)}</i>" for p in shapes.problems if p.node == node_id)
+    return "<br>".join(lines)

@@ -1,0 +1,328 @@
+"""Pictures of nodes and wire captions, drawn once and shared.
+
+Networks repeat layers, so a thousand nodes share a few dozen pictures. A picture is drawn
+for the exact zoom once zooming has come to rest, so text is sharp; while the wheel turns,
+the nearest one at hand is scaled instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen, QPixmap
+
+from ghn_studio.app.faces import FOOTER, HEADER, PAD_X, ROW, NodeFace, Slot
+from ghn_studio.gui.theme import Tokens, faded, mixed, mono_font, ui_font
+
+#: Space around a node's box for its shadow and the ring of a selection.
+MARGIN = 18.0
+RADIUS = 10.0
+PORT = 5.5
+#: Below this zoom nodes are coloured boxes, below the next ones titles only.
+OVERVIEW_ZOOM = 0.30
+TEXT_ZOOM = 0.45
+
+_CENTRE = Qt.AlignmentFlag.AlignCenter
+_LEFT = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
+_RIGHT = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+#: Pictures held at most, in bytes.
+_LIMIT = 96 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A pixmap and the scale (device pixels per scene unit) it was drawn at."""
+
+    pixmap: QPixmap
+    scale: float
+
+
+class Pictures:
+    """The shared pictures of one canvas. ``scale`` is zoom times device pixel ratio."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self.tokens = tokens
+        self.scale = 1.0
+        self.ratio = 1.0
+        self.zoom = 1.0
+        self.is_settled = True
+        self._nodes: dict[tuple[NodeFace, bool, bool], Picture] = {}
+        self._pills: dict[tuple[str, bool, bool], Picture] = {}
+        self._bytes = 0
+
+    def restyle(self, tokens: Tokens) -> None:
+        """Draw everything anew, in other colours."""
+        self.tokens = tokens
+        self._clear()
+
+    def look_at(self, zoom: float, ratio: float, *, settled: bool) -> None:
+        """Serve pictures for a zoom; while it is not settled, scaled ones will do."""
+        if ratio != self.ratio:
+            self._clear()
+        self.zoom, self.ratio, self.scale, self.is_settled = zoom, ratio, zoom * ratio, settled
+
+    def node(self, face: NodeFace, *, faded_ports: bool = False) -> Picture:
+        """The picture of a node, ``MARGIN`` wider than its box on each side."""
+        compact = self.zoom < TEXT_ZOOM
+        key = (face, compact, faded_ports)
+        found = self._nodes.get(key)
+        if found is None or not self._will_do(found):
+            found = self._picture(face.width + 2 * MARGIN, face.height + 2 * MARGIN)
+            painter = _painter(found)
+            painter.translate(MARGIN, MARGIN)
+            (draw_compact if compact else draw_node)(painter, face, self.tokens, faded_ports=faded_ports)
+            painter.end()
+            self._nodes[key] = found
+        return found
+
+    def pill(self, text: str, *, is_bad: bool, is_hot: bool) -> Picture:
+        """The caption of a wire."""
+        key = (text, is_bad, is_hot)
+        found = self._pills.get(key)
+        if found is None or not self._will_do(found):
+            width, height = pill_size(text)
+            found = self._picture(width + 2, height + 2)
+            painter = _painter(found)
+            draw_pill(painter, QRectF(1, 1, width, height), text, self.tokens, is_bad=is_bad, is_hot=is_hot)
+            painter.end()
+            self._pills[key] = found
+        return found
+
+    def _will_do(self, picture: Picture) -> bool:
+        if picture.scale == self.scale:
+            return True
+        return not self.is_settled and 0.5 < picture.scale / self.scale < 3.0
+
+    def _picture(self, width: float, height: float) -> Picture:
+        w, h = max(1, round(width * self.scale)), max(1, round(height * self.scale))
+        self._bytes += 4 * w * h
+        if self._bytes > _LIMIT:
+            self._clear()
+        pixmap = QPixmap(w, h)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        return Picture(pixmap, self.scale)
+
+    def _clear(self) -> None:
+        self._nodes.clear()
+        self._pills.clear()
+        self._bytes = 0
+
+
+def blit(painter: QPainter, picture: Picture, pictures: Pictures, x: float, y: float, width: float, height: float) -> None:
+    """Draw a picture at item coordinates; exactly on device pixels when its scale fits."""
+    if picture.scale != pictures.scale:
+        source = QRectF(0, 0, picture.pixmap.width(), picture.pixmap.height())
+        painter.drawPixmap(QRectF(x, y, width, height), picture.pixmap, source)
+        return
+    world = painter.worldTransform()
+    ratio = pictures.ratio
+    left = round((world.dx() + x * world.m11()) * ratio) / ratio
+    top = round((world.dy() + y * world.m22()) * ratio) / ratio
+    painter.resetTransform()
+    picture.pixmap.setDevicePixelRatio(ratio)
+    painter.drawPixmap(QPointF(left, top), picture.pixmap)
+    painter.setWorldTransform(world)
+
+
+def _painter(picture: Picture) -> QPainter:
+    painter = QPainter(picture.pixmap)
+    painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.TextAntialiasing)
+    painter.scale(picture.scale, picture.scale)
+    return painter
+
+
+# --- nodes -------------------------------------------------------------------------------------
+
+
+def draw_node(painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports: bool = False) -> None:
+    """Draw a node with its top left corner at the origin."""
+    accent = tokens.accent(face.category)
+    _shadow(painter, face, tokens)
+    body = _box(face)
+    painter.fillPath(body, QColor(tokens.body))
+    painter.save()
+    painter.setClipPath(body)
+    painter.fillRect(QRectF(0, 0, face.width, HEADER), mixed(tokens.body, accent, tokens.tint))
+    painter.fillRect(QRectF(0, 0, 4, face.height), QColor(accent))
+    painter.restore()
+    _outline(painter, body, tokens, is_wrong=bool(face.error))
+    _header(painter, face, tokens)
+    _rows(painter, face, tokens)
+    _footer(painter, face, tokens)
+    _ports(painter, face, tokens, accent, 0.3 if faded_ports else 1.0)
+
+
+def draw_compact(painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports: bool = False) -> None:
+    """Draw a node for small zooms: its colour and a title large enough to read."""
+    accent = tokens.accent(face.category)
+    body = _box(face)
+    painter.fillPath(body, mixed(tokens.body, accent, tokens.tint))
+    painter.save()
+    painter.setClipPath(body)
+    painter.fillRect(QRectF(0, 0, 7, face.height), QColor(accent))
+    painter.restore()
+    _outline(painter, body, tokens, is_wrong=bool(face.error), scale=2.0)
+    room = QRectF(16, 0, face.width - 24, face.height)
+    font = ui_font(22, QFont.Weight.DemiBold)
+    shape_fits = face.height >= 76 and face.shape and not face.error
+    if shape_fits:
+        room.setBottom(room.center().y() + 6)
+    _text(painter, room, face.title, font, QColor(tokens.error if face.error else tokens.text),
+          _LEFT if not shape_fits else Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
+    if shape_fits:
+        below = QRectF(16, room.bottom() + 2, face.width - 24, 26)
+        _text(painter, below, face.shape, mono_font(18), QColor(tokens.muted), _LEFT)
+
+
+def draw_ring(painter: QPainter, face: NodeFace, tokens: Tokens, *, is_strong: bool = True) -> None:
+    """Draw the ring of a selected node, or the fainter one of a node under the pointer."""
+    box = QRectF(0, 0, face.width, face.height)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    if not is_strong:
+        painter.setPen(QPen(faded(tokens.selection, 0.55), 1.5))
+        painter.drawRoundedRect(box, RADIUS, RADIUS)
+        return
+    painter.setPen(QPen(faded(tokens.selection, 0.25), 6))
+    painter.drawRoundedRect(box.adjusted(-2, -2, 2, 2), RADIUS + 2, RADIUS + 2)
+    painter.setPen(QPen(QColor(tokens.selection), 2))
+    painter.drawRoundedRect(box, RADIUS, RADIUS)
+
+
+def draw_port(painter: QPainter, x: float, y: float, fill: QColor, ring: QColor, radius: float = PORT) -> None:
+    """Draw a port's disc."""
+    painter.setPen(QPen(ring, 2))
+    painter.setBrush(fill)
+    painter.drawEllipse(QPointF(x, y), radius, radius)
+
+
+def _box(face: NodeFace) -> QPainterPath:
+    path = QPainterPath()
+    path.addRoundedRect(QRectF(0, 0, face.width, face.height), RADIUS, RADIUS)
+    return path
+
+
+def _shadow(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(faded("#000000", tokens.shadow))
+    box = QRectF(0, 0, face.width, face.height)
+    for i in range(11, 0, -1):
+        painter.drawRoundedRect(box.adjusted(-i, 4 - i, i, 4 + i), RADIUS + i, RADIUS + i)
+
+
+def _outline(painter: QPainter, body: QPainterPath, tokens: Tokens, *, is_wrong: bool, scale: float = 1.0) -> None:
+    pen = QPen(QColor(tokens.error), 2 * scale) if is_wrong else QPen(QColor(tokens.border), scale)
+    painter.setPen(pen)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.drawPath(body)
+
+
+def _header(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
+    room = QRectF(PAD_X, 0, face.width - PAD_X - (32 if face.error else 12), HEADER)
+    _text(painter, room, face.title, ui_font(13, QFont.Weight.DemiBold), QColor(tokens.text), _LEFT)
+    if face.error:
+        badge = QRectF(face.width - 28, 8, 16, 16)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(tokens.error))
+        painter.drawEllipse(badge)
+        _text(painter, badge, "!", ui_font(11, QFont.Weight.Bold), QColor(tokens.on_error), _CENTRE)
+
+
+def _rows(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
+    label, value = ui_font(11), mono_font(11)
+    muted, text = QColor(tokens.muted), QColor(tokens.text)
+    for i, (left, right) in enumerate(face.rows):
+        room = QRectF(PAD_X, HEADER + 4 + ROW * i, face.width - PAD_X - 14, ROW)
+        _pair(painter, room, left, right, label, value, muted, text)
+    if len(face.inputs) > 1:
+        for slot in face.inputs:
+            room = QRectF(PAD_X, slot.y - ROW / 2, face.width - PAD_X - 14, ROW)
+            name = "more" if slot.is_spare else slot.name
+            _pair(painter, room, name, slot.shape, label, value, faded(muted, 0.6) if slot.is_free else muted, text)
+    if len(face.outputs) > 1:
+        for slot in face.outputs:
+            room = QRectF(PAD_X, slot.y - ROW / 2, face.width - PAD_X - 14, ROW)
+            _text(painter, room, slot.name, label, muted, _RIGHT)
+
+
+def _footer(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
+    lines = max(1, len(face.error))
+    top = face.height - FOOTER - 15 * (lines - 1)
+    if face.rows or face.has_port_rows:
+        painter.setPen(QPen(faded(tokens.border, 0.8), 1))
+        painter.drawLine(QLineF(PAD_X - 2, top + 0.5, face.width - 12, top + 0.5))
+    room = QRectF(PAD_X, top + 1, face.width - PAD_X - 14, FOOTER - 2)
+    if face.error:
+        for i, line in enumerate(face.error):
+            row = QRectF(PAD_X, top + 5 + 15 * i, face.width - PAD_X - 8, 16)
+            _text(painter, row, line, ui_font(11), QColor(tokens.error), _LEFT)
+        return
+    _pair(painter, room, face.shape or "shape unknown", face.parameters, mono_font(11) if face.shape else ui_font(11),
+          ui_font(11), QColor(tokens.text) if face.shape else faded(tokens.muted, 0.8), QColor(tokens.muted))
+
+
+def _ports(painter: QPainter, face: NodeFace, tokens: Tokens, accent: str, opacity: float) -> None:
+    painter.setOpacity(opacity)
+    ring, body = QColor(tokens.canvas), QColor(tokens.body)
+    for slot in face.inputs:
+        _port(painter, 0.0, slot, accent, ring, body, tokens)
+    for slot in face.outputs:
+        draw_port(painter, face.width, slot.y, QColor(accent), ring)
+    painter.setOpacity(1.0)
+
+
+def _port(
+    painter: QPainter, x: float, slot: Slot, accent: str, ring: QColor, body: QColor, tokens: Tokens
+) -> None:
+    if not slot.is_free:
+        draw_port(painter, x, slot.y, QColor(accent), ring)
+        return
+    # Nothing is connected: an open ring, quieter where nothing has to be.
+    draw_port(painter, x, slot.y, ring, ring, PORT + 0.5)
+    color = faded(tokens.muted, 0.7) if slot.is_spare else QColor(accent)
+    painter.setPen(QPen(color, 1.6))
+    painter.setBrush(body)
+    radius = 3.4 if slot.is_spare else 4.4
+    painter.drawEllipse(QPointF(x, slot.y), radius, radius)
+
+
+def _pair(
+    painter: QPainter, room: QRectF, left: str, right: str, left_font: QFont, right_font: QFont, left_color: QColor,
+    right_color: QColor,
+) -> None:
+    width = QFontMetricsF(right_font).horizontalAdvance(right) if right else 0.0
+    if right:
+        _text(painter, room, right, right_font, right_color, _RIGHT)
+    rest = QRectF(room)
+    rest.setRight(room.right() - width - (6 if right else 0))
+    _text(painter, rest, left, left_font, left_color, _LEFT)
+
+
+def _text(
+    painter: QPainter, room: QRectF, text: str, font: QFont, color: QColor, align: Qt.AlignmentFlag
+) -> None:
+    """Draw one line, shortened with "…" where it does not fit."""
+    metrics = QFontMetricsF(font)
+    if metrics.horizontalAdvance(text) > room.width() + 1:
+        text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room.width())
+    painter.setFont(font)
+    painter.setPen(color)
+    painter.drawText(room, align | Qt.TextFlag.TextSingleLine, text)
+
+
+# --- wires -------------------------------------------------------------------------------------
+
+
+def pill_size(text: str) -> tuple[float, float]:
+    """Width and height of a wire's caption, in scene units."""
+    return QFontMetricsF(mono_font(10)).horizontalAdvance(text) + 14, 18.0
+
+
+def draw_pill(painter: QPainter, box: QRectF, text: str, tokens: Tokens, *, is_bad: bool, is_hot: bool) -> None:
+    """Draw the caption of a wire into ``box``."""
+    line = tokens.error if is_bad else tokens.edge_hot if is_hot else tokens.border
+    painter.setPen(QPen(QColor(line), 1))
+    painter.setBrush(QColor(tokens.panel))
+    painter.drawRoundedRect(box, box.height() / 2, box.height() / 2)
+    color = tokens.error if is_bad else tokens.text if is_hot else tokens.muted
+    _text(painter, box.adjusted(6, 0, -6, 0), text, mono_font(10), QColor(color), _CENTRE)

@@ -1,0 +1,407 @@
+"""The drawing of a document: applies its changes, answers what lies where. It edits nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from PySide6.QtCore import QLineF, QRectF, Signal
+from PySide6.QtWidgets import QGraphicsScene
+
+from ghn_studio.app.document import Change, Document
+from ghn_studio.app.layout import place_missing
+from ghn_studio.gui import theme
+from ghn_studio.gui.canvas.items import FrameItem, Layer, NodeItem, OverviewSheet, Pens, PillSheet, Wire, line_of
+from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures
+from ghn_studio.gui.canvas.routing import Lanes, Obstacles, Route, route
+from ghn_studio.ir.graph import Edge, NodeId
+
+#: Room to pan around the network, in scene units.
+MARGIN = 20_000.0
+#: Above this many wires, a change reroutes only those near it.
+MANY_WIRES = 900
+
+
+@dataclass(frozen=True, slots=True)
+class PortRef:
+    """One port of a node."""
+
+    node: NodeId
+    is_output: bool
+    index: int
+
+
+class CanvasScene(QGraphicsScene):
+    """Shows ``document``. ``redrawn`` is emitted after each change was drawn."""
+
+    redrawn = Signal()
+
+    def __init__(self, document: Document) -> None:
+        super().__init__()
+        self.document = document
+        self.pictures = Pictures(theme.current().tokens)
+        self.pens = Pens(self.pictures.tokens)
+        self.nodes: dict[NodeId, NodeItem] = {}
+        self.wires: dict[Edge, Wire] = {}
+        self.captioned: list[Wire] = []
+        self._frames: dict[str, FrameItem] = {}
+        self._selected: dict[NodeId, None] = {}
+        self._selected_wire: Edge | None = None
+        self._obstacles = Obstacles()
+        self._boxes: dict[str, list[QRectF]] | None = None
+        self._lines: list[QLineF] | None = None
+        self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
+        self._frame_layer, self._wire_layer, self._node_layer = (Layer(z) for z in (0, 1, 3))
+        for layer in (self._frame_layer, self._wire_layer, self._node_layer):
+            self.addItem(layer)
+        self._pill_sheet, self._overview = PillSheet(self, 2), OverviewSheet(self, 0.5)
+        #: Ends listening to the document; may be called more than once.
+        self.unsubscribe = document.subscribe(self._on_change)
+        self._rebuild()
+
+    # --- drawing -------------------------------------------------------------------------
+
+    def _on_change(self, change: Change) -> None:
+        if change.reset:
+            self._rebuild()
+            self.redrawn.emit()
+            return
+        diff = change.diff
+        for edge in diff.disconnected:
+            self._remove_wire(edge)
+        for node in diff.removed:
+            self._remove_node(node.id)
+        for node in diff.added:
+            self._add_node(node.id)
+        touched = {n.id for n in diff.added}
+        if not diff.is_empty:
+            touched |= self._refresh_faces()
+        touched |= self._place(change.moved)
+        touched |= self._place_missing()
+        for edge in diff.connected:
+            self.wires[edge] = Wire(edge, self._wire_layer)
+            touched.add(edge.target)
+        self._reroute(None if len(self.wires) <= MANY_WIRES else touched)
+        if not diff.is_empty:
+            self._caption_wires()
+        self._update_frames()
+        self._forget_overview()
+        self.redrawn.emit()
+
+    def _rebuild(self) -> None:
+        for edge in tuple(self.wires):
+            self._remove_wire(edge)
+        for node_id in tuple(self.nodes):
+            self._remove_node(node_id)
+        for node_id in self.document.graph.nodes:
+            self._add_node(node_id)
+        self._place(tuple(self.nodes))
+        self._place_missing()
+        for edge in self.document.graph.edges():
+            self.wires[edge] = Wire(edge, self._wire_layer)
+        self._reroute(None)
+        self._caption_wires()
+        self._update_frames()
+        self._forget_overview()
+
+    def _add_node(self, node_id: NodeId) -> None:
+        self.nodes[node_id] = NodeItem(node_id, self.document.face(node_id), self.pictures, self._node_layer)
+
+    def _remove_node(self, node_id: NodeId) -> None:
+        self._selected.pop(node_id, None)
+        self.removeItem(self.nodes.pop(node_id))
+
+    def _remove_wire(self, edge: Edge) -> None:
+        if edge == self._selected_wire:
+            self._selected_wire = None
+        self.removeItem(self.wires.pop(edge).item)
+
+    def _refresh_faces(self) -> set[NodeId]:
+        """Show what each node says now; return those whose ports may have moved."""
+        resized = set()
+        for node_id, item in self.nodes.items():
+            face, old = self.document.face(node_id), item.face
+            if face is old or face == old:
+                continue
+            if (face.width, face.inputs, face.outputs) != (old.width, old.inputs, old.outputs):
+                resized.add(node_id)
+            item.set_face(face)
+        return resized
+
+    def _place(self, node_ids: Iterable[NodeId]) -> set[NodeId]:
+        layout = self.document.layout
+        placed = set()
+        for node_id in node_ids:
+            position = layout.get(node_id)
+            if position is not None:
+                self.nodes[node_id].place(*position)
+                placed.add(node_id)
+        return placed
+
+    def _place_missing(self) -> set[NodeId]:
+        """Show nodes that nobody placed at a sensible spot; the document is not touched."""
+        layout, graph = self.document.layout, self.document.graph
+        if all(n in layout for n in graph.nodes):
+            for node_id in graph.nodes:
+                item = self.nodes[node_id]
+                if (item.left, item.top) != layout[node_id]:
+                    item.place(*layout[node_id])
+            return set()
+        sizes = {n: (i.face.width, i.face.height) for n, i in self.nodes.items()}
+        found = place_missing(graph, layout, sizes)
+        for node_id, position in found.items():
+            self.nodes[node_id].place(*position)
+        return set(found)
+
+    def positions(self) -> dict[NodeId, tuple[float, float]]:
+        """Where each node is drawn now, those that nobody placed included."""
+        return {n: (i.left, i.top) for n, i in self.nodes.items()}
+
+    def preview(self, positions: Mapping[NodeId, tuple[float, float]]) -> None:
+        """Draw nodes elsewhere while a gesture lasts; the document is not touched."""
+        for node_id, (x, y) in positions.items():
+            self.nodes[node_id].place(x, y)
+        for wire in self._wires_of(positions):
+            wire.set_route(self._route(wire.edge, None))
+        self._update_frames(positions)
+        self._forget_overview()
+
+    def _wires_of(self, node_ids: Iterable[NodeId]) -> Iterator[Wire]:
+        graph, wires = self.document.graph, self.wires
+        for node_id in node_ids:
+            for edge in graph.consumers(node_id):
+                yield wires[edge]
+            for port, source in enumerate(graph.nodes[node_id].inputs):
+                if source is not None:
+                    yield wires[Edge(source.node, source.port, node_id, port)]
+
+    def _route(self, edge: Edge, lanes: Lanes | None) -> Route:
+        start = self.nodes[edge.source].output_point(edge.source_port)
+        end = self.nodes[edge.target].input_point(edge.target_port)
+        return route(start, end, edge.source, edge.target, self._obstacles, lanes, (edge.source, edge.source_port))
+
+    def _reroute(self, touched: set[NodeId] | None) -> None:
+        """Lay the wires anew: all of them, or those at and near the ``touched`` nodes."""
+        self._obstacles = Obstacles.of((n, i.box) for n, i in self.nodes.items())
+        if touched is None:
+            lanes = Lanes()
+            for wire in self.wires.values():
+                wire.set_route(self._route(wire.edge, lanes))
+        else:
+            near = [self.nodes[n].box for n in touched if n in self.nodes]
+            for wire in self.wires.values():
+                ends = wire.edge.source in touched or wire.edge.target in touched
+                if ends or wire.route is None or _overlaps(wire.box, near):
+                    wire.set_route(self._route(wire.edge, None))
+        bounds = self.content_rect()
+        self._pill_sheet.setRect(bounds)
+        self._overview.setRect(bounds)
+        self.setSceneRect(bounds.adjusted(-MARGIN, -MARGIN, MARGIN, MARGIN))
+
+    def _caption_wires(self) -> None:
+        shapes = self.document.shapes
+        bad = {p.edge: p for p in shapes.problems if p.edge is not None}
+        for edge, wire in self.wires.items():
+            given = shapes.outputs.get(edge.source)
+            text = given[edge.source_port].extents if given and edge.source_port < len(given) else ""
+            if edge in bad and text:
+                text = self._clash(edge, text)
+            wire.set_text(text)
+            wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=edge in bad)
+        self._collect_captions()
+
+    def _clash(self, edge: Edge, text: str) -> str:
+        """What flows, and what it does not go with: the other input, or the axes wanted."""
+        shapes, node = self.document.shapes, self.document.graph.nodes[edge.target]
+        others = [shapes.outputs[s.node][s.port].extents for i, s in enumerate(node.inputs)
+                  if s is not None and i != edge.target_port and s.node in shapes.outputs]
+        if others:
+            return f"{text} ≠ {others[0]}"
+        port = self.document.ops[node.op].port(edge.target_port)
+        if port is not None and port.ranks and shapes.outputs[edge.source][edge.source_port].rank not in port.ranks:
+            return f"{text} ≠ {' or '.join(str(r - 1) for r in port.ranks)}-D"
+        return text
+
+    def _collect_captions(self) -> None:
+        self.captioned = [w for w in self.wires.values() if w.text]
+        self._pill_sheet.update()
+
+    def _update_frames(self, moved: Iterable[NodeId] | None = None) -> None:
+        groups = self.document.graph.groups
+        for path in [p for p in self._frames if p not in groups]:
+            self.removeItem(self._frames.pop(path))
+        if not groups:
+            return
+        # Outer frames first, so that inner ones lie on top.
+        for path, group in sorted(groups.items(), key=lambda g: g[0].count(".")):
+            if moved is not None and path in self._frames and not any(n.startswith(path + ".") for n in moved):
+                continue
+            members = self.document.graph.members(path)
+            if path not in self._frames:
+                self._frames[path] = FrameItem(group, self.pictures, self._frame_layer)
+            depth = sum(1 for p in groups if p != path and p.startswith(path + "."))
+            boxes = [_grown(self.nodes[n].box, 14.0 * min(depth, 2)) for n in members]
+            self._frames[path].show_group(group, boxes, self._frame_color(members))
+
+    def _frame_color(self, members: tuple[NodeId, ...]) -> str:
+        tokens = self.pictures.tokens
+        return tokens.accent(self.nodes[members[0]].face.category) if members else tokens.muted
+
+    def restyle(self) -> None:
+        """Draw everything in the theme's colours."""
+        self.pictures.restyle(theme.current().tokens)
+        self.pens = Pens(self.pictures.tokens)
+        for edge, wire in self.wires.items():
+            wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=wire.is_bad)
+        self._update_frames()
+        self._forget_overview()
+        self.update()
+
+    def look_at(self, zoom: float, ratio: float, *, settled: bool) -> None:
+        """Draw in the detail that a zoom needs."""
+        was_far = self.pictures.zoom < OVERVIEW_ZOOM
+        self.pictures.look_at(zoom, ratio, settled=settled)
+        is_far = zoom < OVERVIEW_ZOOM
+        if is_far != was_far or self._node_layer.isVisible() == is_far:
+            for layer in (self._wire_layer, self._node_layer):
+                layer.setVisible(not is_far)
+
+    # --- the overview ----------------------------------------------------------------------
+
+    def _forget_overview(self) -> None:
+        self._boxes = self._lines = None
+        if self.pictures.zoom < OVERVIEW_ZOOM:
+            self._overview.update()
+
+    def overview_boxes(self) -> dict[str, list[QRectF]]:
+        """The nodes' boxes by colour; wrong nodes in red, drawn last."""
+        if self._boxes is None:
+            tokens = self.pictures.tokens
+            boxes: dict[str, list[QRectF]] = {}
+            wrong: list[QRectF] = []
+            for item in self.nodes.values():
+                box = QRectF(item.left, item.top, item.face.width, item.face.height)
+                (wrong if item.face.error else boxes.setdefault(tokens.accent(item.face.category), [])).append(box)
+            if wrong:
+                boxes[tokens.error] = wrong
+            self._boxes = boxes
+        return self._boxes
+
+    def overview_lines(self) -> list[QLineF]:
+        """The wires as straight lines."""
+        if self._lines is None:
+            self._lines = [line_of(w.route) for w in self.wires.values() if w.route is not None]
+        return self._lines
+
+    def content_rect(self, node_ids: Iterable[NodeId] | None = None) -> QRectF:
+        """The box around all nodes, or around some, with a little air."""
+        boxes = [self.nodes[n].box for n in (self.nodes if node_ids is None else node_ids)]
+        if not boxes:
+            return QRectF(-400, -300, 800, 600)
+        left, top = min(b[0] for b in boxes), min(b[1] for b in boxes)
+        right, bottom = max(b[2] for b in boxes), max(b[3] for b in boxes)
+        return QRectF(left - 48, top - 64, right - left + 96, bottom - top + 128)
+
+    # --- selection -------------------------------------------------------------------------
+
+    @property
+    def selected(self) -> tuple[NodeId, ...]:
+        """The selected nodes, in the order they were chosen."""
+        return tuple(self._selected)
+
+    @property
+    def selected_wire(self) -> Edge | None:
+        """The selected wire; never together with nodes."""
+        return self._selected_wire
+
+    def selected_items(self) -> list[NodeItem]:
+        """The items of the selected nodes."""
+        return [self.nodes[n] for n in self._selected]
+
+    def select(self, node_ids: Iterable[NodeId], wire: Edge | None = None) -> bool:
+        """Select exactly these; says whether that changed anything."""
+        wanted = dict.fromkeys(n for n in node_ids if n in self.nodes)
+        wire = wire if wire in self.wires and not wanted else None
+        if wanted.keys() == self._selected.keys() and wire == self._selected_wire:
+            return False
+        changed = wanted.keys() ^ self._selected.keys()
+        before, self._selected = self._selected, wanted
+        hot = {self._selected_wire, wire} - {None}
+        self._selected_wire = wire
+        for node_id in changed:
+            self.nodes[node_id].mark(selected=node_id in wanted)
+        edges = {w.edge for w in self._wires_of(before.keys() ^ wanted.keys())} | hot
+        for edge in edges:
+            if edge in self.wires:
+                self.refresh_wire(edge)
+        self._overview.update()
+        return True
+
+    def refresh_wire(self, edge: Edge, *, emphasised: bool = False) -> None:
+        """Draw a wire as it stands, or emphasised while a gesture points at it."""
+        wire = self.wires[edge]
+        wire.set_state(self.pens, is_hot=emphasised or self._is_hot(edge), is_bad=wire.is_bad and not emphasised)
+        self._pill_sheet.update()
+
+    def _is_hot(self, edge: Edge) -> bool:
+        return edge == self._selected_wire or edge.source in self._selected or edge.target in self._selected
+
+    # --- what lies where -------------------------------------------------------------------
+
+    def node_at(self, x: float, y: float) -> NodeId | None:
+        """The topmost node whose box contains the point."""
+        hit = None
+        for node_id, item in self.nodes.items():
+            if item.left <= x <= item.left + item.face.width and item.top <= y <= item.top + item.face.height:
+                if item.is_selected:
+                    return node_id
+                hit = node_id
+        return hit
+
+    def port_at(self, x: float, y: float, radius: float) -> PortRef | None:
+        """The port nearest to the point, within ``radius``."""
+        best, found = radius * radius, None
+        for node_id, item in self.nodes.items():
+            face = item.face
+            if not (item.left - radius <= x <= item.left + face.width + radius
+                    and item.top - radius <= y <= item.top + face.height + radius):
+                continue
+            for is_output, slots, px in ((False, face.inputs, item.left), (True, face.outputs, item.left + face.width)):
+                for index, slot in enumerate(slots):
+                    distance = (px - x) ** 2 + (item.top + slot.y - y) ** 2
+                    if distance <= best:
+                        best, found = distance, PortRef(node_id, is_output, index)
+        return found
+
+    def wire_at(self, x: float, y: float, tolerance: float, ignored: frozenset[NodeId] = frozenset()) -> Edge | None:
+        """The wire nearest to the point, within ``tolerance``, not touching ``ignored`` nodes."""
+        best, found = tolerance * tolerance, None
+        for edge, wire in self.wires.items():
+            left, top, right, bottom = wire.box
+            if not (left - tolerance <= x <= right + tolerance and top - tolerance <= y <= bottom + tolerance):
+                continue
+            if edge.source in ignored or edge.target in ignored:
+                continue
+            distance = wire.distance_sq(x, y)
+            if distance < best:
+                best, found = distance, edge
+        return found
+
+    def nodes_in(self, rect: QRectF) -> list[NodeId]:
+        """Nodes whose box overlaps ``rect``."""
+        left, top, right, bottom = rect.left(), rect.top(), rect.right(), rect.bottom()
+        return [n for n, i in self.nodes.items()
+                if i.left < right and left < i.left + i.face.width and i.top < bottom and top < i.top + i.face.height]
+
+    def group_at(self, x: float, y: float) -> str | None:
+        """The innermost group whose title line contains the point."""
+        hits = [path for path, frame in self._frames.items() if frame.contains_title(x, y)]
+        return max(hits, key=len, default=None)
+
+
+def _overlaps(box: tuple[float, float, float, float], others: list[tuple[float, float, float, float]]) -> bool:
+    return any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in others)
+
+
+def _grown(box: tuple[float, float, float, float], by: float) -> tuple[float, float, float, float]:
+    return box[0] - by, box[1] - by, box[2] + by, box[3] + by

@@ -1,0 +1,433 @@
+"""The canvas widget: shows a document and turns gestures into edits. It decides nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import (
+    QColor, QContextMenuEvent, QDragEnterEvent, QDragLeaveEvent, QDragMoveEvent, QDropEvent, QFocusEvent, QImage,
+    QKeyEvent, QMouseEvent, QNativeGestureEvent, QPainter, QWheelEvent,
+)
+from PySide6.QtWidgets import QWidget
+
+from ghn_studio.app.connecting import port_refusal
+from ghn_studio.app.document import Document
+from ghn_studio.app.edits import Edit
+from ghn_studio.app.layout import snapped
+from ghn_studio.gui import theme
+from ghn_studio.gui.canvas import keys, menus
+from ghn_studio.gui.canvas.commands import Commands
+from ghn_studio.gui.canvas.gestures import PORT_REACH_PX, WIRE_REACH_PX, Connect, Gesture, Move, Pan, RubberBand
+from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, TEXT_ZOOM
+from ghn_studio.gui.canvas.scene import CanvasScene, PortRef
+from ghn_studio.gui.canvas.search import OperatorSearch
+from ghn_studio.gui.canvas.viewport import ZOOM_STEP, Viewport
+from ghn_studio.ir.graph import Edge, NodeId
+from ghn_studio.ops.spec import OpSpec
+
+OPERATOR_MIME = "application/x-ghn-operator"
+
+_EXTEND = Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier
+_LEFT, _MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton
+
+
+class CanvasView(Viewport):
+    """The network as nodes and wires.
+
+    ``selection_changed`` carries the selected node ids, ``status_message`` a sentence for
+    the status bar, ``node_activated`` the node that was double-clicked.
+    """
+
+    selection_changed = Signal(object)  # a tuple of NodeId; typed signals would copy it
+    status_message = Signal(str)
+    node_activated = Signal(str)
+
+    def __init__(self, document: Document, parent: QWidget | None = None) -> None:
+        scene = CanvasScene(document)
+        super().__init__(scene, parent)
+        self.document = document
+        self.commands = Commands(document, scene, self.status_message.emit)
+        self.search = OperatorSearch(self, document.ops)
+        self._gesture: Gesture | None = None
+        self._is_space_down = False
+        self._hovered: NodeId | None = None
+        self._drop_wire: Edge | None = None
+        self._pointer: QPointF | None = None
+        self._told: tuple[NodeId, ...] = ()
+        self.setAccessibleName("Network canvas")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
+        self.setAcceptDrops(True)
+        self.bar.arrange.clicked.connect(self.arrange)
+        scene.redrawn.connect(self._after_redraw)
+        # The document outlives the widget: stop listening with it.
+        self.destroyed.connect(scene.unsubscribe)
+        self.restyle()
+
+    # --- what the window calls -------------------------------------------------------------
+
+    def selected(self) -> tuple[NodeId, ...]:
+        """The selected nodes, in the order they were chosen."""
+        return self.canvas.selected
+
+    def select(self, node_ids: Iterable[NodeId], wire: Edge | None = None) -> None:
+        """Select exactly these nodes, or one wire."""
+        self.canvas.select(node_ids, wire)
+        self._tell_selection()
+
+    def select_all(self) -> None:
+        """Select every node."""
+        self.select(self.canvas.nodes)
+
+    def add_operator(self, op_id: str, scene_pos: QPointF | None = None) -> NodeId:
+        """Add an operator, select it and return its id.
+
+        It is wired behind the single selected node where it fits; otherwise it stands free,
+        at ``scene_pos`` or in the middle of the view.
+        """
+        spot = (snapped(scene_pos.x()), snapped(scene_pos.y())) if scene_pos is not None else None
+        middle = self.mapToScene(self.viewport().rect().center())
+        node_id = self.commands.add(op_id, spot, (middle.x(), middle.y()))
+        self.select((node_id,))
+        self._reveal(node_id)
+        return node_id
+
+    def delete_selection(self) -> None:
+        """Delete the selected nodes with their wires, or the selected wire."""
+        self.commands.delete()
+
+    def duplicate_selection(self) -> tuple[NodeId, ...]:
+        """Copy the selected nodes beside themselves and select the copies."""
+        return self._chosen(self.commands.duplicate())
+
+    def copy(self) -> bool:
+        """Put the selected nodes on the clipboard."""
+        return self.commands.copy()
+
+    def cut(self) -> None:
+        """Copy the selected nodes and delete them."""
+        if self.commands.copy():
+            self.commands.delete()
+
+    def paste(self, scene_pos: QPointF | None = None) -> tuple[NodeId, ...]:
+        """Add the nodes on the clipboard and select them."""
+        at = (scene_pos.x(), scene_pos.y()) if scene_pos is not None else None
+        return self._chosen(self.commands.paste(at))
+
+    def arrange(self) -> None:
+        """Lay all nodes out in layers and show them."""
+        if self.commands.arrange():
+            self.fit()
+
+    def group_selection(self) -> tuple[NodeId, ...]:
+        """Frame the selected nodes as a group."""
+        return self._chosen(self.commands.group())
+
+    def apply(self, label: str, edit: Edit, merge_key: object = None) -> bool:
+        """Make an edit on behalf of a gesture; False if nothing changed."""
+        return self.commands.apply(label, edit, merge_key)
+
+    def grab_image(self, scale: float = 1.0) -> QImage:
+        """The whole network as a picture, ``scale`` pixels per scene unit."""
+        bounds = self.canvas.content_rect()
+        size = (bounds.size() * scale).toSize()
+        image = QImage(size, QImage.Format.Format_ARGB32_Premultiplied)
+        image.fill(QColor(self.tokens.canvas))
+        painter = QPainter(image)
+        painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
+        # Always in full detail, whatever the window shows just now.
+        self.canvas.look_at(max(scale, TEXT_ZOOM), 1.0, settled=True)
+        self.canvas.render(painter, QRectF(image.rect()), bounds)
+        painter.end()
+        self._refresh_detail(settled=True)
+        return image
+
+    def focus_node(self, node_id: NodeId) -> None:
+        """Select a node and bring it to the middle, near enough to be read."""
+        if node_id not in self.canvas.nodes:
+            return
+        self.select((node_id,))
+        if self.zoom < 0.7:
+            self.zoom_to(1.0)
+        self.look_at(self.canvas.content_rect((node_id,)).center())
+
+    def _reveal(self, node_id: NodeId) -> None:
+        """Scroll as little as shows the node."""
+        if node_id in self.canvas.nodes and not self._needs_fit:
+            box = self.canvas.content_rect((node_id,))
+            if not self.visible_rect().contains(box):
+                self.ensureVisible(box, 40, 40)
+
+    def _chosen(self, node_ids: tuple[NodeId, ...]) -> tuple[NodeId, ...]:
+        if node_ids:
+            self.select(node_ids)
+        return node_ids
+
+    def _after_redraw(self) -> None:
+        self.minimap.forget()
+        self._place_overlays()
+        self._update_minimap()
+        self.viewport().update()
+        if self._hovered not in self.canvas.nodes:
+            self._hovered = None
+        if self._gesture is not None and self.document.graph is not self._gesture_graph:
+            self._end_gesture()  # an edit from elsewhere: what the gesture was about may be gone
+        self._tell_selection()
+
+    def _tell_selection(self) -> None:
+        if self.canvas.selected != self._told:
+            self._told = self.canvas.selected
+            self.selection_changed.emit(self._told)
+
+    # --- search ------------------------------------------------------------------------------
+
+    def ask_for_operator(self, at: QPoint | None = None, wire: Edge | None = None) -> None:
+        """Open the search field at a viewport point and add what is chosen there."""
+        at = at if at is not None else self._pointer_or_middle()
+        spot = self.scene_point(QPointF(at))
+
+        def add(op_id: str) -> None:
+            if wire is not None:
+                self._chosen((self.commands.drop(op_id, (snapped(spot.x()), snapped(spot.y())), wire),))
+            elif len(self.selected()) == 1:
+                self.add_operator(op_id)
+            else:
+                self.add_operator(op_id, spot)
+
+        self.search.ask(at, add)
+
+    def ask_for_wire(self, port: PortRef, spot: QPointF) -> None:
+        """Open the search field for the loose end of a wire pulled out of ``port``."""
+        value = None
+        given = self.document.shapes.outputs.get(port.node)
+        if port.is_output and given is not None and port.index < len(given):
+            value = given[port.index]
+
+        def fits(spec: OpSpec[object]) -> bool:
+            return bool(spec.inputs) and not port_refusal(spec, 0, value) if port.is_output else spec.id != "output"
+
+        def add(op_id: str) -> None:
+            place = (snapped(spot.x()), snapped(spot.y() - 16))
+            self._chosen(self.commands.add_at_port(op_id, port, place))
+
+        self.search.ask(self.mapFromScene(spot), add, fits)
+
+    def _pointer_or_middle(self) -> QPoint:
+        inside = self._pointer is not None and self.viewport().rect().contains(self._pointer.toPoint())
+        return self._pointer.toPoint() if self._pointer is not None and inside else self.viewport().rect().center()
+
+    # --- mouse -------------------------------------------------------------------------------
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self.setFocus()
+        self.search.hide()
+        if self._gesture is not None:
+            self._end_gesture()
+            return
+        at_px, at = event.position(), self.scene_point(event.position())
+        if event.button() == _MIDDLE or (event.button() == _LEFT and self._is_space_down):
+            self._begin(Pan(self, at_px))
+        elif event.button() == _LEFT:
+            self._begin(self._gesture_for(at, event.modifiers()))
+
+    def _gesture_for(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> Gesture | None:
+        """Decide by what lies under the pointer: port, node, wire, or nothing."""
+        scene, x, y = self.canvas, at.x(), at.y()
+        readable = self.zoom >= OVERVIEW_ZOOM
+        port = scene.port_at(x, y, PORT_REACH_PX / self.zoom) if readable and not modifiers & _EXTEND else None
+        if port is not None:
+            return Connect(self, at, port)
+        node_id = scene.node_at(x, y)
+        if node_id is not None:
+            return self._press_node(node_id, at, modifiers)
+        wire = scene.wire_at(x, y, WIRE_REACH_PX / self.zoom) if readable else None
+        if wire is not None:
+            self.select((), wire)
+            return None
+        group = scene.group_at(x, y)
+        if group is not None:
+            members = self.document.graph.members(group)
+            self.select(members)
+            return Move(self, at, members[0], was_selected=False)
+        return RubberBand(self, at, modifiers)
+
+    def _press_node(self, node_id: NodeId, at: QPointF, modifiers: Qt.KeyboardModifier) -> Gesture | None:
+        chosen = self.canvas.selected
+        was_selected = node_id in chosen
+        if modifiers & _EXTEND:
+            self.select([n for n in chosen if n != node_id] if was_selected else (*chosen, node_id))
+            return None
+        if not was_selected:
+            self.select((node_id,))
+        return Move(self, at, node_id, was_selected=was_selected)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self._pointer = event.position()
+        if isinstance(self._gesture, Pan):
+            self._gesture.move_px(event.position())
+        elif self._gesture is not None:
+            self._gesture.move(self.scene_point(event.position()), event.modifiers())
+        else:
+            self._hover(event.position())
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        gesture, self._gesture = self._gesture, None
+        if gesture is not None:
+            gesture.finish(self.scene_point(event.position()), event.modifiers())
+            self._hover(event.position())
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        if event.button() != _LEFT:
+            return
+        at = self.scene_point(event.position())
+        node_id = self.canvas.node_at(at.x(), at.y())
+        if node_id is not None:
+            self.node_activated.emit(node_id)
+            return
+        wire = self.canvas.wire_at(at.x(), at.y(), WIRE_REACH_PX / self.zoom)
+        self.ask_for_operator(event.position().toPoint(), wire)
+
+    def _begin(self, gesture: Gesture | None) -> None:
+        self._gesture = gesture
+        self._gesture_graph = self.document.graph
+        self._show_hover(None)
+
+    def _end_gesture(self) -> None:
+        gesture, self._gesture = self._gesture, None
+        if gesture is not None:
+            gesture.cancel()
+
+    def _hover(self, at_px: QPointF) -> None:
+        at = self.scene_point(at_px)
+        port = None
+        if self.zoom >= TEXT_ZOOM:
+            port = self.canvas.port_at(at.x(), at.y(), PORT_REACH_PX / self.zoom)
+        node_id = port.node if port is not None else self.canvas.node_at(at.x(), at.y())
+        self._show_hover(node_id)
+        if not self._is_space_down:
+            self.viewport().setCursor(Qt.CursorShape.CrossCursor if port is not None else Qt.CursorShape.ArrowCursor)
+
+    def _show_hover(self, node_id: NodeId | None) -> None:
+        if node_id == self._hovered:
+            return
+        for name, on in ((self._hovered, False), (node_id, True)):
+            if name is not None and name in self.canvas.nodes:
+                self.canvas.nodes[name].mark(hovered=on)
+        self._hovered = node_id
+        self.viewport().setToolTip(menus.describe(self.document, node_id) if node_id is not None else "")
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self._show_hover(None)
+        super().leaveEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """The wheel zooms at the pointer; two fingers on a touch pad scroll."""
+        pixels, turn = event.pixelDelta(), event.angleDelta()
+        if not pixels.isNull() and not event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            self.scroll_by(-pixels.x(), -pixels.y())
+        elif event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            self.scroll_by(-(turn.x() or turn.y()), 0)
+        elif turn.y():
+            self.zoom_to(self.zoom * ZOOM_STEP ** (turn.y() / 120), event.position())
+        event.accept()
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        if isinstance(event, QNativeGestureEvent) and event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture:
+            self.zoom_to(self.zoom * (1 + event.value()), event.position())
+            return True
+        return super().viewportEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        if self._gesture is None:
+            menus.context_menu(self, event.pos()).popup(event.globalPos())
+
+    # --- keys --------------------------------------------------------------------------------
+
+    def event(self, event: QEvent) -> bool:
+        # Tab would move the focus on; here it opens the search.
+        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Tab:
+            self.ask_for_operator()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Space:
+            if not event.isAutoRepeat():
+                self._is_space_down = True
+                self.viewport().setCursor(Qt.CursorShape.OpenHandCursor)
+        elif event.key() == Qt.Key.Key_Escape and self._gesture is not None:
+            self._end_gesture()
+        elif not keys.press(self, event):
+            event.ignore()
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+            self._is_space_down = False
+            if not isinstance(self._gesture, Pan):
+                self.viewport().unsetCursor()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        self._is_space_down = False
+        super().focusOutEvent(event)
+
+    # --- operators dragged from the palette --------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if event.mimeData().hasFormat(OPERATOR_MIME):
+            event.acceptProposedAction()
+        else:
+            event.ignore()  # files are for the window
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        if not event.mimeData().hasFormat(OPERATOR_MIME):
+            event.ignore()
+            return
+        at = self.scene_point(event.position())
+        self._point_at_wire(self.canvas.wire_at(at.x(), at.y(), 2.5 * WIRE_REACH_PX / self.zoom))
+        event.acceptProposedAction()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        self._point_at_wire(None)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        op_id = bytes(event.mimeData().data(OPERATOR_MIME).data()).decode("utf-8", "replace")
+        wire = self._drop_wire
+        self._point_at_wire(None)
+        if op_id not in self.document.ops:
+            event.ignore()
+            return
+        at = self.scene_point(event.position())
+        if wire is None:
+            wire = self.canvas.wire_at(at.x(), at.y(), 2.5 * WIRE_REACH_PX / self.zoom)
+        # The pointer holds the node by its title.
+        self._chosen((self.commands.drop(op_id, (snapped(at.x() - 72), snapped(at.y() - 16)), wire),))
+        event.acceptProposedAction()
+        self.setFocus()
+
+    def _point_at_wire(self, wire: Edge | None) -> None:
+        for edge, hot in ((self._drop_wire, False), (wire, True)):
+            if edge is not None and edge in self.canvas.wires:
+                self.canvas.refresh_wire(edge, emphasised=hot)
+        self._drop_wire = wire
+
+    # --- drawing over the scene --------------------------------------------------------------
+
+    def drawForeground(self, painter: QPainter, rect: QRectF) -> None:
+        if self._gesture is not None:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            self._gesture.paint(painter)
+        elif not self.canvas.nodes:
+            self._draw_invitation(painter)
+
+    def _draw_invitation(self, painter: QPainter) -> None:
+        painter.resetTransform()
+        middle = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter
+        room = QRectF(self.viewport().rect())
+        painter.setPen(QColor(self.tokens.text))
+        painter.setFont(theme.ui_font(17, theme.SEMIBOLD))
+        painter.drawText(room.translated(0, -14), middle, "Draw a network")
+        painter.setPen(QColor(self.tokens.muted))
+        painter.setFont(theme.ui_font(13))
+        painter.drawText(room.translated(0, 14), middle,
+                         "Press Tab or double-click to add a layer, or drop an operator or a file here")

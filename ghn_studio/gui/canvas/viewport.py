@@ -1,0 +1,185 @@
+"""Looking at the canvas: zoom, scroll, fit, level of detail, and what floats over it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QBrush, QColor, QPainter, QPixmap, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QFrame, QGraphicsView, QWidget
+
+from ghn_studio.gui import theme
+from ghn_studio.gui.canvas.overlays import Hint, MiniMap, ZoomBar
+from ghn_studio.gui.canvas.scene import CanvasScene
+from ghn_studio.gui.theme import Tokens
+
+MIN_ZOOM, MAX_ZOOM = 0.04, 3.0
+ZOOM_STEP = 1.2
+#: Fit never enlarges beyond this, so that a small network keeps its natural size.
+FIT_ZOOM = 1.0
+#: After this long without a zoom step, pictures are drawn sharp for the zoom reached.
+SETTLE_MS = 120
+
+
+class Viewport(QGraphicsView):
+    """A view of a canvas scene that can be moved and zoomed, with zoom bar and minimap."""
+
+    zoom_changed = Signal(float)
+
+    def __init__(self, scene: CanvasScene, parent: QWidget | None = None) -> None:
+        super().__init__(scene, parent)
+        self.canvas = scene
+        self._needs_fit = True
+        self.hint = Hint(self)
+        self.bar = ZoomBar(self)
+        self.minimap = MiniMap(self, scene)
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(SETTLE_MS)
+        self._set_up()
+        self._wire_up()
+
+    def _set_up(self) -> None:
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
+        self.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.MinimalViewportUpdate)
+        self.setOptimizationFlags(QGraphicsView.OptimizationFlag.DontSavePainterState
+                                  | QGraphicsView.OptimizationFlag.DontAdjustForAntialiasing)
+        self.setTransformationAnchor(QGraphicsView.ViewportAnchor.NoAnchor)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def _wire_up(self) -> None:
+        self.bar.zoom_in.clicked.connect(self.zoom_in)
+        self.bar.zoom_out.clicked.connect(self.zoom_out)
+        self.bar.percent.clicked.connect(lambda: self.zoom_to(1.0))
+        self.bar.fit.clicked.connect(self.fit)
+        self.bar.minimap.toggled.connect(lambda on: self._place_overlays())
+        self.minimap.look_at.connect(self.look_at)
+        self.minimap.wheel_turned.connect(lambda steps: self.zoom_to(self.zoom * ZOOM_STEP**steps))
+        self._settle.timeout.connect(lambda: self._refresh_detail(settled=True))
+        theme.current().changed.connect(self.restyle)
+
+    @property
+    def tokens(self) -> Tokens:
+        """The colours in use."""
+        return self.canvas.pictures.tokens
+
+    @property
+    def zoom(self) -> float:
+        """Pixels per scene unit."""
+        return self.transform().m11()
+
+    def zoom_in(self) -> None:
+        """Enlarge by one step around the middle."""
+        self.zoom_to(self.zoom * ZOOM_STEP)
+
+    def zoom_out(self) -> None:
+        """Reduce by one step around the middle."""
+        self.zoom_to(self.zoom / ZOOM_STEP)
+
+    def zoom_to(self, zoom: float, around: QPointF | None = None) -> None:
+        """Set the zoom so that the scene point under ``around`` (viewport pixels, default the
+        middle) stays where it is."""
+        zoom = max(MIN_ZOOM, min(MAX_ZOOM, zoom))
+        at = QPointF(self.viewport().rect().center()) if around is None else around
+        point = self.scene_point(at)
+        self.resetTransform()
+        self.scale(zoom, zoom)
+        now = self.scene_point(at)
+        self.scroll_by((point.x() - now.x()) * zoom, (point.y() - now.y()) * zoom)
+        self._refresh_detail(settled=False)
+        self._settle.start()
+        self.zoom_changed.emit(zoom)
+
+    def scroll_by(self, dx: float, dy: float) -> None:
+        """Move the view over the scene, in pixels."""
+        across, down = self.horizontalScrollBar(), self.verticalScrollBar()
+        across.setValue(across.value() + round(dx))
+        down.setValue(down.value() + round(dy))
+
+    def fit(self) -> None:
+        """Show the whole network, at most in natural size."""
+        self._show_rect(self.canvas.content_rect())
+
+    def fit_selection(self) -> None:
+        """Show the selected nodes, or everything."""
+        self._show_rect(self.canvas.content_rect(self.canvas.selected or None))
+
+    def _show_rect(self, rect: QRectF) -> None:
+        room = self.viewport().rect()
+        if room.width() < 20 or room.height() < 20:
+            self._needs_fit = True
+            return
+        self._needs_fit = False
+        zoom = min(room.width() / rect.width(), room.height() / rect.height(), FIT_ZOOM)
+        self.zoom_to(zoom)
+        self.look_at(rect.center())
+        self._refresh_detail(settled=True)
+
+    def look_at(self, point: QPointF) -> None:
+        """Bring a scene point to the middle."""
+        self.centerOn(point)
+        self._update_minimap()
+
+    def visible_rect(self) -> QRectF:
+        """The part of the scene in view."""
+        return self.mapToScene(self.viewport().rect()).boundingRect()
+
+    def scene_point(self, at: QPointF) -> QPointF:
+        """The scene point below a point of the viewport, not rounded to pixels."""
+        inverse, _ = self.viewportTransform().inverted()
+        return inverse.map(at)
+
+    def _refresh_detail(self, *, settled: bool) -> None:
+        zoom = self.zoom
+        self.canvas.look_at(zoom, self.viewport().devicePixelRatioF(), settled=settled)
+        self.setRenderHint(QPainter.RenderHint.Antialiasing, zoom >= 0.3)
+        self.setBackgroundBrush(self._background(zoom))
+        self.bar.show_zoom(zoom)
+        self._place_overlays()
+        self._update_minimap()
+        self.viewport().update()
+
+    def _background(self, zoom: float) -> QBrush:
+        """Dots every 24 units, none where they would only be noise."""
+        if zoom < 0.5:
+            return QBrush(QColor(self.tokens.canvas))
+        tile = QPixmap(24, 24)
+        tile.fill(QColor(self.tokens.canvas))
+        painter = QPainter(tile)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(self.tokens.dot))
+        painter.drawEllipse(QPointF(12, 12), 1.15, 1.15)
+        painter.end()
+        return QBrush(tile)
+
+    def restyle(self) -> None:
+        """Draw everything in the theme's colours."""
+        self.canvas.restyle()
+        self.bar.refresh_icons()
+        self.minimap.forget()
+        self._refresh_detail(settled=True)
+
+    def _update_minimap(self) -> None:
+        self.minimap.show_view(self.visible_rect())
+
+    def _place_overlays(self) -> None:
+        self.bar.adjustSize()
+        self.bar.move(12, self.height() - self.bar.height() - 12)
+        self.minimap.move(self.width() - self.minimap.width() - 12, self.height() - self.minimap.height() - 12)
+        roomy = self.width() > 520 and self.height() > 320
+        self.minimap.setVisible(bool(self.canvas.nodes) and roomy and self.bar.minimap.isChecked())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_overlays()
+        self._update_minimap()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._needs_fit:
+            self.fit()
+
+    def scrollContentsBy(self, dx: int, dy: int) -> None:
+        super().scrollContentsBy(dx, dy)
+        self._update_minimap()
