@@ -1,7 +1,10 @@
 """From a neutral raw graph to operators: what the ONNX reader and the torch tracer share."""
 
 from ghn_studio.lifting.lift import Lifted, LiftedWeight, LiftProblem, lift
-from ghn_studio.lifting.raw import RawGraph, RawInput, RawNode, RawTensor
+from ghn_studio.lifting.raw import RawGraph, RawInput, RawNode, RawTensor, ordered
 from ghn_studio.lifting.stored import Recipe, realise
 
-__all__ = ["Lifted", "LiftProblem", "LiftedWeight", "RawGraph", "RawInput", "RawNode", "RawTensor", "Recipe", "lift", "realise"]
+__all__ = [
+    "LiftProblem", "Lifted", "LiftedWeight", "RawGraph", "RawInput", "RawNode", "RawTensor", "Recipe",
+    "lift", "ordered", "realise",
+]

@@ -13,7 +13,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from ghn_studio.ir.tensors import BATCH, Dim, TensorSpec
+from ghn_studio.ir.tensors import BATCH, Dim
 from ghn_studio.lifting.raw import SMALL, RawNode, RawTensor
 from ghn_studio.lifting.stored import Stored, filled, from_numbers
 
@@ -158,7 +158,9 @@ def _slice(node: RawNode, args: Args) -> Stored | None:
     x = _first(args)
     starts, ends = _numbers(node, args, "starts", 1), _numbers(node, args, "ends", 2)
     axes, steps = _numbers(node, args, "axes", 3), _numbers(node, args, "steps", 4)
-    if x.values is None or len(x.shape) != 1 or not starts or not ends or len(starts) != 1 or axes not in (None, (0,), (-1,)):
+    if x.values is None or len(x.shape) != 1 or axes not in (None, (0,), (-1,)):
+        return None
+    if not starts or not ends or len(starts) != 1:
         return None
     if not all(isinstance(v, int) for v in (*starts, *ends, *(steps or ()))) or steps == (0,):
         return None
@@ -210,7 +212,3 @@ RULES: dict[str, Rule] = {
     "Mul": _arithmetic(lambda a, b: a * b, 1), "Div": _arithmetic(_divide, 1),
 }
 
-
-def spec_of(value: Stored) -> TensorSpec:
-    """The shape as operators see it."""
-    return TensorSpec(value.shape, value.dtype)

@@ -13,7 +13,7 @@ from ghn_studio.lifting import folding, patterns
 from ghn_studio.lifting.names import Hint, assign_ids
 from ghn_studio.lifting.raw import RawGraph, RawInput, RawNode, ordered
 from ghn_studio.lifting.stored import Recipe, Stored, filled, from_tensor
-from ghn_studio.ops.binding import DOMAIN, OnnxInput, OnnxMatch, OnnxNode, StoredAs, function_params
+from ghn_studio.ops.binding import DOMAIN, OnnxInput, OnnxMatch, OnnxNode, StoredAs, function_params, require_types
 from ghn_studio.ops.registry import OpRegistry
 from ghn_studio.ops.spec import NoParams, OpSpec, Role, WeightSpec, check_params
 
@@ -57,6 +57,9 @@ class _Computed:
     spec: TensorSpec
 
 
+_Args = Sequence[Stored | _Computed | None]
+
+
 @dataclass(frozen=True, slots=True)
 class _Use:
     """One use of an operator before it has an id; inputs refer to uses by position."""
@@ -89,35 +92,43 @@ class _Lift:
         }
         self.uses: list[_Use] = []
         self.problems: list[LiftProblem] = []
-        self.read = {name for node in raw.nodes for name in node.inputs} | set(raw.outputs)
+        self.read = ({name for node in raw.nodes for name in node.inputs} | set(raw.outputs)) - {""}
         self.needed = _needed(raw)
+        self.ends = frozenset(raw.outputs)
 
     def run(self) -> Lifted:
         for entry in self.raw.inputs:
             self._enter(entry)
-        finals = {name: None for name in self.raw.outputs}
+        finals: dict[str, RawNode | None] = dict.fromkeys(self.raw.outputs)
         for node in ordered(self.raw):
-            last = node.op_type == "Identity" and not node.domain and node.outputs and node.outputs[0] in finals
-            if last and isinstance(self.values.get(node.inputs[0]), _Computed):
-                # The node that only gives a value the name of an output *is* the output.
+            if self._only_names_an_output(node):
                 self.values[node.outputs[0]] = self.values[node.inputs[0]]
                 finals[node.outputs[0]] = node
             else:
                 self._visit(node)
-        for name, node in finals.items():
-            self._leave(name, node)
+        for name, last in finals.items():
+            self._leave(name, last)
         return self._named()
+
+    def _only_names_an_output(self, node: RawNode) -> bool:
+        """True for an Identity that gives a value the name of an output: it *is* the output."""
+        return (
+            node.op_type == "Identity" and not node.domain and len(node.inputs) == len(node.outputs) == 1
+            and node.outputs[0] in self.ends and isinstance(self.values.get(node.inputs[0]), _Computed)
+        )
 
     def _enter(self, entry: RawInput) -> None:
         spec = self.ops["input"]
         params = spec.params(*entry.shape[1:])
         self.uses.append(_Use(spec, params, (), Hint("input", entry.name, exact=self.raw.has_ids)))
-        self.values[entry.name] = _Computed(len(self.uses) - 1, 0, spec.infer_outputs(params, ())[0])
+        self.values[entry.name] = _Computed(len(self.uses) - 1, 0, _infer(spec, params, ())[0])
 
     def _leave(self, name: str, node: RawNode | None) -> None:
         value = self.values.get(name)
         if isinstance(value, Stored):
             self.problems.append(LiftProblem(name, "output", "it does not depend on the images"))
+        if value is None and not self.problems:
+            self.problems.append(LiftProblem(name, "output", "nothing that was understood leads to it"))
         if not isinstance(value, _Computed):
             return
         hint = Hint("output", node.name if node is not None and node.name else name, "Identity", (), self.raw.has_ids)
@@ -135,15 +146,26 @@ class _Lift:
                 return
             self._settle(node, args)
         except ValueError as error:
-            if id(node) in self.needed:
-                self.problems.append(LiftProblem(node.label, _type_of(node), str(error)))
+            self._report(node, str(error))
+        except (TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            # Attributes of the wrong type, inputs left out: the file's fault, found by a rule's arithmetic.
+            self._report(node, f"an attribute or input is malformed ({type(error).__name__}: {error})")
+
+    def _report(self, node: RawNode, reason: str) -> None:
+        if id(node) in self.needed:
+            self.problems.append(LiftProblem(node.label, _type_of(node), reason))
 
     def _is_known(self, node: RawNode) -> bool:
         if node.domain == DOMAIN:
-            return node.op_type.partition("__")[0] in self.ops
+            return self._function(node) is not None
         return not node.domain and (bool(self.ops.for_onnx(node.op_type)) or folding.has_rule(node.op_type))
 
-    def _settle(self, node: RawNode, args: list[Stored | _Computed | None]) -> None:
+    def _function(self, node: RawNode) -> OpSpec[Any] | None:
+        """The operator a function of ours stands for."""
+        op = node.op_type.partition("__")[0]
+        return self.ops[op] if op in self.ops and self.ops[op].onnx is not None else None
+
+    def _settle(self, node: RawNode, args: _Args) -> None:
         """Find the outputs of a node whose inputs are all known."""
         if not node.domain:
             if node.op_type == "Shape" and isinstance(args[0], _Computed):
@@ -152,26 +174,22 @@ class _Lift:
             if _changes_nothing(node, args):
                 self.values[node.outputs[0]] = args[0]
                 return
-            if node.op_type == "CastLike" or not any(isinstance(arg, _Computed) for arg in args):
+            alone = node.op_type == "CastLike" or not any(isinstance(arg, _Computed) for arg in args)
+            if alone and folding.has_rule(node.op_type):
                 self._fold(node, [None if isinstance(arg, _Computed) else arg for arg in args])
                 return
         self._take(node, args)
 
     def _fold(self, node: RawNode, args: list[Stored | None]) -> None:
-        try:
-            found = folding.fold(node, args)
-        except (TypeError, LookupError, AttributeError, ArithmeticError) as error:
-            raise ValueError(f"its constant inputs make no sense: {error}") from error
+        found = folding.fold(node, args)
         if found is None:
             raise ValueError("it computes a constant in a way this version cannot follow")
         self.values[node.outputs[0]] = found
 
-    def _take(self, node: RawNode, args: list[Stored | _Computed | None]) -> None:
+    def _take(self, node: RawNode, args: _Args) -> None:
         """Let the first operator that recognises the node take it."""
         seen = OnnxNode(
-            node.op_type, node.attrs, tuple(map(_seen, args)),
-            max((i for i, name in enumerate(node.outputs, 1) if name in self.read), default=1),
-            self.raw.opset, self.raw.batch,
+            node.op_type, node.attrs, tuple(map(_seen, args)), len(node.outputs), self.raw.opset, self.raw.batch,
         )
         reasons: list[str] = []
         for spec, read in self._readers(node):
@@ -181,29 +199,32 @@ class _Lift:
             except ValueError as error:
                 reasons.append(str(error))
             except (TypeError, LookupError, AttributeError, ArithmeticError) as error:
-                # Attributes of the wrong type or length: the file's fault, found by the reader's arithmetic.
                 reasons.append(f"an attribute or input is malformed ({type(error).__name__}: {error})")
         raise ValueError("; or ".join(dict.fromkeys(reasons)) or "no operator of this version reads it")
 
     def _readers(self, node: RawNode) -> list[tuple[OpSpec[Any], Any]]:
         if node.domain == DOMAIN:
-            op = node.op_type.partition("__")[0]
-            return [(self.ops[op], lambda seen: _read_function(self.ops[op], seen))] if op in self.ops else []
+            spec = self._function(node)
+            return [] if spec is None else [(spec, lambda seen: _read_function(spec, seen))]
         if node.domain:
             return []
         return [(spec, spec.onnx.reads[node.op_type]) for spec in self.ops.for_onnx(node.op_type) if spec.onnx]
 
-    def _use(self, node: RawNode, spec: OpSpec[Any], match: OnnxMatch[Any], args: list[Stored | _Computed | None]) -> None:
+    def _use(self, node: RawNode, spec: OpSpec[Any], match: OnnxMatch[Any], args: _Args) -> None:
+        require_types(match.params)
         wrong = check_params(match.params)
         if wrong:
             raise ValueError("; ".join(wrong))
         data = [arg for arg in (args[i] for i in match.data) if isinstance(arg, _Computed)]
         specs = tuple(arg.spec for arg in data)
         outputs = _infer(spec, match.params, specs)
-        if sum(name in self.read for name in node.outputs) > len(outputs):
-            raise ValueError(f"{len(node.outputs)} of its outputs are used, {spec.title} has {len(outputs)}")
+        extra = [name for name in node.outputs[len(outputs):] if name in self.read]
+        if extra:
+            raise ValueError(f"its output '{extra[0]}' is used, {spec.title} has only {len(outputs)}")
         declared = spec.weights(match.params, specs)
-        weights = _weights(declared, match.weights or _after(match, declared, len(args)), args)
+        if node.domain and len(match.data) + len(declared) != len(args):
+            raise ValueError(f"it has {len(args)} inputs, expected {len(match.data)} and {len(declared)} weights")
+        weights = _weights(declared, match.weights or _after(match, declared), args)
         owned = tuple(w.recipe.tensor for w in weights.values() if w.recipe.tensor)
         hint = Hint(spec.id, node.name or node.label, node.op_type, owned, self.raw.has_ids)
         self.uses.append(_Use(spec, match.params, tuple((d.use, d.port) for d in data), hint, weights))
@@ -226,7 +247,9 @@ class _Lift:
             Node(ids[i], use.spec.id, use.params, tuple(Source(ids[source], port) for source, port in use.inputs))
             for i, use in enumerate(self.uses)
         )
-        weights = {f"{ids[i]}.{name}": weight for i, use in enumerate(self.uses) for name, weight in use.weights.items()}
+        weights = {
+            f"{ids[i]}.{name}": weight for i, use in enumerate(self.uses) for name, weight in use.weights.items()
+        }
         return Lifted(nodes, weights, tuple(self.problems))
 
 
@@ -247,7 +270,7 @@ def _type_of(node: RawNode) -> str:
     return f"{node.domain}.{node.op_type}" if node.domain else node.op_type
 
 
-def _changes_nothing(node: RawNode, args: Sequence[Stored | _Computed | None]) -> bool:
+def _changes_nothing(node: RawNode, args: _Args) -> bool:
     """True if a node passes a value on: half precision is read as float32, so a cast between
     the two does nothing; joining or adding one value gives that value."""
     if not args or not isinstance(args[0], _Computed):
@@ -273,10 +296,8 @@ def _read_function(spec: OpSpec[Any], node: OnnxNode) -> OnnxMatch[Any]:
     return OnnxMatch(function_params(spec.params, node.attrs), tuple(range(count)))
 
 
-def _after(match: OnnxMatch[Any], declared: tuple[WeightSpec, ...], inputs: int) -> dict[str, StoredAs]:
+def _after(match: OnnxMatch[Any], declared: tuple[WeightSpec, ...]) -> dict[str, StoredAs]:
     """The weights of a function, which follow its data inputs in their declared order."""
-    if declared and len(match.data) + len(declared) != inputs:
-        raise ValueError(f"it has {inputs} inputs, expected {len(match.data)} and {len(declared)} weights")
     return {weight.name: StoredAs(len(match.data) + i) for i, weight in enumerate(declared)}
 
 
@@ -306,7 +327,7 @@ def _infer(spec: OpSpec[Any], params: Any, inputs: tuple[TensorSpec, ...]) -> tu
 
 
 def _weights(
-    declared: tuple[WeightSpec, ...], sources: Mapping[str, StoredAs], args: list[Stored | _Computed | None]
+    declared: tuple[WeightSpec, ...], sources: Mapping[str, StoredAs], args: _Args
 ) -> dict[str, LiftedWeight]:
     """Each declared weight, made from the node's stored inputs.
 
@@ -322,7 +343,7 @@ def _weights(
     return found
 
 
-def _recipe(weight: WeightSpec, source: StoredAs, args: list[Stored | _Computed | None]) -> Recipe:
+def _recipe(weight: WeightSpec, source: StoredAs, args: _Args) -> Recipe:
     if source.position is None:
         return filled(source.fill, weight.shape, "float32").recipe
     value = args[source.position] if source.position < len(args) else None

@@ -33,11 +33,16 @@ def assign_ids(hints: Sequence[Hint]) -> list[NodeId]:
     """
     wanted = _told_apart(hints, [_wanted(hint) for hint in hints])
     paths = {path for text in wanted for path in _paths(text)}
-    taken: set[str] = set()
+    taken: set[str] = set(paths)
+    numbers: dict[str, int] = {}  # where to go on counting: many nodes may want one name
     found: list[NodeId] = []
     for hint, text in zip(hints, wanted, strict=True):
-        found.append(NodeId(_unique(f"{text}.{hint.op}" if text in paths else text, taken, paths)))
-        taken.add(found[-1])
+        stem = candidate = f"{text}.{hint.op}" if text in paths else text
+        while candidate in taken:
+            numbers[stem] = numbers.get(stem, 1) + 1
+            candidate = f"{stem}_{numbers[stem]}"
+        taken.add(candidate)
+        found.append(NodeId(candidate))
     return found
 
 
@@ -64,7 +69,7 @@ def from_scope(name: str, op_type: str = "") -> str:
 
 
 def _wanted(hint: Hint) -> str:
-    if hint.exact and is_valid_id(hint.name):
+    if hint.exact and len(hint.name) <= 2 * LONGEST and is_valid_id(hint.name):
         return hint.name
     for weight in hint.weights:
         if weight.endswith(".weight") and (path := clean(weight.removesuffix(".weight"))):
@@ -88,10 +93,3 @@ def _paths(text: str) -> Iterable[str]:
     parts = text.split(".")
     return (".".join(parts[:i]) for i in range(1, len(parts)))
 
-
-def _unique(text: str, taken: set[str], paths: set[str]) -> str:
-    candidate, number = text, 1
-    while candidate in taken or candidate in paths:
-        number += 1
-        candidate = f"{text}_{number}"
-    return candidate

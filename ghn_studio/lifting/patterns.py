@@ -17,6 +17,7 @@ def _join_bias(graph: RawGraph) -> RawGraph:
     aliases = _aliases(graph)
     readers = consumers(graph)
     makers = {name: node for node in graph.nodes for name in node.outputs}
+    outputs = set(graph.outputs)
     joined: dict[int, RawNode] = {}
     gone: set[int] = set()
     for node in graph.nodes:
@@ -26,7 +27,7 @@ def _join_bias(graph: RawGraph) -> RawGraph:
             product = makers.get(value)
             if (
                 product is not None and product.op_type == "MatMul" and not product.domain and len(product.inputs) == 2
-                and len(readers[value]) == 1 and value not in graph.outputs
+                and len(readers[value]) == 1 and value not in outputs
                 and _fits(graph, aliases.get(product.inputs[1], product.inputs[1]), aliases.get(bias, bias))
             ):
                 joined[id(node)] = replace(product, inputs=(*product.inputs, bias), outputs=node.outputs)

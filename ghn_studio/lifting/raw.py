@@ -55,7 +55,7 @@ class RawNode:
     @property
     def label(self) -> str:
         """What a person can find it by: its name, else its first output."""
-        return self.name or next((o for o in self.outputs if o), "unnamed")
+        return (self.name or next((o for o in self.outputs if o), "unnamed"))[:120]
 
 
 @dataclass(frozen=True, slots=True)

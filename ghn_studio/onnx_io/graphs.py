@@ -11,7 +11,7 @@ from onnx import AttributeProto, TensorProto, numpy_helper
 
 from ghn_studio.errors import OnnxConversionError
 from ghn_studio.ir.tensors import BATCH
-from ghn_studio.lifting import RawGraph, RawInput, RawNode, RawTensor
+from ghn_studio.lifting import RawGraph, RawInput, RawNode, RawTensor, ordered
 from ghn_studio.onnx_io.files import opset_of
 from ghn_studio.onnx_io.tensors import TYPES, TensorStore
 from ghn_studio.ops.binding import tidy
@@ -31,7 +31,8 @@ def to_raw(
         OnnxConversionError: A tensor makes no sense, or the model does not take one batch of
             images and give tensors.
     """
-    graph, warnings = model.graph, []
+    graph = model.graph
+    warnings: list[str] = []
     if not graph.node:
         raise OnnxConversionError("it has no layers")
     tensors = _initialisers(graph, store, warnings)
@@ -49,6 +50,10 @@ def to_raw(
         (entry,), tuple(text(o.name) for o in graph.output), tuple(nodes), tensors,
         opset_of(model) or 0, batch, has_ids,
     )
+    if any(isinstance(n, bytes) for p in graph.node for n in (p.name, *p.input, *p.output)):
+        warnings.append("names that are no UTF-8 text were cleaned")
+    if any(a is not b for a, b in zip(ordered(raw), raw.nodes, strict=True)):
+        warnings.append("the nodes were not in the order of computation; they were sorted")
     if len(raw.outputs) > 1 and not has_ids:
         raise OnnxConversionError(
             f"it has {len(raw.outputs)} outputs ({_listed(raw.outputs)}); export the model with the class scores alone"
@@ -102,9 +107,8 @@ def _node(proto: onnx.NodeProto, store: TensorStore) -> RawNode:
     if proto.op_type in ("Cast", "CastLike") and attrs.get("to") in TYPES:
         attrs["to"] = TYPES[attrs["to"]][0]
     domain = "" if proto.domain == "ai.onnx" else text(proto.domain)
-    return RawNode(
-        text(proto.op_type), tuple(map(text, proto.input)), tuple(map(text, proto.output)), attrs, text(proto.name), domain
-    )
+    inputs, outputs = tuple(map(text, proto.input)), tuple(map(text, proto.output))
+    return RawNode(text(proto.op_type), inputs, outputs, attrs, text(proto.name), domain)
 
 
 def _attribute(proto: AttributeProto, store: TensorStore) -> Any:
@@ -140,12 +144,14 @@ def _input(
         warnings.append(f"{_listed(stored)}: a stored tensor is also an input; it was read as a weight")
     used = {text(name) for node in graph.node for name in node.input} | {text(o.name) for o in graph.output}
     entries = [i for i in graph.input if text(i.name) not in tensors and text(i.name) in used]
+    if not entries:  # an unused one may be read inside a subgraph
+        entries = [i for i in graph.input if text(i.name) not in tensors]
     if not entries:
-        raise OnnxConversionError("it has no image input, so it cannot be a classifier")
+        why = f": {_listed(stored)} is also stored, which makes it a weight" if stored else ""
+        raise OnnxConversionError(f"it has no image input, so it cannot be a classifier{why}")
     if len(entries) > 1:
-        raise OnnxConversionError(
-            f"it has {len(entries)} inputs ({_listed([text(i.name) for i in entries])}); a network here takes one, the images"
-        )
+        names = _listed(text(i.name) for i in entries)
+        raise OnnxConversionError(f"it has {len(entries)} inputs ({names}); a network here takes one, the images")
     return _image(entries[0], image_size)
 
 

@@ -75,10 +75,9 @@ def read(
             raise OnnxConversionError(_refusal(lifted.problems, len(raw.nodes)))
         graph = Architecture.build(lifted.nodes, _groups(model, warnings), model.graph.name or path.stem)
         values = _values(lifted, store, keep_filled, warnings)
-    except (ValueError, ArchitectureError) as error:
-        raise OnnxConversionError(f"'{path.name}' cannot be imported: {error}") from error
-    except OnnxConversionError as error:
-        raise OnnxConversionError(f"'{path.name}' cannot be imported: {error}") from error
+    except (ValueError, ArchitectureError, OnnxConversionError) as error:
+        # Names in a file can have any length; a message is for reading.
+        raise OnnxConversionError(f"'{path.name}' cannot be imported: {str(error)[:4000]}") from error
     warnings += [*_changed_functions(model, graph, ops), *_advice(graph, values)]
     return Imported(graph, values, tuple(warnings))
 
@@ -90,9 +89,9 @@ def _refusal(problems: Sequence[LiftProblem], total: int) -> str:
     if len(problems) > 10:
         lines.append(f"  … and {len(problems) - 10} more")
     return "\n".join([
-        f"{len(problems)} of {total} nodes are no layers this version knows ({kinds})", *lines,
-        "Only files made of plain layers can be read so far (see `ghn-studio list operators`); "
-        "networks that need more have to wait for a later version.",
+        f"{len(problems)} of {total} nodes match no operator ({kinds})", *lines,
+        "Files made of plain layers can be read so far (see `ghn-studio list operators`); what needs several nodes "
+        "per layer has to wait for a later version.",
     ])
 
 
@@ -146,7 +145,10 @@ def _changed_functions(model: onnx.ModelProto, graph: Architecture, ops: OpRegis
     mine = [f for f in model.functions if f.domain == DOMAIN]
     if not mine:
         return []
-    known = {_body(f) for f in functions_of(graph, opset=opset_of(model) or 0, ops=ops)}
+    try:
+        known = {_body(f) for f in functions_of(graph, opset=opset_of(model) or 0, ops=ops)}
+    except OnnxConversionError:
+        known = set()  # this version would not write the network at all, so it cannot compare
     changed = sorted(f.name for f in mine if _body(f) not in known)
     return [
         f"the file defines '{name}' in another way than this version; the operator of that name was used"
@@ -172,7 +174,8 @@ def _advice(graph: Architecture, values: Mapping[str, np.ndarray]) -> list[str]:
         )
     broken = [name for name, array in values.items() if not np.isfinite(array).all()]
     if broken:
-        found.append(f"weights contain NaN or Inf in {', '.join(map(repr, broken[:5]))}{' …' if len(broken) > 5 else ''}")
+        more = " …" if len(broken) > 5 else ""
+        found.append(f"weights contain NaN or Inf in {', '.join(map(repr, broken[:5]))}{more}")
     negative = [name for name, array in values.items() if name.endswith(".running_var") and (array < 0).any()]
     if negative:
         found.append(f"variances below zero in {', '.join(map(repr, negative[:5]))}")

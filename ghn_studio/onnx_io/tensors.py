@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
 from math import prod
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -101,11 +100,6 @@ class TensorStore:
         if dtype == "bfloat16":
             return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32).reshape(shape)
         return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).reshape(shape)
-
-
-def external_without_data(protos: Iterable[TensorProto]) -> bool:
-    """True if any tensor of a sparse pair keeps its data outside the file."""
-    return any(proto.data_location == TensorProto.EXTERNAL for proto in protos)
 
 
 def _type(proto: TensorProto, name: str) -> tuple[str, int, str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, parser
 
 from ghn_studio.analysis.shapes import ShapeReport, require_shapes
-from ghn_studio.errors import ArchitectureError, OnnxConversionError
+from ghn_studio.errors import OnnxConversionError
 from ghn_studio.ir.graph import Architecture, Node, NodeId, Source
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.onnx_io.files import MAX_BYTES, NEWEST_OPSET
@@ -85,17 +85,15 @@ def write(
     path = Path(path)
     data = export_model(graph, values, opset=opset, ops=ops).SerializeToString(deterministic=True)
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with open(temporary, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OnnxConversionError(f"'{path}' cannot be written: {error.strerror or error}") from error
 
@@ -146,7 +144,7 @@ class _Writer:
             elif tuple(found.shape) != weight.shape:
                 bad.append(f"'{name}' has shape {list(found.shape)}, expected {list(weight.shape)}")
             else:
-                size += 4 * int(np.prod(weight.shape, dtype=object))
+                size += 4 * prod(weight.shape)
         if bad:
             more = f" and {len(bad) - 10} more" if len(bad) > 10 else ""
             raise OnnxConversionError(f"parameters do not fit '{self._graph.name}': {'; '.join(bad[:10])}{more}")
@@ -184,7 +182,10 @@ class _Writer:
 
     def _form(self, node: Node) -> OnnxForm | None:
         binding = self._ops[node.op].onnx
-        return None if binding is None else binding.write(node.params, self._shapes.inputs[node.id])
+        try:
+            return None if binding is None else binding.write(node.params, self._shapes.inputs[node.id])
+        except ValueError as error:
+            raise OnnxConversionError(f"'{node.id}' cannot be written as ONNX: {error}") from error
 
     def _node(self, node: Node) -> onnx.NodeProto:
         data = [self._value(source) for source in node.sources]
@@ -289,12 +290,3 @@ def _placeholder(weight: WeightSpec) -> float:
 
 def _value_info(name: NodeId, spec: TensorSpec) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(spec.shape))
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
-
-
-__all__ = ["ArchitectureError", "export_model", "functions_of", "write"]

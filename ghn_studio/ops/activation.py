@@ -159,7 +159,9 @@ HARDSIGMOID = _plain(
         lambda p, i: OnnxForm("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}), {"HardSigmoid": _hardsigmoid_read}
     ),
 )
-SIGMOID = _plain("sigmoid", "Sigmoid", "Squashes values into the range 0 to 1.", "Sigmoid", plain("Sigmoid", NoParams()))
+SIGMOID = _plain(
+    "sigmoid", "Sigmoid", "Squashes values into the range 0 to 1.", "Sigmoid", plain("Sigmoid", NoParams())
+)
 TANH = _plain("tanh", "Tanh", "Squashes values into the range -1 to 1.", "Tanh", plain("Tanh", NoParams()))
 SOFTMAX = OpSpec(
     id="softmax", title="Softmax", category=Category.ACTIVATION,

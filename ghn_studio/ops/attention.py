@@ -208,8 +208,8 @@ def _scale_read(node: OnnxNode) -> OnnxMatch[LayerScaleParams]:
     x, stored = node.data(data).spec, node.stored(table).shape
     c = x.size(channel_axis(x))
     tail = (1,) * (x.rank - 1 - channel_axis(x))
-    if stored not in ((c, *tail), (1, c, *tail), (1,) * (x.rank - 1 - len(tail) - 1) + (c, *tail)) or c == 1:
-        raise ValueError(f"multiplies {x} by a constant of shape {list(stored)}, only one factor per channel can be read")
+    if c == 1 or stored[-1 - len(tail):] != (c, *tail) or any(d != 1 for d in stored[:-1 - len(tail)]):
+        raise ValueError(f"multiplies {x} by a constant of shape {list(stored)}, not by one factor per channel")
     return OnnxMatch(LayerScaleParams(), (data,), {"weight": StoredAs(table)})
 
 
@@ -219,7 +219,8 @@ SQUEEZE_EXCITATION = OpSpec(
     params=SqueezeExcitationParams, inputs=(Port("image", (4,)),), infer=lambda p, i: (i[0].size(1), i[0])[1],
     module=lambda p, i: call("ghn_studio.blocks.SqueezeExcitation", i[0].size(1), squeezed(p, i), gate=p.gate),
     function=lambda p, i: call("ghn_studio.blocks.squeeze_excitation", gate=p.gate),
-    onnx=OnnxBinding(_se_onnx), weights=_se_weights, primitives=_se_graph, macs=lambda p, i: 2 * i[0].size(1) * squeezed(p, i),
+    onnx=OnnxBinding(_se_onnx), weights=_se_weights, primitives=_se_graph,
+    macs=lambda p, i: 2 * i[0].size(1) * squeezed(p, i),
     examples=(Example(SqueezeExcitationParams(2), (IMAGE,)),
               Example(SqueezeExcitationParams(16, "hardsigmoid"), (ODD_IMAGE,))),
 )

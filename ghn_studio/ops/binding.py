@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from math import isfinite
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -93,7 +94,7 @@ class OnnxNode:
     """What a binding may look at to recognise a node.
 
     ``inputs`` holds None for an optional input that was left out, ``outputs`` counts the
-    outputs that something reads, ``batch`` is the batch size the file fixes, if it does.
+    outputs it has, ``batch`` is the batch size the file fixes, if it does.
     """
 
     op_type: str
@@ -223,18 +224,32 @@ def function_params(params: type[P], attrs: Mapping[str, Any]) -> P:
         ValueError: An attribute is unknown or of another type than the parameter.
     """
     known = {f.name: f.default for f in fields(params)}  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    for name, value in attrs.items():
-        if name not in known:
-            raise ValueError(f"there is no parameter '{name}'")
-        default = known[name]
-        kinds = (int, float) if isinstance(default, float) else (int,) if isinstance(default, bool) else (type(default),)
-        if not isinstance(value, kinds):
-            raise ValueError(f"'{name}' is {value!r}, expected something like {default!r}")
-        if isinstance(default, tuple) and len(value) != len(default):
-            raise ValueError(f"'{name}' has {len(value)} numbers, expected {len(default)}")
-        values[name] = type(default)(value)
-    return params(**values)
+    unknown = [name for name in attrs if name not in known]
+    if unknown:
+        raise ValueError(f"there is no parameter '{unknown[0]}'")
+    made = params(**{k: bool(v) if isinstance(known[k], bool) and v in (0, 1) else v for k, v in attrs.items()})
+    require_types(made)
+    return made
+
+
+def require_types(params: Any) -> None:
+    """Check that every parameter has the type of its default: files may say anything.
+
+    Raises:
+        ValueError: Names the parameter, what it is and what was expected.
+    """
+    for line in fields(params):
+        value = getattr(params, line.name)
+        if not _is_like(value, line.default):
+            raise ValueError(f"{line.name} is {value!r}, expected something like {line.default!r}")
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    if isinstance(default, tuple):
+        return isinstance(value, tuple) and len(value) == len(default) and all(map(_is_like, value, default))
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return type(value) is type(default)
 
 
 # --- helpers of the operators --------------------------------------------------------------

@@ -85,10 +85,11 @@ def _concat_read(node: OnnxNode) -> OnnxMatch[ConcatParams]:
 
 def _split_read(node: OnnxNode) -> OnnxMatch[ChunkParams]:
     sizes = node.option("split", 1)
-    if sizes is not None and len(set(sizes)) > 1:
-        raise ValueError(f"splits into unequal parts {list(sizes)}")
+    axis = node.axis(0)
+    if sizes is not None and (len(set(sizes)) != 1 or sum(sizes) != node.data().shape[axis]):
+        raise ValueError(f"splits {node.data().spec} into parts {list(sizes)}, only equal ones can be read")
     parts = len(sizes) if sizes is not None else node.attrs.get("num_outputs", node.outputs)
-    return OnnxMatch(ChunkParams(int(parts), node.axis(0)))
+    return OnnxMatch(ChunkParams(int(parts), axis))
 
 
 ADD = OpSpec(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ghn_studio.ir.tensors import TensorSpec
-from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, OnnxWeight, StoredAs
+from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, OnnxWeight, Operand, StoredAs
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR, norm_weights
 from ghn_studio.ops.spec import (
     Call, Category, Example, Inputs, OpSpec, Port, Primitive, Role, WeightSpec, call, param,
@@ -79,7 +79,7 @@ def _gn_suggest(p: GroupNormParams, inputs: Inputs) -> GroupNormParams:
 
 def _bn_write(p: BatchNormParams, inputs: Inputs) -> OnnxForm:
     # ONNX weighs the old mean where torch weighs the new batch, and does not count batches.
-    operands = (0, *map(OnnxWeight, ("weight", "bias", "running_mean", "running_var")))
+    operands: tuple[Operand, ...] = (0, *map(OnnxWeight, ("weight", "bias", "running_mean", "running_var")))
     return OnnxForm("BatchNormalization", {"epsilon": p.eps, "momentum": 1 - p.momentum}, operands)
 
 
@@ -114,7 +114,7 @@ def _ln_write(p: LayerNormParams, inputs: Inputs) -> OnnxForm:
 def _ln_read(node: OnnxNode) -> OnnxMatch[LayerNormParams]:
     node.require(stash_type=1)
     if node.axis(-1) != len(node.data().shape) - 1:
-        raise ValueError(f"normalises over axes {node.axis(-1)} to {len(node.data().shape) - 1}, only the last can be read")
+        raise ValueError(f"normalises over all axes from {node.axis(-1)} on, only the last can be read")
     return OnnxMatch(LayerNormParams("last", node.attrs.get("epsilon", 1e-5)), weights=_affine(node))
 
 

@@ -98,6 +98,9 @@ def _adaptive_write(p: AdaptivePoolParams, inputs: Inputs) -> OnnxForm:
     if p.output_size == (1, 1):
         return OnnxForm(body="y = GlobalAveragePool(x)")
     height, width = inputs[0].size(2), inputs[0].size(3)
+    if max(height * p.output_size[0], width * p.output_size[1]) > 2**20:
+        wanted = f"{p.output_size[0]}×{p.output_size[1]}"
+        raise ValueError(f"averaging {height}×{width} to {wanted} px is too large for ONNX")
     return OnnxForm(body=f"""
         rows = {_averaging(height, p.output_size[0])}
         columns = {_averaging(width, p.output_size[1])}

@@ -52,8 +52,6 @@ def _shape_text(target: tuple[object, ...] | None) -> str:
 
 
 def _dropout_read(node: OnnxNode) -> OnnxMatch[DropoutParams]:
-    if node.outputs > 1:
-        raise ValueError("its mask is used")
     training = node.option("training_mode", 2)
     if training and training[0]:
         raise ValueError("it is fixed in training mode; export the model in eval mode")
