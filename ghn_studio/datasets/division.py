@@ -50,4 +50,8 @@ def shuffled(keys: Sequence[str], seed: int = DIVISION_SEED) -> list[int]:
     The order is the same on every machine and for every version of every library, and
     does not depend on the order of ``keys``.
     """
-    return sorted(range(len(keys)), key=lambda i: sha256(f"{seed}/{keys[i]}".encode()).digest())
+    return sorted(range(len(keys)), key=lambda i: sha256(_bytes(f"{seed}/{keys[i]}")).digest())
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")  # file names need not be UTF-8

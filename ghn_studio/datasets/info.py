@@ -17,7 +17,7 @@ class DatasetInfo:
     image, ``(channels, height, width)``. ``mean`` and ``std`` are those of the training
     images per channel on a scale of 0 to 1; empty until the pixels were read
     (``engine.data.load`` fills them in). ``counts`` are the images for training, validation and
-    test, 0 while unknown.
+    test, 0 while unknown. ``preparation`` says what was done to the images before they were stored.
     """
 
     name: str
@@ -28,6 +28,7 @@ class DatasetInfo:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     counts: tuple[int, int, int] = (0, 0, 0)
+    preparation: str = ""
 
     @property
     def class_count(self) -> int:
@@ -48,14 +49,3 @@ DIGITS = DatasetInfo(
 
 #: The data sets that need no path, by name.
 DATASETS: Mapping[str, DatasetInfo] = MappingProxyType({DIGITS.name: DIGITS})
-
-
-def describe(name: str) -> DatasetInfo:
-    """Return what is known about ``digits`` or ``folder:PATH``.
-
-    Raises:
-        DatasetError: There is no such data set.
-    """
-    if name in DATASETS:
-        return DATASETS[name]
-    raise DatasetError(f"there is no data set '{name}': use {', '.join(DATASETS)} or folder:PATH")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import prod
 
 import torch
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from ghn_studio.datasets import DatasetInfo, describe
 from ghn_studio.datasets.division import divide
-from ghn_studio.datasets.info import DIGITS
+from ghn_studio.datasets.folder import PREFIX, Skipped
 from ghn_studio.errors import DatasetError
+from ghn_studio.jobs import Job, Progress, run
 
 #: Largest float32 copy of a split that is kept to save fitting every image again.
 CACHE_BYTES = 256 * 2**20
@@ -37,14 +39,6 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
-    """A file that was left out, and why."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class ImageData:
     """A data set with its pixels. ``skipped`` lists files that could not be used."""
 
@@ -56,25 +50,39 @@ class ImageData:
 
 
 def load(name: str, size: int | None = None) -> ImageData:
-    """Read a data set.
+    """Read a data set, ``digits`` or ``folder:PATH``, to its end; :func:`loading` is the same as a job."""
+    return run(loading(name, size))
+
+
+def loading(name: str, size: int | None = None) -> Job[ImageData]:
+    """Read a data set; can stop while it lists or decodes files.
 
     Its division into training, validation and test images is part of the data set and
-    does not depend on any request's seed; see :mod:`ghn_studio.datasets.division`.
+    does not depend on any request's seed; see :mod:`ghn_studio.datasets.division`. The
+    images of each part come in a random but fixed order. Tensors are shared between
+    calls: do not write to them.
+
+    Args:
+        size: Side in px at which a folder's images are stored; by default the median of
+            their shorter sides, at most 64. Digits are always 8×8.
 
     Raises:
         DatasetError: There is no such data set, or it holds nothing usable.
     """
-    info = describe(name)
-    if name == DIGITS.name:
-        return _digits(info)
-    raise DatasetError(f"there is no data set '{name}'")
+    if name.startswith(PREFIX):
+        from ghn_studio.engine.folders import load_folder  # at the top it would import this module in a circle
+
+        return (yield from load_folder(name, size))
+    yield Progress("loading images")
+    return _digits(describe(name))
 
 
+@lru_cache(maxsize=1)
 def _digits(info: DatasetInfo) -> ImageData:
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # takes a second to import, and folders do not need it
 
     bunch = load_digits()
-    # Grey levels 0..16; Tensor.round is half-to-even, which no level meets.
+    # Grey levels 0..16 become 0..255; only 8 falls on a half, and becomes 128.
     images = (torch.from_numpy(bunch.images) * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
     labels = torch.from_numpy(bunch.target).long()
     parts = {
@@ -191,4 +199,5 @@ def adaptation_text(info: DatasetInfo, input_shape: tuple[int, int, int]) -> str
     elif channels != input_shape[0]:
         steps.append("weighted to grey")
     steps.append("normalised")
-    return f"{height}×{width} {colour} → {'×'.join(map(str, input_shape))}: {', '.join(steps)}"
+    before = f" ({info.preparation})" if info.preparation else ""
+    return f"{height}×{width} {colour}{before} → {'×'.join(map(str, input_shape))}: {', '.join(steps)}"
