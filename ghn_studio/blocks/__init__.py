@@ -2,7 +2,7 @@
 
 The only code of GHN Studio that leaves with an export: ``codegen`` copies the
 definitions a network uses, by name, into the generated file. So each uses torch and its
-neighbours here, nothing else. Functions do the work on given parameters (the
+neighbours here, nothing else, and lines stay below 100 characters. Functions do the work on given parameters (the
 hypernetwork's training calls them directly); modules own the parameters.
 """
 
@@ -74,7 +74,8 @@ def batch_norm(
     eps: float = 1e-5,
 ) -> Tensor:
     """Normalise by running statistics where given, else by those of the batch itself."""
-    return F.batch_norm(x, running_mean, running_var, weight, bias, training=running_mean is None, eps=eps)
+    own = running_mean is None
+    return F.batch_norm(x, running_mean, running_var, weight, bias, training=own, eps=eps)
 
 
 def layer_norm_2d(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
@@ -90,9 +91,14 @@ class LayerNorm2d(nn.LayerNorm):
 
 
 def squeeze_excitation(
-    x: Tensor, fc1_weight: Tensor, fc1_bias: Tensor, fc2_weight: Tensor, fc2_bias: Tensor, gate: str = "sigmoid"
+    x: Tensor,
+    fc1_weight: Tensor,
+    fc1_bias: Tensor,
+    fc2_weight: Tensor,
+    fc2_bias: Tensor,
+    gate: str = "sigmoid",
 ) -> Tensor:
-    """Multiply each channel of a map by a gate computed from the channel means (Hu et al., 2018)."""
+    """Multiply each channel by a gate computed from the channel means (Hu et al., 2018)."""
     scale = F.conv2d(x.mean((2, 3), keepdim=True), fc1_weight, fc1_bias).relu()
     scale = F.conv2d(scale, fc2_weight, fc2_bias)
     return x * (F.hardsigmoid(scale) if gate == "hardsigmoid" else scale.sigmoid())
@@ -108,7 +114,8 @@ class SqueezeExcitation(nn.Module):
         self.gate = gate
 
     def forward(self, x: Tensor) -> Tensor:
-        return squeeze_excitation(x, self.fc1.weight, self.fc1.bias, self.fc2.weight, self.fc2.bias, self.gate)
+        fc1, fc2 = self.fc1, self.fc2
+        return squeeze_excitation(x, fc1.weight, fc1.bias, fc2.weight, fc2.bias, self.gate)
 
 
 def self_attention(
@@ -119,7 +126,7 @@ def self_attention(
     qkv_bias: Tensor | None = None,
     heads: int = 4,
 ) -> Tensor:
-    """Multi-head self-attention over tokens ``(N, T, C)`` or the positions of a map ``(N, C, H, W)``."""
+    """Multi-head self-attention over tokens ``(N, T, C)`` or the positions of ``(N, C, H, W)``."""
     tokens = x.flatten(2).transpose(1, 2) if x.dim() == 4 else x
     n, t, c = tokens.shape
     qkv = F.linear(tokens, qkv_weight, qkv_bias).reshape(n, t, 3, heads, c // heads)
@@ -139,12 +146,14 @@ class SelfAttention(nn.Module):
         self.heads = heads
 
     def forward(self, x: Tensor) -> Tensor:
-        return self_attention(x, self.qkv.weight, self.proj.weight, self.proj.bias, self.qkv.bias, self.heads)
+        qkv, proj = self.qkv, self.proj
+        return self_attention(x, qkv.weight, proj.weight, proj.bias, qkv.bias, self.heads)
 
 
 def patch_embedding(x: Tensor, proj_weight: Tensor, proj_bias: Tensor) -> Tensor:
     """Map each square patch of an image to a token; returns ``(N, patches, C)``."""
-    return F.conv2d(x, proj_weight, proj_bias, stride=proj_weight.shape[-2:]).flatten(2).transpose(1, 2)
+    patches = F.conv2d(x, proj_weight, proj_bias, stride=proj_weight.shape[-2:])
+    return patches.flatten(2).transpose(1, 2)
 
 
 class PatchEmbedding(nn.Module):

@@ -1,0 +1,5 @@
+"""Stand-alone Python source of a network; imports neither torch nor Qt."""
+
+from ghn_studio.codegen.source import class_name, to_source
+
+__all__ = ["class_name", "to_source"]
