@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ghn_studio.analysis.shapes import infer_shapes
@@ -44,9 +45,12 @@ def on_wire(document: Document, op_id: str, edge: Edge, position: Point) -> Plan
     return Plan(f"Insert {spec.title}", inserted(node, edge, position), node.id)
 
 
-def behind(document: Document, source: NodeId, op_id: str, position: Point | None = None) -> Plan | None:
+def behind(
+    document: Document, source: NodeId, op_id: str, shown: Mapping[NodeId, Point], position: Point | None = None
+) -> Plan | None:
     """Add a node fed by ``source``; None if its first input cannot take that value.
 
+    ``shown`` says where the nodes are drawn, those that nobody placed included.
     Where one wire leaves ``source`` and the result has no more problems than before, the
     node goes into that wire and the nodes behind it make room.
     """
@@ -64,9 +68,9 @@ def behind(document: Document, source: NodeId, op_id: str, position: Point | Non
     label = f"Add {spec.title}"
     edge = _only_wire(document, source, port)
     if edge is not None and _can_stand_in(document, op_id, node, edge):
-        spot, shifts = _room_behind(document, source, node, position)
+        spot, shifts = _room_behind(document, source, node, shown, position)
         return Plan(label, _chained(inserted(replace(node, inputs=()), edge, spot), moved(shifts)), node.id)
-    return Plan(label, added(node, position or _spot_behind(document, source, node)), node.id)
+    return Plan(label, added(node, position or _spot_behind(document, source, node, shown)), node.id)
 
 
 def from_port(document: Document, source: Source, op_id: str, position: Point) -> Plan | None:
@@ -138,29 +142,29 @@ def _size(document: Document, node: Node) -> tuple[float, float]:
     return face.width, face.height
 
 
-def _spot_behind(document: Document, source: NodeId, node: Node) -> Point:
+def _spot_behind(document: Document, source: NodeId, node: Node, shown: Mapping[NodeId, Point]) -> Point:
     sizes = document.sizes()
-    x, y = document.layout.get(source, (0.0, 0.0))
-    taken = [(*p, *sizes[n]) for n, p in document.layout.items() if n in sizes]
+    x, y = shown[source]
+    taken = [(*p, *sizes[n]) for n, p in shown.items()]
     return free_spot((x + sizes[source][0] + LAYER_GAP, y), _size(document, node), taken)
 
 
 def _room_behind(
-    document: Document, source: NodeId, node: Node, position: Point | None
+    document: Document, source: NodeId, node: Node, shown: Mapping[NodeId, Point], position: Point | None
 ) -> tuple[Point, dict[NodeId, Point]]:
     """A place right of ``source``, and where the nodes behind it in the same row go."""
-    sizes, layout = document.sizes(), document.layout
-    x, y = layout.get(source, (0.0, 0.0))
+    sizes = document.sizes()
+    x, y = shown[source]
     spot = position or (snapped(x + sizes[source][0] + LAYER_GAP), y)
     width, height = _size(document, node)
     later = [n for n in downstream(document.graph, source) - {source}
-             if n in layout and abs(layout[n][1] - y) < _SAME_ROW and layout[n][0] >= x]
-    blocked = [n for n in later if layout[n][0] < spot[0] + width + NODE_GAP
-               and layout[n][1] < spot[1] + height and spot[1] < layout[n][1] + sizes[n][1]]
+             if abs(shown[n][1] - y) < _SAME_ROW and shown[n][0] >= x]
+    blocked = [n for n in later if shown[n][0] < spot[0] + width + NODE_GAP
+               and shown[n][1] < spot[1] + height and spot[1] < shown[n][1] + sizes[n][1]]
     if not blocked:
         return spot, {}
-    by = snapped(spot[0] + width + LAYER_GAP - min(layout[n][0] for n in blocked) + 3.9)
-    return spot, {n: (layout[n][0] + by, layout[n][1]) for n in later}
+    by = snapped(spot[0] + width + LAYER_GAP - min(shown[n][0] for n in blocked) + 3.9)
+    return spot, {n: (shown[n][0] + by, shown[n][1]) for n in later}
 
 
 def _chained(first: Edit, second: Edit) -> Edit:

@@ -176,6 +176,8 @@ def _slots(
         shape = shapes[seen] if used and shapes is not None and seen < len(shapes) else ""
         seen += used
         y = PORT_Y if alone else HEADER + 4 + ROW * (rows + index) + ROW / 2
+        if not used and index >= needed:
+            y = HEADER + 8 + ROW * (rows + index) + FOOTER / 2  # beside the footer: no line of its own
         found.append(Slot(y, name, shape, not used, not used and index >= needed))
     return tuple(found)
 
@@ -184,7 +186,8 @@ def _sized(
     title: str, category: Category, rows: tuple[tuple[str, str], ...], inputs: tuple[Slot, ...],
     outputs: tuple[Slot, ...], shape: str, parameters: str, problem: str,
 ) -> NodeFace:
-    port_rows = max(len(inputs) if len(inputs) > 1 else 0, len(outputs) if len(outputs) > 1 else 0)
+    lined = sum(1 for s in inputs if not s.is_spare) if len(inputs) > 1 else 0
+    port_rows = max(lined, len(outputs) if len(outputs) > 1 else 0)
     width = max(
         MIN_WIDTH,
         2 * PAD_X + _TITLE_CHAR * len(title) + (20 if problem else 0),

@@ -11,6 +11,7 @@ Everything works on integers and plain lists; 1,000 nodes take some tens of mill
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -23,10 +24,13 @@ Point = tuple[float, float]
 Size = tuple[float, float]
 
 #: Distances between layers, between nodes of a layer, and between rows, in scene units.
-LAYER_GAP = 56.0
+LAYER_GAP = 48.0
 NODE_GAP = 40.0
 LANE = 12.0
-ROW_GAP = 104.0
+ROW_GAP = 56.0
+#: What a group's frame needs above its nodes, and beside them where it begins or ends.
+FRAME_GAP = 42.0
+FRAME_SIDE = 16.0
 GRID = 8.0
 
 #: Width over height that rows aim for: a window beside its panels.
@@ -61,9 +65,15 @@ def arrange(graph: Architecture, sizes: Mapping[NodeId, Size]) -> dict[NodeId, P
     below = [sizes[names[v]][1] - PORT_Y if v < net.real else LANE / 2 for v in range(net.total)]
     lines = straighten(net, above, below, NODE_GAP, LANE)
     widths = [max((sizes[names[v]][0] for v in layer if v < net.real), default=0.0) for layer in net.layers]
-    groups = _group_of_layers(graph, names, net)
-    rows = _rows(net, widths, _row_height(net, lines, above, below), groups)
-    return _placed(names, sizes, net, lines, widths, rows, above, below)
+    groups = _groups_of_layers(graph, names, net)
+    depth = max((sum(1 for p in graph.groups if (q + ".").startswith(p + ".")) for q in graph.groups), default=0)
+    row_gap = ROW_GAP + FRAME_GAP * depth
+    gaps = [LAYER_GAP + FRAME_SIDE * min(4, len(a ^ b)) for a, b in zip(groups, groups[1:], strict=False)]
+    extents = _extents(net, lines, above, below)
+    rows = _rows(net, widths, gaps, extents, row_gap, groups)
+    tops = {names[v]: lines[v] - above[v] for v in range(net.real)}
+    return _placed([[names[v] for v in layer if v < net.real] for layer in net.layers], tops, widths, gaps, extents,
+                   row_gap, rows)
 
 
 def place_missing(
@@ -123,55 +133,75 @@ def _wish(graph: Architecture, name: NodeId, placed: Mapping[NodeId, Point], siz
     return min(x for x, _ in placed.values()), max(y + sizes[n][1] for n, (_, y) in placed.items()) + NODE_GAP
 
 
-def _group_of_layers(graph: Architecture, names: list[NodeId], net: Layering) -> list[frozenset[str]]:
-    """For each layer, the groups that it and the next layer both belong to: better not cut there."""
-    paths = list(graph.groups)
+def _groups_of_layers(graph: Architecture, names: list[NodeId], net: Layering) -> list[frozenset[str]]:
+    """For each layer, the groups its nodes belong to."""
     inside: list[set[str]] = [set() for _ in net.layers]
     for v, name in enumerate(names):
-        inside[net.layer_of[v]].update(p for p in paths if name.startswith(p + "."))
-    return [frozenset(a & b) for a, b in zip(inside, inside[1:], strict=False)]
+        cut = name.rfind(".")
+        while cut > 0:
+            if name[:cut] in graph.groups:
+                inside[net.layer_of[v]].add(name[:cut])
+            cut = name.rfind(".", 0, cut)
+    return [frozenset(g) for g in inside]
 
 
-def _row_height(net: Layering, lines: list[float], above: list[float], below: list[float]) -> float:
-    """A typical height of a layer, to judge proportions by."""
-    tall = sorted(
-        max(lines[v] + below[v] for v in layer) - min(lines[v] - above[v] for v in layer) for layer in net.layers
-    )
-    return tall[len(tall) * 3 // 4]
+def _extents(net: Layering, lines: list[float], above: list[float], below: list[float]) -> list[tuple[float, float]]:
+    """How high and how low the nodes of each layer reach."""
+    found = []
+    for layer in net.layers:
+        real = [v for v in layer if v < net.real]
+        found.append((min(lines[v] - above[v] for v in real), max(lines[v] + below[v] for v in real)))
+    return found
 
 
-def _rows(net: Layering, widths: list[float], height: float, groups: list[frozenset[str]]) -> list[_Row]:
-    """Cut the layers into rows of about equal length, preferably where one wire passes."""
+def _rows(
+    net: Layering, widths: list[float], gaps: list[float], extents: list[tuple[float, float]], row_gap: float,
+    groups: list[frozenset[str]],
+) -> list[_Row]:
+    """Cut the layers into rows, preferably between groups and where one wire passes; of several
+    numbers of rows, take the one that is shown largest."""
     count = len(net.layers)
-    total = sum(widths) + LAYER_GAP * (count - 1)
-    if total <= ONE_ROW:
-        return [_Row(0, count)]
-    # n rows make a drawing total/n wide and n·(height + gap) high.
-    rows = max(1, round((total / (ASPECT * (height + ROW_GAP))) ** 0.5))
-    if rows == 1:
-        return [_Row(0, count)]
-    target = total / rows
-    cost = [0.35 * max(0, net.crossing_wires(cut) - 1) + 1.5 * len(groups[cut]) for cut in range(count - 1)]
-    return _best_cuts(widths, target, cost)
-
-
-def _best_cuts(widths: list[float], target: float, cost: list[float]) -> list[_Row]:
-    """Dynamic programme over cut positions: uneven rows and costly cuts both count."""
-    count = len(widths)
     edge = [0.0]
-    for width in widths:
-        edge.append(edge[-1] + width + LAYER_GAP)
+    for width, gap in zip(widths, [*gaps, 0.0], strict=True):
+        edge.append(edge[-1] + width + gap)
+    if edge[-1] <= ONE_ROW:
+        return [_Row(0, count)]
+    tall = sorted(low - high for high, low in extents)[count * 3 // 4] + row_gap
+    # n rows are total / n wide and n rows high.
+    first = max(1, int((edge[-1] / (ASPECT * tall)) ** 0.5) - 1)
+    cost = [0.35 * max(0, net.crossing_wires(cut) - 1) for cut in range(count - 1)]
+    tries = {n: _best_cuts(edge, edge[-1] / n, cost, groups) for n in range(first, first + 4)}
+
+    def shrinks(rows: list[_Row]) -> float:
+        wide = max(edge[r.stop] - edge[r.start] for r in rows)
+        spans = [extents[r.start : r.stop] for r in rows]
+        high = sum(max(low for _, low in span) - min(top for top, _ in span) + row_gap for span in spans)
+        return max(wide / ASPECT, high)
+
+    return min(tries.values(), key=shrinks)
+
+
+def _best_cuts(edge: list[float], target: float, cost: list[float], groups: list[frozenset[str]]) -> list[_Row]:
+    """Dynamic programme over cut positions: uneven rows, costly cuts and torn groups all count.
+
+    ``edge`` holds the left edge of each layer when all lie in one row.
+    """
+    count = len(groups)
+    shared = [frozenset()] + [a & b for a, b in zip(groups, groups[1:], strict=False)] + [frozenset()]
     best = [0.0] + [float("inf")] * count
     back = [0] * (count + 1)
     for stop in range(1, count + 1):
-        for start in range(stop - 1, -1, -1):
-            length = edge[stop] - edge[start] - LAYER_GAP
-            if length > 1.6 * target and start < stop - 1:
-                break
-            off = (length - target) / target
-            # A short last row is natural, as the last line of a paragraph is.
+        fixed = 0.7 * len(shared[stop]) + (cost[stop - 1] if stop < count else 0.0)
+        longest = min(stop - 1, bisect_left(edge, edge[stop] - 1.6 * target))
+        # A short last row is natural, as the last line of a paragraph is.
+        shortest = stop if stop == count else bisect_left(edge, edge[stop] - 0.4 * target)
+        for start in range(longest, max(longest + 1, min(stop, shortest + 1))):
+            off = (edge[stop] - edge[start] - target) / target
             uneven = max(0.0, off) ** 2 * 4 if stop == count else off * off * 4
-            price = best[start] + uneven + (cost[stop - 1] if stop < count else 0.0)
+            price = best[start] + uneven + fixed
+            torn = shared[start] | shared[stop]
+            if torn and price < best[stop]:
+                price += _mixing(torn, groups[start:stop])
             if price < best[stop]:
                 best[stop], back[stop] = price, start
     rows = []
@@ -182,22 +212,24 @@ def _best_cuts(widths: list[float], target: float, cost: list[float]) -> list[_R
     return rows[::-1]
 
 
+def _mixing(torn: frozenset[str], row: list[frozenset[str]]) -> float:
+    """What it costs that a group torn over rows shares one with strangers: its frame would cover them."""
+    return sum(1.2 for path in torn if any(path not in layer for layer in row))
+
+
 def _placed(
-    names: list[NodeId], sizes: Mapping[NodeId, Size], net: Layering, lines: list[float], widths: list[float],
-    rows: list[_Row], above: list[float], below: list[float],
+    layers: list[list[NodeId]], tops: Mapping[NodeId, float], widths: list[float], gaps: list[float],
+    extents: list[tuple[float, float]], row_gap: float, rows: list[_Row],
 ) -> dict[NodeId, Point]:
     places: dict[NodeId, Point] = {}
-    top = 0.0
+    y = 0.0
     for row in rows:
-        layers = net.layers[row.start : row.stop]
-        high = min(lines[v] - above[v] for layer in layers for v in layer)
-        low = max(lines[v] + below[v] for layer in layers for v in layer)
+        span = extents[row.start : row.stop]
+        high, low = min(top for top, _ in span), max(bottom for _, bottom in span)
         x = 0.0
-        for layer, width in zip(layers, widths[row.start : row.stop], strict=True):
-            for v in layer:
-                if v < net.real:
-                    y = top + lines[v] - above[v] - high
-                    places[names[v]] = (snapped(x), snapped(y))
-            x += width + LAYER_GAP
-        top += low - high + ROW_GAP
+        for number in range(row.start, row.stop):
+            for name in layers[number]:
+                places[name] = (snapped(x), snapped(y + tops[name] - high))
+            x += widths[number] + (gaps[number] if number < len(gaps) else 0.0)
+        y += low - high + row_gap
     return places

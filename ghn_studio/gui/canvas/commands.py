@@ -57,7 +57,9 @@ class Commands:
         """
         spec = self._document.ops[op_id]
         chosen = self._scene.selected
-        plan = adding.behind(self._document, chosen[0], op_id, position) if len(chosen) == 1 else None
+        plan = None
+        if len(chosen) == 1:
+            plan = adding.behind(self._document, chosen[0], op_id, self._scene.positions(), position)
         if plan is None:
             if position is None and len(chosen) == 1 and spec.inputs:
                 self._tell(f"{spec.title} does not take what {chosen[0]} gives, so it was added unconnected.")

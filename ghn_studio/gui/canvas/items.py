@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
@@ -9,7 +10,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, 
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsPathItem, QGraphicsRectItem, QStyleOptionGraphicsItem, QWidget
 
 from ghn_studio.app.faces import NodeFace
-from ghn_studio.gui.canvas.paint import MARGIN, OVERVIEW_ZOOM, TEXT_ZOOM, Pictures, blit, draw_ring, pill_size
+from ghn_studio.gui.canvas.paint import MARGIN, OVERVIEW_ZOOM, PILL_ZOOM, TEXT_ZOOM, Pictures, blit, draw_ring, pill_size
 from ghn_studio.gui.canvas.routing import Box, Point, Route
 from ghn_studio.gui.theme import Tokens, faded, ui_font
 from ghn_studio.ir.graph import Edge, Group, NodeId
@@ -106,7 +107,7 @@ def _draw_ports(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
 class Wire:
     """One edge and its native path item, which is drawn without any Python call."""
 
-    __slots__ = ("box", "caption", "edge", "is_bad", "is_hot", "item", "route", "text")
+    __slots__ = ("box", "caption", "ceiling", "edge", "is_bad", "is_hot", "item", "lines", "route", "text")
 
     def __init__(self, edge: Edge, layer: Layer) -> None:
         self.edge = edge
@@ -115,13 +116,15 @@ class Wire:
         self.box: Box = (0.0, 0.0, 0.0, 0.0)
         self.text = ""
         self.caption: Box | None = None
+        self.ceiling = 0.0
+        self.lines: list[QLineF] | None = None
         self.is_hot = self.is_bad = False
 
-    def set_route(self, route: Route) -> bool:
-        """Take another course; False if it is the same one."""
-        if route == self.route:
-            return False
-        self.route = route
+    def set_route(self, route: Route, ceiling: float) -> None:
+        """Take a course. ``ceiling`` is the top of the higher of the two nodes."""
+        if route == self.route and ceiling == self.ceiling:
+            return
+        self.route, self.ceiling, self.lines = route, ceiling, None
         path = QPainterPath(QPointF(*route.start))
         for a, b, end in route.pieces:
             path.cubicTo(a[0], a[1], b[0], b[1], end[0], end[1])
@@ -129,7 +132,6 @@ class Wire:
         xs, ys = zip(*route.samples(6), strict=True)
         self.box = min(xs), min(ys), max(xs), max(ys)
         self._place_caption()
-        return True
 
     def set_text(self, text: str) -> None:
         """Caption the wire, if there is room."""
@@ -143,6 +145,13 @@ class Wire:
         self.item.setPen(pens.bad if is_bad else pens.hot if is_hot else pens.plain)
         self.item.setZValue(2 if is_bad else 1 if is_hot else 0)
         self._place_caption()
+
+    def straight_lines(self) -> list[QLineF]:
+        """The course as straight lines, for the overview."""
+        if self.lines is None and self.route is not None:
+            ends = [self.route.start, *(piece[2] for piece in self.route.pieces)]
+            self.lines = [QLineF(a[0], a[1], b[0], b[1]) for a, b in zip(ends, ends[1:], strict=False)]
+        return self.lines or []
 
     def distance_sq(self, x: float, y: float) -> float:
         """The squared distance of a point from the wire."""
@@ -163,9 +172,12 @@ class Wire:
         if not self.text or self.route is None:
             return
         width, height = pill_size(self.text)
-        if self.is_bad or self.route.room > width + PILL_ROOM:
-            x, y = self.route.label
-            self.caption = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        x, y = self.route.label
+        if self.route.room <= width + PILL_ROOM:
+            if not self.is_bad:
+                return
+            y = self.ceiling - height  # over the nodes it lies between
+        self.caption = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
 
 class Pens:
@@ -193,17 +205,23 @@ class _Sheet(QGraphicsRectItem):
 
 
 class PillSheet(_Sheet):
-    """The captions of all wires."""
+    """The captions of all wires, or of those where something is wrong: these lie over the nodes."""
+
+    def __init__(self, scene: CanvasScene, z: float, *, bad: bool) -> None:
+        super().__init__(scene, z)
+        self._bad = bad
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         scene, pictures = self._scene, self._scene.pictures
-        if pictures.zoom < TEXT_ZOOM:
+        if pictures.zoom < PILL_ZOOM:
             return
         seen = option.exposedRect  # type: ignore[attr-defined]
         left, top, right, bottom = seen.left(), seen.top(), seen.right(), seen.bottom()
         for wire in scene.captioned:
             box = wire.caption
-            if box is not None and box[0] < right and left < box[2] and box[1] < bottom and top < box[3]:
+            if box is None or wire.is_bad != self._bad:
+                continue
+            if box[0] < right and left < box[2] and box[1] < bottom and top < box[3]:
                 picture = pictures.pill(wire.text, is_bad=wire.is_bad, is_hot=wire.is_hot)
                 blit(painter, picture, pictures, box[0] - 1, box[1] - 1, box[2] - box[0] + 2, box[3] - box[1] + 2)
 
@@ -217,7 +235,7 @@ class OverviewSheet(_Sheet):
             return
         tokens = scene.pictures.tokens
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        painter.setPen(QPen(QColor(tokens.edge), 0))
+        painter.setPen(QPen(faded(tokens.edge, 0.75), 0))
         painter.drawLines(scene.overview_lines())
         painter.setPen(_NO_PEN)
         for color, boxes in scene.overview_boxes().items():
@@ -233,81 +251,99 @@ class OverviewSheet(_Sheet):
 class FrameItem(QGraphicsRectItem):
     """The frame behind the nodes of a group, with its title and how often it repeats."""
 
-    PAD, TITLE = 20.0, 34.0
+    PAD, TITLE = 18.0, 26.0
 
     def __init__(self, group: Group, pictures: Pictures, layer: Layer) -> None:
         super().__init__(layer)
         self.group = group
+        self.boxes: tuple[Box, ...] = ()
+        self._is_outer = False
         self._pictures = pictures
-        self._boxes: tuple[QRectF, ...] = ()
-        self._category_color = ""
         self.setPen(_NO_PEN)
-        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemUsesExtendedStyleOption)
 
-    def show_group(self, group: Group, boxes: list[Box], color: str) -> None:
-        """Frame the members' boxes, one frame for each row of the drawing they lie in."""
-        self.group = group
-        self._boxes = tuple(_bands(boxes, self.PAD, self.TITLE))
-        self._category_color = color
+    def show_group(self, group: Group, boxes: list[Box], *, is_outer: bool, depth: int) -> None:
+        """Draw frames at ``boxes``; ``is_outer`` if other groups lie inside."""
+        self.group, self._is_outer = group, is_outer
+        self.setZValue(depth)
+        self.boxes = tuple(boxes)
         bounds = QRectF()
-        for box in self._boxes:
-            bounds = bounds.united(box)
-        self.setRect(bounds.adjusted(-4, -40, 4, 4))
+        for box in self.boxes:
+            bounds = bounds.united(_rect(box))
+        self.setRect(bounds.adjusted(-4, -60, 4, 4))
         self.update()
+
+    def title_box(self) -> Box | None:
+        """Where the title is written, for lanes to keep clear of."""
+        if not self.boxes:
+            return None
+        left, top, right, _ = self.boxes[0]
+        if self.group.repeat <= 1:
+            right = min(right, left + 28 + 13 * len(self.group.title))
+        return left, top + 8, right, top + 34
 
     def contains_title(self, x: float, y: float) -> bool:
         """True if the point lies on the frame's title line."""
-        return any(b.left() <= x <= b.right() and b.top() <= y <= b.top() + self.TITLE for b in self._boxes)
+        return any(b[0] <= x <= b[2] and b[1] <= y <= b[1] + self.TITLE + 6 for b in self.boxes)
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         tokens, zoom = self._pictures.tokens, self._pictures.zoom
-        color = self._category_color or tokens.muted
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-        for box in self._boxes:
-            painter.setPen(QPen(faded(color, 0.38), 1 if zoom > 0.5 else 0))
-            painter.setBrush(faded(color, 0.07))
-            painter.drawRoundedRect(box, 12, 12)
-        if self._boxes:
-            self._draw_title(painter, tokens, color, zoom)
+        painter.setPen(QPen(faded(tokens.muted, 0.34), 1 if zoom > 0.5 else 0))
+        painter.setBrush(faded(tokens.muted, 0.055))
+        for box in self.boxes:
+            painter.drawRoundedRect(_rect(box), 12, 12)
+        # Far out, an outer title would lie on the inner ones.
+        if self.boxes and not (self._is_outer and (self.PAD + self.TITLE) * zoom < 14):
+            self._draw_title(painter, tokens, zoom)
 
-    def _draw_title(self, painter: QPainter, tokens: Tokens, color: str, zoom: float) -> None:
-        # Far out, the title keeps its size on the screen.
-        grow = max(1.0, 0.5 / zoom)
-        font = ui_font(round(12 * grow), QFont.Weight.DemiBold)
+    def _draw_title(self, painter: QPainter, tokens: Tokens, zoom: float) -> None:
+        # Far out, the title keeps its size on the screen as long as its line has room.
+        inside = zoom >= OVERVIEW_ZOOM
+        size = max(12.0, min(11 / zoom, self.TITLE if inside else 11 / zoom))
+        font = ui_font(round(size), QFont.Weight.DemiBold)
         text = self.group.title or self.group.path
         badge = f"× {self.group.repeat}" if self.group.repeat > 1 else ""
-        box = self._boxes[0]
+        box = _rect(self.boxes[0])
         metrics = QFontMetricsF(font)
-        space = metrics.horizontalAdvance(badge) + 16 * grow if badge else 0.0
-        shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, max(0.0, box.width() - space - 28 * grow))
+        space = metrics.horizontalAdvance(badge) + 1.3 * size if badge else 0.0
+        shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, max(0.0, box.width() - space - 2.4 * size))
         painter.setFont(font)
-        painter.setPen(QColor(color))
-        baseline = box.top() + 22 if grow == 1.0 else box.top() - 5 * grow
+        painter.setPen(QColor(tokens.muted))
+        baseline = box.top() + 9 + 0.9 * size if inside else box.top() - 0.4 * size
         painter.drawText(QPointF(box.left() + 14, baseline), shown)
         if badge:
-            high = 20 * grow
-            top = box.top() + 8 if grow == 1.0 else box.top() - high - 2 * grow
-            room = QRectF(box.right() - space - 10, top, space, high)
+            high = 1.6 * size
+            room = QRectF(box.right() - space - 10, baseline - 1.15 * size, space, high)
             painter.setPen(_NO_PEN)
-            painter.setBrush(faded(color, 0.38))
+            painter.setBrush(faded(tokens.muted, 0.30))
             painter.drawRoundedRect(room, high / 2, high / 2)
             painter.setPen(QColor(tokens.text))
             painter.drawText(room, Qt.AlignmentFlag.AlignCenter, badge)
 
 
-def _bands(boxes: list[Box], pad: float, title: float) -> list[QRectF]:
-    """Join boxes whose heights overlap; members in different rows get frames of their own."""
-    bands: list[list[float]] = []
-    for left, top, right, bottom in sorted(boxes, key=lambda b: b[1]):
-        if bands and top < bands[-1][3] + 72:
-            last = bands[-1]
-            last[0], last[2], last[3] = min(last[0], left), max(last[2], right), max(last[3], bottom)
+def framed(box: Box) -> Box:
+    """The frame around a box of members: a margin, and room for the title above."""
+    pad, title = FrameItem.PAD, FrameItem.TITLE
+    return box[0] - pad, box[1] - pad - title + 6, box[2] + pad, box[3] + pad
+
+
+def joined(boxes: Iterable[Box]) -> Box:
+    """The smallest box around all ``boxes``."""
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
+
+
+def bands(boxes: Iterable[Box]) -> list[Box]:
+    """Join boxes whose heights overlap; what lies in different rows stays apart."""
+    found: list[Box] = []
+    for box in sorted(boxes, key=lambda b: b[1]):
+        if found and box[1] < found[-1][3] + 48:
+            found[-1] = joined((found[-1], box))
         else:
-            bands.append([left, top, right, bottom])
-    return [QRectF(a - pad, b - pad - title + 8, c - a + 2 * pad, d - b + 2 * pad + title - 8) for a, b, c, d in bands]
+            found.append(box)
+    return found
 
 
-def line_of(route: Route) -> QLineF:
-    """A wire as one straight line, for the overview."""
-    end = route.pieces[-1][2]
-    return QLineF(route.start[0], route.start[1], end[0], end[1])
+def _rect(box: Box) -> QRectF:
+    return QRectF(box[0], box[1], box[2] - box[0], box[3] - box[1])
+

@@ -19,9 +19,11 @@ from ghn_studio.gui.theme import Tokens, faded, mixed, mono_font, ui_font
 MARGIN = 18.0
 RADIUS = 10.0
 PORT = 5.5
-#: Below this zoom nodes are coloured boxes, below the next ones titles only.
+#: Below this zoom nodes are coloured boxes; below the last one they show a large title
+#: only, for smaller text could not be read. Captions of wires go a little further out.
 OVERVIEW_ZOOM = 0.30
-TEXT_ZOOM = 0.45
+PILL_ZOOM = 0.45
+TEXT_ZOOM = 0.55
 
 _CENTRE = Qt.AlignmentFlag.AlignCenter
 _LEFT = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
@@ -164,7 +166,7 @@ def draw_compact(painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_por
     painter.restore()
     _outline(painter, body, tokens, is_wrong=bool(face.error), scale=2.0)
     room = QRectF(16, 0, face.width - 24, face.height)
-    font = ui_font(22, QFont.Weight.DemiBold)
+    font = _fitting(face.title, room.width())
     shape_fits = face.height >= 76 and face.shape and not face.error
     if shape_fits:
         room.setBottom(room.center().y() + 6)
@@ -173,6 +175,15 @@ def draw_compact(painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_por
     if shape_fits:
         below = QRectF(16, room.bottom() + 2, face.width - 24, 26)
         _text(painter, below, face.shape, mono_font(18), QColor(tokens.muted), _LEFT)
+
+
+def _fitting(text: str, width: float) -> QFont:
+    """The largest of a few sizes in which ``text`` fits."""
+    for size in (22, 20, 18, 16):
+        font = ui_font(size, QFont.Weight.DemiBold)
+        if QFontMetricsF(font).horizontalAdvance(text) <= width:
+            break
+    return font
 
 
 def draw_ring(painter: QPainter, face: NodeFace, tokens: Tokens, *, is_strong: bool = True) -> None:
@@ -237,8 +248,9 @@ def _rows(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
     if len(face.inputs) > 1:
         for slot in face.inputs:
             room = QRectF(PAD_X, slot.y - ROW / 2, face.width - PAD_X - 14, ROW)
-            name = "more" if slot.is_spare else slot.name
-            _pair(painter, room, name, slot.shape, label, value, faded(muted, 0.6) if slot.is_free else muted, text)
+            if not slot.is_spare:
+                color = faded(muted, 0.6) if slot.is_free else muted
+                _pair(painter, room, slot.name, slot.shape, label, value, color, text)
     if len(face.outputs) > 1:
         for slot in face.outputs:
             room = QRectF(PAD_X, slot.y - ROW / 2, face.width - PAD_X - 14, ROW)

@@ -17,6 +17,7 @@ LANE_STEP = 10.0
 #: How far a wire runs straight out of a port before it turns.
 STUB = 22.0
 CORNER = 18.0
+RETURN = 74.0
 CELL = 320.0
 
 
@@ -51,15 +52,22 @@ class Obstacles:
     """The boxes of nodes, found quickly by region."""
 
     cells: dict[tuple[int, int], list[tuple[object, Box]]] = field(default_factory=dict)
+    titles: Obstacles | None = None
 
     @classmethod
-    def of(cls, boxes: Iterable[tuple[object, Box]]) -> Obstacles:
-        """Index ``boxes``, each with the node it belongs to."""
-        made = cls()
+    def of(cls, boxes: Iterable[tuple[object, Box]], titles: Iterable[tuple[object, Box]] = ()) -> Obstacles:
+        """Index ``boxes``, each with the node it belongs to. Lanes also keep clear of ``titles``."""
+        named = list(titles)
+        made = cls({}, cls.of(named) if named else None)
         for owner, box in boxes:
             for cell in _cells(box):
                 made.cells.setdefault(cell, []).append((owner, box))
         return made
+
+    def in_lane(self, region: Box, *ignored: object) -> list[Box]:
+        """Like :meth:`inside`, titles included."""
+        found = self.inside(region, *ignored)
+        return found + self.titles.inside(region) if self.titles is not None else found
 
     def inside(self, region: Box, *ignored: object) -> list[Box]:
         """Boxes that overlap ``region`` and belong to none of ``ignored``."""
@@ -156,7 +164,7 @@ def _clear_height(
     edge = min(edge, y0, y1) if direction < 0 else max(edge, y0, y1)
     for _ in range(24):
         y = edge + direction * CLEARANCE
-        hit = obstacles.inside((left, y - CLEARANCE + 1, right, y + CLEARANCE - 1), source, target)
+        hit = obstacles.in_lane((left, y - CLEARANCE + 1, right, y + CLEARANCE - 1), source, target)
         if not hit:
             return y
         edge = min(b[1] for b in hit) if direction < 0 else max(b[3] for b in hit)
@@ -196,10 +204,10 @@ def _return_height(
     y0: float, y1: float, left: float, right: float, source: object, target: object, obstacles: Obstacles
 ) -> float:
     low, high = min(y0, y1), max(y0, y1)
-    boxes = obstacles.inside((left, low - 400, right, high + 400))
+    boxes = obstacles.in_lane((left, low - 400, right, high + 400))
     edges = sorted({b[1] - CLEARANCE - 4 for b in boxes} | {b[3] + CLEARANCE + 4 for b in boxes})
-    # Just above the next row reads best: the wire then leads into it.
-    wish = y1 - 48 if y1 > y0 else y1 + 48
+    # A little above the next row reads best: the wire leads into it, and a frame's title is below.
+    wish = y1 - RETURN if y1 > y0 else y1 + RETURN
     candidates = sorted((wish, (y0 + y1) / 2, *edges), key=lambda y: abs(y - wish) + (0 if low <= y <= high else 200))
     for y in candidates:
         if not any(b[1] - CLEARANCE < y < b[3] + CLEARANCE and b[0] < right and left < b[2] for b in boxes):

@@ -11,9 +11,11 @@ from PySide6.QtWidgets import QGraphicsScene
 from ghn_studio.app.document import Change, Document
 from ghn_studio.app.layout import place_missing
 from ghn_studio.gui import theme
-from ghn_studio.gui.canvas.items import FrameItem, Layer, NodeItem, OverviewSheet, Pens, PillSheet, Wire, line_of
+from ghn_studio.gui.canvas.items import (
+    FrameItem, Layer, NodeItem, OverviewSheet, Pens, PillSheet, Wire, bands, framed, joined,
+)
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures
-from ghn_studio.gui.canvas.routing import Lanes, Obstacles, Route, route
+from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, route
 from ghn_studio.ir.graph import Edge, NodeId
 
 #: Room to pan around the network, in scene units.
@@ -47,6 +49,7 @@ class CanvasScene(QGraphicsScene):
         self._frames: dict[str, FrameItem] = {}
         self._selected: dict[NodeId, None] = {}
         self._selected_wire: Edge | None = None
+        self._spots: dict[NodeId, tuple[float, float]] = {}
         self._obstacles = Obstacles()
         self._boxes: dict[str, list[QRectF]] | None = None
         self._lines: list[QLineF] | None = None
@@ -54,7 +57,8 @@ class CanvasScene(QGraphicsScene):
         self._frame_layer, self._wire_layer, self._node_layer = (Layer(z) for z in (0, 1, 3))
         for layer in (self._frame_layer, self._wire_layer, self._node_layer):
             self.addItem(layer)
-        self._pill_sheet, self._overview = PillSheet(self, 2), OverviewSheet(self, 0.5)
+        self._pill_sheets = (PillSheet(self, 2, bad=False), PillSheet(self, 4, bad=True))
+        self._overview = OverviewSheet(self, 0.5)
         #: Ends listening to the document; may be called more than once.
         self.unsubscribe = document.subscribe(self._on_change)
         self._rebuild()
@@ -73,7 +77,7 @@ class CanvasScene(QGraphicsScene):
             self._remove_node(node.id)
         for node in diff.added:
             self._add_node(node.id)
-        touched = {n.id for n in diff.added}
+        touched = self._place(n.id for n in diff.added)
         if not diff.is_empty:
             touched |= self._refresh_faces()
         touched |= self._place(change.moved)
@@ -84,7 +88,6 @@ class CanvasScene(QGraphicsScene):
         self._reroute(None if len(self.wires) <= MANY_WIRES else touched)
         if not diff.is_empty:
             self._caption_wires()
-        self._update_frames()
         self._forget_overview()
         self.redrawn.emit()
 
@@ -93,6 +96,7 @@ class CanvasScene(QGraphicsScene):
             self._remove_wire(edge)
         for node_id in tuple(self.nodes):
             self._remove_node(node_id)
+        self._spots.clear()
         for node_id in self.document.graph.nodes:
             self._add_node(node_id)
         self._place(tuple(self.nodes))
@@ -101,7 +105,6 @@ class CanvasScene(QGraphicsScene):
             self.wires[edge] = Wire(edge, self._wire_layer)
         self._reroute(None)
         self._caption_wires()
-        self._update_frames()
         self._forget_overview()
 
     def _add_node(self, node_id: NodeId) -> None:
@@ -139,19 +142,22 @@ class CanvasScene(QGraphicsScene):
         return placed
 
     def _place_missing(self) -> set[NodeId]:
-        """Show nodes that nobody placed at a sensible spot; the document is not touched."""
+        """Show nodes that nobody placed at a sensible spot; the document is not touched.
+
+        The spot is kept, so that undoing the first move leads back to it.
+        """
         layout, graph = self.document.layout, self.document.graph
-        if all(n in layout for n in graph.nodes):
-            for node_id in graph.nodes:
-                item = self.nodes[node_id]
-                if (item.left, item.top) != layout[node_id]:
-                    item.place(*layout[node_id])
+        loose = [n for n in graph.nodes if n not in layout]
+        if not loose:
             return set()
-        sizes = {n: (i.face.width, i.face.height) for n, i in self.nodes.items()}
-        found = place_missing(graph, layout, sizes)
-        for node_id, position in found.items():
-            self.nodes[node_id].place(*position)
-        return set(found)
+        if any(n not in self._spots for n in loose):
+            sizes = {n: (i.face.width, i.face.height) for n, i in self.nodes.items()}
+            known = {n: self._spots[n] for n in loose if n in self._spots}
+            self._spots.update(place_missing(graph, {**known, **layout}, sizes))
+        moved = {n for n in loose if (self.nodes[n].left, self.nodes[n].top) != self._spots[n]}
+        for node_id in moved:
+            self.nodes[node_id].place(*self._spots[node_id])
+        return moved
 
     def positions(self) -> dict[NodeId, tuple[float, float]]:
         """Where each node is drawn now, those that nobody placed included."""
@@ -162,8 +168,9 @@ class CanvasScene(QGraphicsScene):
         for node_id, (x, y) in positions.items():
             self.nodes[node_id].place(x, y)
         for wire in self._wires_of(positions):
-            wire.set_route(self._route(wire.edge, None))
-        self._update_frames(positions)
+            self._lay(wire, None)
+        if self._frames:
+            self._update_frames()
         self._forget_overview()
 
     def _wires_of(self, node_ids: Iterable[NodeId]) -> Iterator[Wire]:
@@ -175,27 +182,32 @@ class CanvasScene(QGraphicsScene):
                 if source is not None:
                     yield wires[Edge(source.node, source.port, node_id, port)]
 
-    def _route(self, edge: Edge, lanes: Lanes | None) -> Route:
-        start = self.nodes[edge.source].output_point(edge.source_port)
-        end = self.nodes[edge.target].input_point(edge.target_port)
-        return route(start, end, edge.source, edge.target, self._obstacles, lanes, (edge.source, edge.source_port))
+    def _lay(self, wire: Wire, lanes: Lanes | None) -> None:
+        edge = wire.edge
+        source, target = self.nodes[edge.source], self.nodes[edge.target]
+        start, end = source.output_point(edge.source_port), target.input_point(edge.target_port)
+        value = (edge.source, edge.source_port)
+        course = route(start, end, edge.source, edge.target, self._obstacles, lanes, value)
+        wire.set_route(course, min(source.top, target.top))
 
     def _reroute(self, touched: set[NodeId] | None) -> None:
         """Lay the wires anew: all of them, or those at and near the ``touched`` nodes."""
-        self._obstacles = Obstacles.of((n, i.box) for n, i in self.nodes.items())
+        self._update_frames()
+        titles = [(p, box) for p, f in self._frames.items() if (box := f.title_box()) is not None]
+        self._obstacles = Obstacles.of(((n, i.box) for n, i in self.nodes.items()), titles)
         if touched is None:
             lanes = Lanes()
             for wire in self.wires.values():
-                wire.set_route(self._route(wire.edge, lanes))
+                self._lay(wire, lanes)
         else:
             near = [self.nodes[n].box for n in touched if n in self.nodes]
             for wire in self.wires.values():
                 ends = wire.edge.source in touched or wire.edge.target in touched
                 if ends or wire.route is None or _overlaps(wire.box, near):
-                    wire.set_route(self._route(wire.edge, None))
+                    self._lay(wire, None)
         bounds = self.content_rect()
-        self._pill_sheet.setRect(bounds)
-        self._overview.setRect(bounds)
+        for sheet in (*self._pill_sheets, self._overview):
+            sheet.setRect(bounds)
         self.setSceneRect(bounds.adjusted(-MARGIN, -MARGIN, MARGIN, MARGIN))
 
     def _caption_wires(self) -> None:
@@ -224,28 +236,32 @@ class CanvasScene(QGraphicsScene):
 
     def _collect_captions(self) -> None:
         self.captioned = [w for w in self.wires.values() if w.text]
-        self._pill_sheet.update()
+        for sheet in self._pill_sheets:
+            sheet.update()
 
-    def _update_frames(self, moved: Iterable[NodeId] | None = None) -> None:
-        groups = self.document.graph.groups
-        for path in [p for p in self._frames if p not in groups]:
+    def _update_frames(self) -> None:
+        graph = self.document.graph
+        for path in [p for p in self._frames if p not in graph.groups]:
             self.removeItem(self._frames.pop(path))
-        if not groups:
-            return
-        # Outer frames first, so that inner ones lie on top.
-        for path, group in sorted(groups.items(), key=lambda g: g[0].count(".")):
-            if moved is not None and path in self._frames and not any(n.startswith(path + ".") for n in moved):
-                continue
-            members = self.document.graph.members(path)
+        # Inner frames first: outer ones go around them.
+        for path in sorted(graph.groups, key=lambda p: -p.count(".")):
             if path not in self._frames:
-                self._frames[path] = FrameItem(group, self.pictures, self._frame_layer)
-            depth = sum(1 for p in groups if p != path and p.startswith(path + "."))
-            boxes = [_grown(self.nodes[n].box, 14.0 * min(depth, 2)) for n in members]
-            self._frames[path].show_group(group, boxes, self._frame_color(members))
+                self._frames[path] = FrameItem(graph.groups[path], self.pictures, self._frame_layer)
+            members = graph.members(path)
+            inner = [p for p in graph.groups if p.startswith(path + ".")]
+            boxes = self._frames_of(members, [b for p in inner for b in self._frames[p].boxes])
+            depth = path.count(".")
+            self._frames[path].show_group(graph.groups[path], boxes, is_outer=bool(inner), depth=depth)
 
-    def _frame_color(self, members: tuple[NodeId, ...]) -> str:
-        tokens = self.pictures.tokens
-        return tokens.accent(self.nodes[members[0]].face.category) if members else tokens.muted
+    def _frames_of(self, members: tuple[NodeId, ...], inner: list[Box]) -> list[Box]:
+        """One frame around everything, or one for each row where strangers lie in between."""
+        boxes = [*(self.nodes[n].box for n in members), *inner]
+        if not boxes:
+            return []
+        around = joined(boxes)
+        own = set(members)
+        strangers = any(n not in own and _overlaps(i.box, [around]) for n, i in self.nodes.items())
+        return [framed(b) for b in (bands(boxes) if strangers else [around])]
 
     def restyle(self) -> None:
         """Draw everything in the theme's colours."""
@@ -290,12 +306,14 @@ class CanvasScene(QGraphicsScene):
     def overview_lines(self) -> list[QLineF]:
         """The wires as straight lines."""
         if self._lines is None:
-            self._lines = [line_of(w.route) for w in self.wires.values() if w.route is not None]
+            self._lines = [line for wire in self.wires.values() for line in wire.straight_lines()]
         return self._lines
 
     def content_rect(self, node_ids: Iterable[NodeId] | None = None) -> QRectF:
         """The box around all nodes, or around some, with a little air."""
         boxes = [self.nodes[n].box for n in (self.nodes if node_ids is None else node_ids)]
+        if node_ids is None:
+            boxes += [b for frame in self._frames.values() for b in frame.boxes]
         if not boxes:
             return QRectF(-400, -300, 800, 600)
         left, top = min(b[0] for b in boxes), min(b[1] for b in boxes)
@@ -341,7 +359,8 @@ class CanvasScene(QGraphicsScene):
         """Draw a wire as it stands, or emphasised while a gesture points at it."""
         wire = self.wires[edge]
         wire.set_state(self.pens, is_hot=emphasised or self._is_hot(edge), is_bad=wire.is_bad and not emphasised)
-        self._pill_sheet.update()
+        for sheet in self._pill_sheets:
+            sheet.update()
 
     def _is_hot(self, edge: Edge) -> bool:
         return edge == self._selected_wire or edge.source in self._selected or edge.target in self._selected
@@ -399,9 +418,5 @@ class CanvasScene(QGraphicsScene):
         return max(hits, key=len, default=None)
 
 
-def _overlaps(box: tuple[float, float, float, float], others: list[tuple[float, float, float, float]]) -> bool:
+def _overlaps(box: Box, others: list[Box]) -> bool:
     return any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in others)
-
-
-def _grown(box: tuple[float, float, float, float], by: float) -> tuple[float, float, float, float]:
-    return box[0] - by, box[1] - by, box[2] + by, box[3] + by

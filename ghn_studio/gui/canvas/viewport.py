@@ -52,7 +52,7 @@ class Viewport(QGraphicsView):
         self.bar.zoom_out.clicked.connect(self.zoom_out)
         self.bar.percent.clicked.connect(lambda: self.zoom_to(1.0))
         self.bar.fit.clicked.connect(self.fit)
-        self.bar.minimap.toggled.connect(lambda on: self._place_overlays())
+        self.bar.minimap.toggled.connect(lambda on: self._update_minimap())
         self.minimap.look_at.connect(self.look_at)
         self.minimap.wheel_turned.connect(lambda steps: self.zoom_to(self.zoom * ZOOM_STEP**steps))
         self._settle.timeout.connect(lambda: self._refresh_detail(settled=True))
@@ -110,9 +110,10 @@ class Viewport(QGraphicsView):
             self._needs_fit = True
             return
         self._needs_fit = False
-        zoom = min(room.width() / rect.width(), room.height() / rect.height(), FIT_ZOOM)
+        bar = self.bar.height() + 8  # the network does not hide behind the zoom bar
+        zoom = min(room.width() / rect.width(), (room.height() - bar) / rect.height(), FIT_ZOOM)
         self.zoom_to(zoom)
-        self.look_at(rect.center())
+        self.look_at(rect.center() + QPointF(0, bar / 2 / self.zoom))
         self._refresh_detail(settled=True)
 
     def look_at(self, point: QPointF) -> None:
@@ -161,14 +162,17 @@ class Viewport(QGraphicsView):
         self._refresh_detail(settled=True)
 
     def _update_minimap(self) -> None:
-        self.minimap.show_view(self.visible_rect())
+        visible = self.visible_rect()
+        roomy = self.width() > 520 and self.height() > 320
+        # Of no use while everything is in view.
+        useful = bool(self.canvas.nodes) and not visible.adjusted(-2, -2, 2, 2).contains(self.canvas.content_rect())
+        self.minimap.setVisible(useful and roomy and self.bar.minimap.isChecked())
+        self.minimap.show_view(visible)
 
     def _place_overlays(self) -> None:
         self.bar.adjustSize()
         self.bar.move(12, self.height() - self.bar.height() - 12)
         self.minimap.move(self.width() - self.minimap.width() - 12, self.height() - self.minimap.height() - 12)
-        roomy = self.width() > 520 and self.height() > 320
-        self.minimap.setVisible(bool(self.canvas.nodes) and roomy and self.bar.minimap.isChecked())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
