@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from ghn_studio.project import Project, read, read_values
 
 EXAMPLE = "example:"
 DEEPNETS = "deepnets:"
+
+#: What exporters call every network; the file's name says more.
+GENERIC_NAMES = frozenset({"", "main", "main_graph", "graph", "torch_jit", "torch-jit-export", "untitled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,21 @@ class StoredValues:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A network read from a foreign file, its values (empty if the file has none), and remarks about it."""
+    """A network read from a foreign file, its values as arrays (none if the file has none), and remarks about it."""
 
     project: Project
-    values: Mapping[str, Any]  # torch.Tensor; this room has no torch
+    arrays: Mapping[str, Any]  # numpy.ndarray; this room has no numpy at the top
     origin: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+
+    @property
+    def stored(self) -> StoredValues | None:
+        """The values as tensors, or None. Imports torch."""
+        if not self.arrays:
+            return None
+        import torch
+
+        return StoredValues({k: torch.from_numpy(v) for k, v in self.arrays.items()}, self.origin)
 
 
 def examples() -> tuple[ExampleInfo, ...]:
@@ -78,8 +90,7 @@ def stored_values(text: str) -> StoredValues | None:
     if text.startswith(EXAMPLE):
         text = str(_example_path(text.removeprefix(EXAMPLE)))
     if text.lower().endswith(".onnx"):
-        foreign = read_foreign(text)
-        return StoredValues(foreign.values, foreign.origin) if foreign.values else None
+        return read_foreign(text).stored
     path = _ghn_file(text)
     project = read(path)
     if project.values is None:
@@ -91,7 +102,9 @@ def has_stored_values(text: str) -> bool:
     """True if the network ``text`` names brings parameter values along, present or missing. No torch."""
     if text.startswith(DEEPNETS):
         return False
-    return text.lower().endswith(".onnx") or open_architecture(text).values is not None
+    if text.lower().endswith(".onnx"):
+        return bool(read_foreign(text).arrays)
+    return open_architecture(text).values is not None
 
 
 def read_foreign(text: str) -> Foreign:
@@ -109,7 +122,10 @@ def read_foreign(text: str) -> Foreign:
     from ghn_studio import onnx_io
 
     found = onnx_io.read(path)
-    return Foreign(Project(found.architecture), found.values, {"kind": "imported", "file": path.name})
+    graph = found.architecture
+    if graph.name in GENERIC_NAMES:
+        graph = replace(graph, name=path.stem)
+    return Foreign(Project(graph), found.values, {"kind": "imported", "file": path.name}, found.warnings)
 
 
 def _examples() -> dict[str, Path]:

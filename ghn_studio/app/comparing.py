@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ghn_studio.app.predicting import Bench, fitted, predict_on, set_up
+from ghn_studio.app.predicting import Bench, fitted, input_size, predict_on, set_up
 from ghn_studio.app.requests import CompareRequest
 from ghn_studio.app.results import CompareReport, CurvePoint, PredictReport
 from ghn_studio.ir.graph import Architecture
@@ -26,7 +26,7 @@ def compare(request: CompareRequest, graph: Architecture | None) -> Job[CompareR
     """
     assert graph is not None
     graph = fitted(request, graph)
-    bench = yield from set_up(request, graph)
+    bench = yield from set_up(request, graph, size=input_size(graph))
     prediction = yield from predict_on(bench, graph, evaluate=True)
     yield Progress("training", 0, request.steps, prediction)
     points, diverged_at = yield from _trained(bench, request, graph)

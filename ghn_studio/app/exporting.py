@@ -46,7 +46,7 @@ def export(request: ExportRequest, graph: Architecture | None) -> Job[ExportRepo
         UsageError: The ending stands for no format, or the folder is not there.
         PredictionError: Values have to be predicted and the parts do not fit together.
     """
-    from ghn_studio.app.predicting import fitted, origin_of, predict_on, set_up
+    from ghn_studio.app.predicting import fitted, input_size, origin_of, predict_on, set_up
 
     assert graph is not None
     ending = check_target(request.to)
@@ -60,7 +60,7 @@ def export(request: ExportRequest, graph: Architecture | None) -> Job[ExportRepo
         if found is None:
             raise CheckpointError(f"'{request.stored}' brings no parameter values along; leave --stored out to predict them")
         return write_network(request.to, graph, found.tensors, found.origin)
-    bench = yield from set_up(request)
+    bench = yield from set_up(request, size=input_size(graph))
     report = yield from predict_on(bench, graph, evaluate=False)
     yield Progress("exporting")
     return write_network(request.to, graph, report.values, origin_of(report))

@@ -34,7 +34,8 @@ def import_network(request: ImportRequest, graph: Architecture | None = None) ->
     foreign = read_foreign(request.file)
     report = require_shapes(foreign.project.architecture, REGISTRY)
     yield Progress("writing")
-    write(target, foreign.project, foreign.values or None, foreign.origin if foreign.values else None)
+    stored = foreign.stored
+    write(target, foreign.project, stored.tensors if stored else None, stored.origin if stored else None)
     full = foreign.project.architecture.expanded()
     weights = {
         n.id: REGISTRY[n.op].weights(n.params, report.inputs[n.id]) for n in full.nodes.values()

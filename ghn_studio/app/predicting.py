@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ghn_studio.engine.heads import ClosedForm
     from ghn_studio.ghn.networks import Hypernetwork
 
+#: Folders of images are stored at up to this many px a side unless a network takes larger ones.
+DATASET_SIZE = 64
+
 #: Test images kept for the results panel.
 SAMPLE_LIMIT = 512
 
@@ -69,7 +72,7 @@ def predict(request: PredictRequest, graph: Architecture | None) -> Job[PredictR
         check_target(request.export)
     graph = fitted(request, graph)
     runs = request.evaluate or bool(request.export) or request.head == "closed-form"
-    bench = yield from set_up(request, graph if request.evaluate else None, images=runs)
+    bench = yield from set_up(request, graph if request.evaluate else None, images=runs, size=input_size(graph))
     report = yield from predict_on(bench, graph, evaluate=request.evaluate)
     if request.export:
         yield Progress("exporting")
@@ -119,12 +122,15 @@ def check_classes(graph: Architecture, info: DatasetInfo) -> None:
         )
 
 
-def set_up(request: CommonRequest, graph: Architecture | None = None, *, images: bool = True) -> Job[Bench]:
+def set_up(
+    request: CommonRequest, graph: Architecture | None = None, *, images: bool = True, size: int | None = None
+) -> Job[Bench]:
     """Check that the request's parts fit together, then load torch, the GHN and the images.
 
     Args:
         graph: A network whose classes must be the dataset's; None if none is to be evaluated.
         images: Without them networks can be predicted but not run.
+        size: Larger side of the networks' input in px, if known.
 
     Raises:
         PredictionError: The GHN's classifier is another dataset's, or the classes differ.
@@ -148,9 +154,18 @@ def set_up(request: CommonRequest, graph: Architecture | None = None, *, images:
         ghn = load_ghn(card, device)
     data = None
     if images:
-        yield Progress("loading images")
-        data = pixels.load(request.dataset)
+        data = yield from pixels.loading(request.dataset, _stored_size(size))
     return Bench(request, device, data.info if data else info, data, card, ghn)
+
+
+def input_size(graph: Architecture) -> int | None:
+    """The larger side of a network's input in px; None without an input."""
+    return max((max(n.params.height, n.params.width) for n in graph.nodes.values() if n.op == "input"), default=None)
+
+
+def _stored_size(size: int | None) -> int | None:
+    """At which size a folder's images are kept: their own choice up to 64 px, that of a larger network above."""
+    return size if size is not None and size > DATASET_SIZE else None
 
 
 def predict_on(bench: Bench, graph: Architecture, *, evaluate: bool) -> Job[PredictReport]:

@@ -33,7 +33,7 @@ def evaluate_split(request: SplitRequest, graph: Architecture | None = None) -> 
     """
     check_range(request.split, request.start, request.count)
     began = perf_counter()
-    bench = yield from set_up(request)
+    bench = yield from set_up(request, size=request.image_size)
     config = sampler_config(bench)
     entries: list[SplitEntry] = []
     errors: list[SplitFailure] = []

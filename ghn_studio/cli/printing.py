@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
@@ -34,7 +35,7 @@ def _(report: PredictReport) -> str:
     if report.accuracy is not None:
         lines += [
             ("accuracy", f"{report.accuracy:.4f}  ({report.label})"),
-            ("loss", "not finite" if report.loss is None else f"{report.loss:.4f}"),
+            ("loss", _number(report.loss)),
             ("images", f"{report.images} test images of {report.dataset}; {report.adaptation}"),
             ("batch norm", _batch_norm(report)),
             ("evaluation", f"{report.evaluate_seconds:.2f} s on {report.device}"),
@@ -130,4 +131,4 @@ def table(lines: Sequence[tuple[str, str]]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.4g}"
+    return f"{value:.4g}" if value is not None and math.isfinite(value) else "not finite"
