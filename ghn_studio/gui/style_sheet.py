@@ -77,6 +77,8 @@ QPushButton[flat="true"]:hover { background: $raised; }
 QLineEdit, QPlainTextEdit, QTextEdit, QSpinBox, QDoubleSpinBox, QComboBox {
     background: $canvas; border: 1px solid $border; border-radius: 6px; min-height: 26px; padding: 0 8px; }
 QPlainTextEdit, QTextEdit { padding: 6px; }
+QAbstractSpinBox QLineEdit, QComboBox QLineEdit { background: transparent; border: none; min-height: 0;
+    padding: 0 0 0 6px; }
 QLineEdit:hover, QSpinBox:hover, QDoubleSpinBox:hover, QComboBox:hover { border-color: $muted; }
 QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {
     border-color: $selection; }
@@ -162,6 +164,25 @@ QLabel[role="ok"] { color: $ok; }
 QFrame[card="true"] { background: $body; border: 1px solid $border; border-radius: 10px; }
 QFrame[card="true"]:hover { border-color: $selection; }
 QFrame[line="true"] { background: $border; max-height: 1px; min-height: 1px; border: none; }
+
+QLabel[role="display"] { font-size: 24px; font-weight: 600; }
+QLabel[role="strong"] { font-weight: 600; }
+QLabel[role="pill"] { background: $raised; border: 1px solid $border; border-radius: 8px; padding: 1px 10px;
+    font-size: 12px; }
+QPlainTextEdit[mono="true"] { font-family: "JetBrains Mono", "SF Mono", "Cascadia Mono", "Consolas",
+    "DejaVu Sans Mono", monospace; font-size: 12px; }
+QFrame[row="true"] { background: $body; border: 1px solid $border; border-radius: 8px; }
+QFrame[row="true"]:hover, QFrame[row="true"]:focus { border-color: $selection; }
+QFrame[column="true"] { border: none; border-left: 1px solid $border; }
+QFrame#banner { background: $raised; border: none; border-left: 3px solid $edge_hot;
+    border-bottom: 1px solid $border; }
+QFrame#banner[kind="error"] { border-left-color: $error; }
+QFrame#banner[kind="warning"] { border-left-color: $warning; }
+QFrame#banner[kind="ok"] { border-left-color: $ok; }
+QFrame#staleLine { background: $raised; border: none; border-bottom: 1px solid $border; }
+QToolButton[outlined="true"] { border: 1px solid $border; min-height: 16px; padding: 5px 24px 5px 10px; }
+QToolButton[outlined="true"]::menu-indicator { image: url("@icons/chevron-down-$name.svg"); width: 12px; height: 12px;
+    subcontrol-origin: padding; subcontrol-position: right center; right: 7px; }
 
 QFrame#canvasBar, QFrame#canvasSearch { background: $panel; border: 1px solid $border; border-radius: 8px; }
 QFrame#canvasBar QToolButton { padding: 4px; min-width: 20px; min-height: 20px; }

@@ -1,0 +1,240 @@
+"""Every command of the window in one table: menus, tool bar, shortcuts and the cheat sheet are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar, QWidget
+
+from ghn_studio.gui import icons
+
+
+@dataclass(frozen=True, slots=True)
+class WindowState:
+    """What decides whether an action makes sense now."""
+
+    nodes: int = 0
+    selected: int = 0
+    can_paste: bool = False
+    undo_label: str | None = None
+    redo_label: str | None = None
+    problems: int = 0
+    is_running: bool = False
+    is_stopping: bool = False
+    has_result: bool = False
+
+
+#: Answers why an action is not available, or "" when it is.
+Rule = Callable[[WindowState], str]
+
+
+def _always(state: WindowState) -> str:
+    return ""
+
+
+def _needs_nodes(state: WindowState) -> str:
+    return "" if state.nodes else "The canvas is empty."
+
+
+def _needs_selection(state: WindowState) -> str:
+    return "" if state.selected else "Select a node first."
+
+
+def _needs_clipboard(state: WindowState) -> str:
+    return "" if state.can_paste else "Copy nodes first."
+
+
+def _needs_undo(state: WindowState) -> str:
+    return "" if state.undo_label is not None else "Nothing to undo."
+
+
+def _needs_redo(state: WindowState) -> str:
+    return "" if state.redo_label is not None else "Nothing to redo."
+
+
+def _needs_sound_network(state: WindowState) -> str:
+    if not state.nodes:
+        return "The canvas is empty: open an example or drag operators onto it."
+    if state.is_running:
+        return "Something is running; cancel it or wait for its end."
+    if state.problems:
+        problems = "1 problem" if state.problems == 1 else f"{state.problems} problems"
+        return f"The network has {problems}; see the Problems panel."
+    return ""
+
+
+def _needs_job(state: WindowState) -> str:
+    if state.is_stopping:
+        return "Stopping…"
+    return "" if state.is_running else "Nothing is running."
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """One command. ``id`` is its ``objectName``; a title with "…" asks before it acts."""
+
+    id: str
+    title: str
+    menu: str
+    shortcut: QKeySequence.StandardKey | str | None = None
+    icon: str = ""
+    tip: str = ""
+    rule: Rule = _always
+    group: str = ""  # one of a set of exclusive choices
+    separated: bool = False  # a line above it in the menu
+    on_canvas: bool = False  # its keys mean something else in text fields and lists
+
+
+_Key = QKeySequence.StandardKey
+
+ACTIONS = (
+    ActionSpec("file.new", "New", "File", _Key.New, "new", "Start with an empty canvas"),
+    ActionSpec("file.open", "Open…", "File", _Key.Open, "open", "Open a .ghn project or an .onnx network"),
+    ActionSpec("file.gallery", "Examples…", "File", "Ctrl+Shift+O", "gallery", "Choose one of the example networks"),
+    ActionSpec("file.import_onnx", "Import ONNX…", "File", None, "", "Turn an .onnx file into an editable network"),
+    ActionSpec("file.save", "Save", "File", _Key.Save, "save", "Save the project", separated=True),
+    ActionSpec("file.save_as", "Save as…", "File", "Ctrl+Shift+S", "", "Save the project under another name"),
+    ActionSpec("file.export", "Export…", "File", "Ctrl+E", "export",
+               "Write PyTorch weights, source or a project file", _needs_sound_network),
+    ActionSpec("file.quit", "Quit", "File", _Key.Quit, "", "Close the window", separated=True),
+    ActionSpec("edit.undo", "Undo", "Edit", _Key.Undo, "undo", "Take the last edit back", _needs_undo),
+    ActionSpec("edit.redo", "Redo", "Edit", "Ctrl+Shift+Z", "redo", "Make the edit again", _needs_redo),
+    ActionSpec("edit.cut", "Cut", "Edit", _Key.Cut, "", "Copy the selected nodes and delete them",
+               _needs_selection, separated=True, on_canvas=True),
+    ActionSpec("edit.copy", "Copy", "Edit", _Key.Copy, "", "Copy the selected nodes", _needs_selection, on_canvas=True),
+    ActionSpec("edit.paste", "Paste", "Edit", _Key.Paste, "", "Add the copied nodes", _needs_clipboard, on_canvas=True),
+    ActionSpec("edit.duplicate", "Duplicate", "Edit", "Ctrl+D", "", "Copy the selected nodes beside themselves",
+               _needs_selection, on_canvas=True),
+    ActionSpec("edit.delete", "Delete", "Edit", _Key.Delete, "delete", "Delete the selected nodes and wires",
+               on_canvas=True),
+    ActionSpec("edit.select_all", "Select all", "Edit", _Key.SelectAll, "", "Select every node", _needs_nodes,
+               separated=True, on_canvas=True),
+    ActionSpec("run.predict", "Predict && Evaluate", "Run", "Ctrl+Return", "predict",
+               "Predict every parameter and measure the accuracy on test images", _needs_sound_network),
+    ActionSpec("run.compare", "Compare with SGD", "Run", "Ctrl+Shift+Return", "compare",
+               "Predict, then train the same network from a random start", _needs_sound_network),
+    ActionSpec("run.cancel", "Cancel", "Run", "Ctrl+.", "stop", "Stop what is running", _needs_job, separated=True),
+    ActionSpec("view.fit", "Fit", "View", "Home", "fit", "Show the whole network", _needs_nodes, on_canvas=True),
+    ActionSpec("view.zoom_in", "Zoom in", "View", _Key.ZoomIn, "zoom_in", "Larger"),
+    ActionSpec("view.zoom_out", "Zoom out", "View", _Key.ZoomOut, "zoom_out", "Smaller"),
+    ActionSpec("view.arrange", "Arrange", "View", "Shift+L", "arrange", "Lay the nodes out in layers", _needs_nodes),
+    ActionSpec("view.theme.system", "Follow the system", "View/Theme", group="theme"),
+    ActionSpec("view.theme.light", "Light", "View/Theme", group="theme"),
+    ActionSpec("view.theme.dark", "Dark", "View/Theme", group="theme"),
+    ActionSpec("help.shortcuts", "Keyboard shortcuts", "Help", "F1", "", "Every command with its keys"),
+    ActionSpec("help.log", "Show the log", "Help", None, "", "What happened, for a bug report"),
+    ActionSpec("help.about", "About GHN Studio", "Help", None, "", "Version and licence", separated=True),
+)
+
+
+class ActionSet:
+    """The window's actions by id, with the menus they appear in."""
+
+    def __init__(self, window: QMainWindow, handlers: Mapping[str, Callable[[], object]]) -> None:
+        """Make one ``QAction`` per table row and add it to ``window``.
+
+        Raises:
+            KeyError: A row has no handler.
+        """
+        self._actions: dict[str, QAction] = {}
+        self._groups: dict[str, QActionGroup] = {}
+        for spec in ACTIONS:
+            action = QAction(spec.title, window)
+            action.setObjectName(spec.id)
+            if spec.shortcut is not None:
+                action.setShortcuts(_keys(spec))
+            handler = handlers[spec.id]
+            action.triggered.connect(lambda _checked=False, handler=handler: handler())
+            if spec.group:
+                action.setCheckable(True)
+                self._group(spec.group, window).addAction(action)
+            if not spec.on_canvas:
+                window.addAction(action)
+            self._actions[spec.id] = action
+        self.refresh_icons()
+        self.refresh(WindowState())
+
+    def __getitem__(self, action_id: str) -> QAction:
+        return self._actions[action_id]
+
+    def __iter__(self) -> Iterator[QAction]:
+        return iter(self._actions.values())
+
+    def refresh(self, state: WindowState) -> None:
+        """Enable what makes sense in ``state``; a disabled action says why in its tooltip."""
+        for spec in ACTIONS:
+            action = self._actions[spec.id]
+            reason = spec.rule(state)
+            action.setEnabled(not reason)
+            action.setToolTip(_tooltip(spec, action, reason))
+            action.setStatusTip(reason or spec.tip)
+        self._actions["edit.undo"].setText(f"Undo {state.undo_label}" if state.undo_label else "Undo")
+        self._actions["edit.redo"].setText(f"Redo {state.redo_label}" if state.redo_label else "Redo")
+
+    def refresh_icons(self) -> None:
+        """Draw the icons again, in the colours of the current theme."""
+        for spec in ACTIONS:
+            if spec.icon:
+                self._actions[spec.id].setIcon(icons.icon(spec.icon))
+
+    def bind_to_canvas(self, canvas: QWidget) -> None:
+        """Let the keys of canvas actions work while the canvas has the focus, and nowhere else."""
+        for spec in ACTIONS:
+            if spec.on_canvas:
+                self._actions[spec.id].setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+                canvas.addAction(self._actions[spec.id])
+
+    def fill(self, bar: QMenuBar, recent: QMenu) -> dict[str, QMenu]:
+        """Build the menus and return them by title; ``recent`` goes below "Open"."""
+        menus: dict[str, QMenu] = {}
+        for spec in ACTIONS:
+            menu = _menu(spec.menu, bar, menus)
+            if spec.separated:
+                menu.addSeparator()
+            menu.addAction(self._actions[spec.id])
+            if spec.id == "file.open":
+                menu.addMenu(recent)
+        return menus
+
+    def _group(self, name: str, window: QMainWindow) -> QActionGroup:
+        if name not in self._groups:
+            self._groups[name] = QActionGroup(window)
+        return self._groups[name]
+
+
+def shortcut_rows() -> Iterator[tuple[str, str, str]]:
+    """Menu, title and keys of every action that has keys, for the cheat sheet."""
+    for spec in ACTIONS:
+        if spec.shortcut is not None:
+            keys = ", ".join(k.toString(QKeySequence.SequenceFormat.NativeText) for k in _keys(spec))
+            yield spec.menu, spec.title.rstrip("…").replace("&&", "&"), keys
+
+
+def _keys(spec: ActionSpec) -> list[QKeySequence]:
+    if isinstance(spec.shortcut, str):
+        return [QKeySequence(spec.shortcut)]
+    assert spec.shortcut is not None
+    keys = QKeySequence.keyBindings(spec.shortcut)
+    extra = {"edit.delete": "Backspace", "view.zoom_in": "Ctrl+="}.get(spec.id)
+    if extra is not None:
+        keys.append(QKeySequence(extra))
+    return keys
+
+
+def _tooltip(spec: ActionSpec, action: QAction, reason: str) -> str:
+    keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+    first = spec.tip or spec.title
+    text = f"{first}  ({keys})" if keys else first
+    return f"{text}\n{reason}" if reason else text
+
+
+def _menu(path: str, bar: QMenuBar, menus: dict[str, QMenu]) -> QMenu:
+    if path not in menus:
+        parent, _, title = path.rpartition("/")
+        menus[path] = (_menu(parent, bar, menus) if parent else bar).addMenu(title)
+        menus[path].setToolTipsVisible(True)
+    return menus[path]
+

@@ -1,0 +1,105 @@
+"""Small dialogs: details of an error, keyboard shortcuts, about."""
+
+from __future__ import annotations
+
+import platform
+
+import PySide6
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QApplication, QDialog, QDialogButtonBox, QHeaderView, QPlainTextEdit, QTableWidget, QTableWidgetItem, QVBoxLayout,
+    QWidget,
+)
+
+from ghn_studio import __version__
+from ghn_studio.gui.actions import shortcut_rows
+from ghn_studio.gui.banner import Message
+from ghn_studio.gui.look import label
+
+#: What the canvas does with keys and buttons that no menu shows.
+CANVAS_KEYS = (
+    ("Canvas", "Add an operator by name", "Tab, or double-click on an empty place"),
+    ("Canvas", "Show the selection", "F"),
+    ("Canvas", "Move the selection", "Arrow keys, Shift for small steps"),
+    ("Canvas", "Move the view", "Middle button, Space and drag, or two fingers"),
+    ("Canvas", "Zoom", "Wheel or pinch"),
+    ("Canvas", "Duplicate while dragging", "Alt and drag"),
+    ("Canvas", "Group", "Ctrl+G"),
+)
+
+
+class DetailsDialog(QDialog):
+    """All of a message, with the technical part to copy."""
+
+    def __init__(self, message: Message, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("dialog.details")
+        self.setWindowTitle("Details")
+        self.resize(720, 420)
+        self.text = QPlainTextEdit(message.details or message.text, readOnly=True)
+        self.text.setProperty("mono", True)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        copy = buttons.addButton("Copy", QDialogButtonBox.ButtonRole.ActionRole)
+        copy.clicked.connect(lambda: QApplication.clipboard().setText(f"{message.text}\n\n{message.details}"))
+        buttons.rejected.connect(self.reject)
+        layout = _column(self)
+        layout.addWidget(label(message.text, wrap=True))
+        layout.addWidget(self.text, 1)
+        layout.addWidget(buttons)
+
+
+class ShortcutsDialog(QDialog):
+    """Every command with its keys."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("dialog.shortcuts")
+        self.setWindowTitle("Keyboard shortcuts")
+        self.resize(600, 620)
+        rows = [*shortcut_rows(), *CANVAS_KEYS]
+        table = QTableWidget(len(rows), 3)
+        table.setHorizontalHeaderLabels(["Where", "Command", "Keys"])
+        table.verticalHeader().hide()
+        table.setShowGrid(False)
+        table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
+        for row, texts in enumerate(rows):
+            for column, text in enumerate(texts):
+                table.setItem(row, column, QTableWidgetItem(text))
+        header = table.horizontalHeader()
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setStretchLastSection(True)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        layout = _column(self)
+        layout.addWidget(table, 1)
+        layout.addWidget(buttons)
+
+
+class AboutDialog(QDialog):
+    """Version, licence, and what it runs on."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("dialog.about")
+        self.setWindowTitle("About GHN Studio")
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        layout = _column(self)
+        layout.addWidget(label("GHN Studio", "title"))
+        layout.addWidget(label(f"Version {__version__}, MIT licence", "muted"))
+        layout.addWidget(label(
+            "Sketch a neural network, predict all of its parameters with a graph hypernetwork, and see what it can do "
+            "before it is trained.", wrap=True,
+        ))
+        layout.addWidget(label(f"Python {platform.python_version()}, Qt {PySide6.__version__}", "muted"))
+        layout.addWidget(buttons)
+        self.setFixedWidth(420)
+
+
+def _column(dialog: QDialog) -> QVBoxLayout:
+    layout = QVBoxLayout(dialog)
+    layout.setContentsMargins(20, 18, 20, 16)
+    layout.setSpacing(12)
+    return layout

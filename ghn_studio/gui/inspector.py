@@ -1,0 +1,356 @@
+"""The right panel: parameters, name, shapes and cost of what is selected, made entirely from the registry."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import (
+    QFormLayout, QFrame, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QScrollArea, QVBoxLayout, QWidget,
+)
+
+from ghn_studio.app.document import Change, Cost, Document
+from ghn_studio.app.edits import on_graph, renamed, with_graph
+from ghn_studio.app.faces import count_text
+from ghn_studio.errors import GhnStudioError
+from ghn_studio.gui.editors import Editor, editor_for
+from ghn_studio.gui.look import dot, label
+from ghn_studio.gui.wording import plural
+from ghn_studio.ir.graph import Node, NodeId
+from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ops.spec import OpSpec
+from ghn_studio.project import Project
+
+#: More inputs or outputs than this are summed up.
+MAX_SHAPES = 8
+
+
+class Inspector(QScrollArea):
+    """Edits the selected nodes through the document; adding an operator never touches this file."""
+
+    #: Old and new id of a node a person renamed.
+    renamed = Signal(str, str)
+
+    def __init__(self, document: Document, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("inspector")
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._document = document
+        self._selection: tuple[NodeId, ...] = ()
+        self._body: _Network | _Nodes | None = None
+        self._shown: object = None
+        document.subscribe(self._on_change)
+        self._refresh()
+
+    @property
+    def editors(self) -> dict[str, Editor]:
+        """The editors on show, by parameter name."""
+        return self._body.editors if isinstance(self._body, _Nodes) else {}
+
+    @property
+    def name_edit(self) -> QLineEdit | None:
+        """The line that renames the one selected node or, with nothing selected, the network."""
+        return None if self._body is None else self._body.name_edit
+
+    def show_selection(self, nodes: Sequence[NodeId]) -> None:
+        """Show these nodes; the whole network when there are none."""
+        self._document.finish_merging()
+        self._selection = tuple(nodes)
+        self._refresh()
+
+    def focus_name(self) -> None:
+        """Put the keyboard into the name line, its text selected."""
+        if self.name_edit is not None:
+            self.name_edit.setFocus(Qt.FocusReason.ShortcutFocusReason)
+            self.name_edit.selectAll()
+
+    def restyle(self) -> None:
+        """Draw again in the colours of the current theme."""
+        self._shown = None
+        self._refresh()
+
+    def _on_change(self, change: Change) -> None:
+        gone = {n.id for n in change.diff.removed}
+        self._selection = tuple(n for n in self._selection if n in self._document.graph.nodes and n not in gone)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Rebuild the form only if other kinds of nodes are shown, so that typing keeps its place."""
+        graph = self._document.graph
+        nodes = [graph.nodes[n] for n in self._selection if n in graph.nodes]
+        key = tuple((n.id, n.op) for n in nodes)
+        if self._body is None or key != self._shown:
+            self._shown = key
+            body = _Nodes(self._document, nodes) if nodes else _Network(self._document)
+            if isinstance(body, _Nodes):
+                body.renamed.connect(self.renamed)
+            self._body = body
+            self.setWidget(body)
+        self._body.show_nodes(nodes)
+
+
+class _Network(QWidget):
+    """Shown while nothing is selected: the whole network."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__()
+        self._document = document
+        layout = _page(self)
+        layout.addWidget(label("Network", "heading"))
+        self.name_edit = QLineEdit()
+        self.name_edit.setAccessibleName("Network name")
+        self.name_edit.setObjectName("inspector.name")
+        self.name_edit.editingFinished.connect(self._rename)
+        layout.addWidget(self.name_edit)
+        self._summary = label("", "muted", wrap=True)
+        layout.addWidget(self._summary)
+        self._facts = _Facts()
+        layout.addWidget(self._facts)
+        self._hint = label("Select a node to edit it.", "muted", wrap=True)
+        layout.addWidget(self._hint)
+        layout.addStretch(1)
+
+    def show_nodes(self, nodes: Sequence[Node]) -> None:
+        """Show the document's totals; ``nodes`` is empty."""
+        document = self._document
+        with QSignalBlocker(self.name_edit):
+            if not self.name_edit.hasFocus():
+                self.name_edit.setText(document.graph.name)
+        self._summary.setText(document.project.summary)
+        self._summary.setVisible(bool(document.project.summary))
+        graph, total = document.graph, document.totals
+        lines = [
+            ("Nodes", f"{len(graph.nodes):,}"),
+            ("Parameters", count_text(total.parameters)),
+            ("Multiply-adds", f"{count_text(total.macs)} per image"),
+        ]
+        for title, op in (("Input", "input"), ("Output", "output")):
+            specs = [document.shapes.outputs[n.id][0] for n in graph.nodes.values()
+                     if n.op == op and n.id in document.shapes.outputs]
+            if specs:
+                lines.append((title, specs[0].extents))
+        lines.append(("Values", _values_text(document.project)))
+        self._facts.show_lines(lines if graph.nodes else [])
+        self._hint.setText("Select a node to edit it." if graph.nodes else "The canvas is empty.")
+
+    def _rename(self) -> None:
+        name = self.name_edit.text().strip()
+        if name and name != self._document.graph.name:
+            self._document.apply("Rename network", on_graph(lambda graph: replace(graph, name=name)))
+        else:
+            self.name_edit.setText(self._document.graph.name)
+
+
+class _Nodes(QWidget):
+    """One node, or several at once."""
+
+    renamed = Signal(str, str)
+
+    def __init__(self, document: Document, nodes: Sequence[Node]) -> None:
+        super().__init__()
+        self._document = document
+        self._ids = tuple(n.id for n in nodes)
+        self.editors: dict[str, Editor] = {}
+        self.name_edit: QLineEdit | None = None
+        ops = {n.op for n in nodes}
+        spec = document.ops[nodes[0].op] if len(ops) == 1 and nodes[0].op in document.ops else None
+        layout = _page(self)
+        layout.addLayout(_header(nodes, spec, document))
+        if spec is not None:
+            layout.addWidget(label(spec.summary, "muted", wrap=True))
+        if len(nodes) == 1:
+            self._add_name(layout)
+        self._error = label("", "error", wrap=True)
+        self._error.hide()
+        layout.addWidget(self._error)
+        if spec is not None and spec.form:
+            self._add_form(layout, spec, nodes)
+        elif len(ops) > 1:
+            layout.addWidget(label("Select nodes of one kind to edit them together.", "muted", wrap=True))
+        self._facts = _Facts()
+        layout.addWidget(self._facts)
+        layout.addStretch(1)
+
+    def show_nodes(self, nodes: Sequence[Node]) -> None:
+        """Show the present values. Never counts as editing."""
+        if self.name_edit is not None and not self.name_edit.hasFocus():
+            self.name_edit.setText(nodes[0].id)
+        for name, editor in self.editors.items():
+            editor.show_values([getattr(n.params, name) for n in nodes])
+        self._show_problems()
+        self._facts.show_lines(self._lines(nodes))
+
+    def _add_name(self, layout: QVBoxLayout) -> None:
+        self.name_edit = QLineEdit()
+        self.name_edit.setObjectName("inspector.name")
+        self.name_edit.setAccessibleName("Node name")
+        self.name_edit.setToolTip("The name prefixes the node's parameters in files and source: letters, digits, _ and .")
+        self.name_edit.editingFinished.connect(self._rename)
+        form = _form()
+        form.addRow("Name", self.name_edit)
+        layout.addLayout(form)
+
+    def _add_form(self, layout: QVBoxLayout, spec: OpSpec[Any], nodes: Sequence[Node]) -> None:
+        layout.addWidget(label("Parameters", "heading"))
+        form = _form()
+        for field in spec.form:
+            editor = editor_for(field, getattr(nodes[0].params, field.name))
+            editor.edited.connect(lambda value, name=field.name: self._set(name, value))
+            editor.left.connect(self._document.finish_merging)
+            title = QLabel(field.label)
+            title.setToolTip(editor.toolTip())
+            title.setBuddy(editor)
+            form.addRow(title, editor)
+            self.editors[field.name] = editor
+        layout.addLayout(form)
+
+    def _set(self, name: str, value: Any) -> None:
+        """Gesture: a new value. One edit for all nodes on show; typing on merges into it."""
+        ids, what = self._ids, self.editors[name].field.label.lower()
+
+        def edit(project: Project) -> Project:
+            graph = project.architecture
+            for node_id in ids:
+                params = graph.nodes[node_id].params
+                if getattr(params, name) != value:
+                    graph = graph.with_params(node_id, replace(params, **{name: value}))
+            return project if graph is project.architecture else with_graph(project, graph)
+
+        where = ids[0] if len(ids) == 1 else plural(len(ids), "node")
+        self._document.apply(f"Set {what} of {where}", edit, merge_key=("parameter", ids, name))
+
+    def _rename(self) -> None:
+        assert self.name_edit is not None
+        old, new = self._ids[0], self.name_edit.text().strip()
+        if new == old or old not in self._document.graph.nodes:
+            return
+        try:
+            self._document.apply(f"Rename {old}", renamed(old, NodeId(new)))
+        except GhnStudioError as error:
+            self._error.setText(f"{error}")
+            self._error.show()
+            self.name_edit.setText(old)
+        else:
+            self.renamed.emit(old, new)
+
+    def _show_problems(self) -> None:
+        wrong = [p.message for p in self._document.shapes.problems if p.node in self._ids]
+        self._error.setText("\n".join(wrong[:3]))
+        self._error.setVisible(bool(wrong))
+
+    def _lines(self, nodes: Sequence[Node]) -> list[tuple[str, str]]:
+        shapes, costs = self._document.shapes, self._document.costs
+        lines: list[tuple[str, str]] = []
+        if len(nodes) == 1:
+            node = nodes[0]
+            lines += _shape_lines("Input", shapes.inputs.get(node.id, ()))
+            lines += _shape_lines("Output", shapes.outputs.get(node.id, ()))
+        known = [costs[n.id] for n in nodes if n.id in costs]
+        if known:
+            total = sum(known[1:], known[0])
+            lines += _cost_lines(total)
+        if len(nodes) == 1 and nodes[0].op in self._document.ops:
+            lines += self._tensor_lines(nodes[0])
+        return lines
+
+    def _tensor_lines(self, node: Node) -> list[tuple[str, str]]:
+        inputs = self._document.shapes.inputs.get(node.id)
+        if inputs is None:
+            return []
+        weights = [w for w in self._document.ops[node.op].weights(node.params, inputs) if w.trainable]
+        return [(w.name, "×".join(map(str, w.shape))) for w in weights[:MAX_SHAPES]]
+
+
+class _Facts(QWidget):
+    """A quiet table of names and values in tabular figures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 4, 0, 0)
+        self._grid.setVerticalSpacing(6)
+        self._grid.setColumnStretch(1, 1)
+        self._labels: list[tuple[QLabel, QLabel]] = []
+
+    def show_lines(self, lines: Sequence[tuple[str, str]]) -> None:
+        """Show these lines, reusing the labels that are there."""
+        while len(self._labels) < len(lines):
+            row = len(self._labels)
+            name, value = label("", "muted"), label("", "mono")
+            value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            self._grid.addWidget(name, row, 0)
+            self._grid.addWidget(value, row, 1)
+            self._labels.append((name, value))
+        for index, (name, value) in enumerate(self._labels):
+            shown = index < len(lines)
+            name.setVisible(shown)
+            value.setVisible(shown)
+            if shown:
+                name.setText(lines[index][0])
+                value.setText(lines[index][1])
+
+
+def _page(widget: QWidget) -> QVBoxLayout:
+    widget.setObjectName("inspectorPage")
+    layout = QVBoxLayout(widget)
+    layout.setContentsMargins(14, 12, 14, 12)
+    layout.setSpacing(10)
+    return layout
+
+
+def _form() -> QFormLayout:
+    form = QFormLayout()
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setHorizontalSpacing(10)
+    form.setVerticalSpacing(6)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    return form
+
+
+def _header(nodes: Sequence[Node], spec: OpSpec[Any] | None, document: Document) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setSpacing(8)
+    if spec is not None:
+        mark = QLabel()
+        mark.setPixmap(dot(spec.category, 12))
+        row.addWidget(mark)
+    title = spec.title if spec is not None else nodes[0].op
+    if len(nodes) > 1:
+        title = f"{len(nodes)} × {title}" if spec is not None else plural(len(nodes), "node")
+    row.addWidget(label(title, "title"))
+    row.addStretch(1)
+    if len({n.op for n in nodes}) > 1:
+        kinds = Counter(document.ops[n.op].title if n.op in document.ops else n.op for n in nodes)
+        shown = ", ".join(f"{number} {name}" for name, number in kinds.most_common(3))
+        row.addWidget(label(shown + (" …" if len(kinds) > 3 else ""), "muted"))
+    return row
+
+
+def _shape_lines(title: str, specs: Sequence[TensorSpec]) -> list[tuple[str, str]]:
+    if len(specs) == 1:
+        return [(title, specs[0].extents)]
+    lines = [(f"{title} {i + 1}", s.extents) for i, s in enumerate(specs[:MAX_SHAPES])]
+    if len(specs) > MAX_SHAPES:
+        lines.append((f"{title} …", f"{len(specs) - MAX_SHAPES} more"))
+    return lines
+
+
+def _cost_lines(cost: Cost) -> list[tuple[str, str]]:
+    lines = [("Parameters", count_text(cost.parameters) if cost.parameters else "none")]
+    if cost.macs:
+        lines.append(("Multiply-adds", count_text(cost.macs)))
+    return lines
+
+
+def _values_text(project: Project) -> str:
+    if project.values is None:
+        return "none yet"
+    kind = str(project.values.origin.get("kind", "stored"))
+    return f"{kind}, file missing" if project.values.missing else kind

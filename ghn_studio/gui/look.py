@@ -1,0 +1,108 @@
+"""Small pieces of drawing that several panels share."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6.QtWidgets import QFrame, QLabel, QWidget
+
+from ghn_studio.gui import icons, theme
+from ghn_studio.ops.spec import Category
+
+#: Pictures are made at twice their size, which is sharp on every screen.
+RATIO = 2.0
+
+
+def colour(token: str) -> QColor:
+    """A colour of the current theme by its token's name."""
+    return QColor(getattr(theme.current().tokens, token))
+
+
+def dot(category: Category, size_px: int = 10) -> QPixmap:
+    """A disc in the colour of an operator category."""
+    return _dot(theme.current().color(category).name(), size_px)
+
+
+def dot_icon(category: Category) -> QIcon:
+    """:func:`dot` as an icon, with room around it."""
+    picture = _canvas(16)
+    painter = QPainter(picture)
+    painter.drawPixmap(4, 4, dot(category, 8))
+    painter.end()
+    return QIcon(picture)
+
+
+def operator_icon(category: Category) -> QIcon:
+    """A node in small: tinted body with the category's strip, as on the canvas."""
+    tokens = theme.current().tokens
+    return QIcon(_chip(tokens.accent(category), theme.mixed(tokens.body, tokens.accent(category), 0.32).name()))
+
+
+def label(text: str, role: str = "", *, wrap: bool = False) -> QLabel:
+    """A label in one of the style sheet's roles."""
+    made = QLabel(text)
+    if role:
+        made.setProperty("role", role)
+    made.setWordWrap(wrap)
+    return made
+
+
+def badge(kind: str, size_px: int = 16) -> QLabel:
+    """The icon of an ``error``, ``warning``, ``info`` or ``ok`` in its colour, named for screen readers."""
+    made = QLabel()
+    token = {"info": "edge_hot"}.get(kind, kind)
+    icon = {"ok": "check"}.get(kind, kind)
+    made.setPixmap(icons.pixmap(icon, size_px, colour(token).name(), RATIO))
+    made.setAccessibleName(kind)
+    return made
+
+
+def set_property(widget: QWidget, name: str, value: object) -> None:
+    """Set a property that the style sheet asks for, and show the difference."""
+    if widget.property(name) == value:
+        return
+    widget.setProperty(name, value)
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)
+
+
+def line() -> QFrame:
+    """A thin rule."""
+    made = QFrame()
+    made.setProperty("line", True)
+    return made
+
+
+@lru_cache(maxsize=128)
+def _dot(rgb: str, size_px: int) -> QPixmap:
+    picture = _canvas(size_px)
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(rgb))
+    painter.drawEllipse(QRectF(0.5, 0.5, size_px - 1, size_px - 1))
+    painter.end()
+    return picture
+
+
+@lru_cache(maxsize=128)
+def _chip(accent: str, body: str) -> QPixmap:
+    picture = _canvas(16)
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(body))
+    painter.drawRoundedRect(QRectF(1, 3, 14, 10), 2.5, 2.5)
+    painter.setBrush(QColor(accent))
+    painter.drawRoundedRect(QRectF(1, 3, 3, 10), 1.5, 1.5)
+    painter.end()
+    return picture
+
+
+def _canvas(size_px: int) -> QPixmap:
+    picture = QPixmap(round(size_px * RATIO), round(size_px * RATIO))
+    picture.setDevicePixelRatio(RATIO)
+    picture.fill(Qt.GlobalColor.transparent)
+    return picture

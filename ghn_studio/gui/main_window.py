@@ -1,0 +1,516 @@
+"""The window: assembles panels and connects them. What they do is theirs."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QMimeData, QPointF, QSize, Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
+from PySide6.QtWidgets import (
+    QDockWidget, QFileDialog, QLabel, QMainWindow, QMenu, QMessageBox, QStackedWidget, QTabWidget, QToolBar,
+    QVBoxLayout, QWidget,
+)
+
+from ghn_studio.app.catalogues import datasets, ghns
+from ghn_studio.app.document import Change, Document
+from ghn_studio.app.faces import count_text
+from ghn_studio.app.results import CompareReport, PredictReport
+from ghn_studio.datasets import DatasetInfo, describe
+from ghn_studio.errors import DatasetError
+from ghn_studio.gui import theme, torch_loader
+from ghn_studio.gui.actions import ActionSet, WindowState
+from ghn_studio.gui.advice import Fix, Notice, notices
+from ghn_studio.gui.banner import Banner, Message
+from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
+from ghn_studio.gui.curve_panel import CurvePanel
+from ghn_studio.gui.dialogs import AboutDialog, DetailsDialog, ShortcutsDialog
+from ghn_studio.gui.exporting import Exporting
+from ghn_studio.gui.files import Files
+from ghn_studio.gui.gallery import Gallery
+from ghn_studio.gui.held_values import of_report, same_network
+from ghn_studio.gui.inspector import Inspector
+from ghn_studio.gui.job_desk import Errand, JobDesk
+from ghn_studio.gui.log_panel import LogPanel
+from ghn_studio.gui.palette import Palette
+from ghn_studio.gui.predictions import Predictions
+from ghn_studio.gui.problems_panel import ProblemsPanel
+from ghn_studio.gui.results_panel import ResultsPanel
+from ghn_studio.gui.run_bar import RunBar
+from ghn_studio.gui.settings import STATE_VERSION, Settings
+from ghn_studio.gui.wording import duration, plural
+from ghn_studio.ir.graph import Architecture, NodeId
+from ghn_studio.jobs import Job, Progress
+
+#: On the canvas when nothing else was asked for.
+FIRST_EXAMPLE = "example:plain_cnn"
+
+#: Height the results take when there are some to show.
+RESULTS_HEIGHT = 338
+
+#: How long closing waits for a job to stop.
+CLOSE_WAIT_S = 3.0
+
+_log = logging.getLogger(__name__)
+
+
+class MainWindow(QMainWindow):
+    """GHN Studio's one window. Needs no arguments: it opens with an example on the canvas."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        super().__init__()
+        self.setObjectName("window")
+        self.settings = settings or Settings()
+        theme.current().install(self.settings.theme)
+        self.document = Document()
+        self.loader = torch_loader.shared()
+        self.desk = JobDesk(self.loader, self)
+        self._notices: tuple[Notice, ...] = ()
+        self._shown_graph: Architecture | None = None
+        self._infos: dict[str, DatasetInfo] = {}
+        self._is_painted = self._is_closed = self._is_grown = False
+        self._put_away: list[QDockWidget] = []
+        self.files = Files(self.document, self.settings, self.desk, self)
+        self.actions_by_id = ActionSet(self, self._handlers())
+        self._build()
+        self._connect()
+        self.setAcceptDrops(True)
+        self._restore()
+        self.files.open(FIRST_EXAMPLE, ask=False)
+
+    # --- assembling ------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        actions = self.actions_by_id
+        self.canvas = CanvasView(self.document)
+        self.gallery = Gallery()
+        self.palette_panel = Palette(self.document.ops)
+        self.inspector = Inspector(self.document)
+        self.results, self.curve = ResultsPanel(), CurvePanel()
+        self.problems, self.log = ProblemsPanel(), LogPanel()
+        self.run_bar = RunBar(actions["run.predict"], actions["run.compare"], actions["run.cancel"])
+        self.run_bar.set_ghns(ghns())
+        self.run_bar.set_datasets(datasets())
+        self.run_bar.choose(**{k: self.settings.text(f"run/{k}", "") for k in ("head", "device", "ghn")})
+        self.predictions = Predictions(self.document, self.run_bar, self.desk, self.dataset_info, self)
+        self.exporting = Exporting(self.document, self.files, self.run_bar, self.desk, self.settings, self)
+        self.banner = Banner(self._show_details)
+        actions.bind_to_canvas(self.canvas)
+        self._build_centre()
+        self._build_docks()
+        self._build_bars()
+
+    def _build_centre(self) -> None:
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.canvas)
+        self.pages.addWidget(self.gallery)
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.banner)
+        column.addWidget(self.pages, 1)
+        self.setCentralWidget(centre)
+
+    def _build_docks(self) -> None:
+        self.tabs = QTabWidget()
+        self.tabs.setObjectName("tabs")
+        self.tabs.setDocumentMode(True)
+        for panel, title in ((self.results, "Results"), (self.curve, "SGD curve"), (self.problems, "Problems"),
+                             (self.log, "Log")):
+            self.tabs.addTab(panel, title)
+        areas = Qt.DockWidgetArea
+        self._docks = (
+            self._dock("Operators", "dock.palette", self.palette_panel, areas.LeftDockWidgetArea),
+            self._dock("Inspector", "dock.inspector", self.inspector, areas.RightDockWidgetArea),
+            self._dock("Results", "dock.results", self.tabs, areas.BottomDockWidgetArea),
+        )
+        self.resizeDocks(list(self._docks[:2]), [216, 304], Qt.Orientation.Horizontal)
+        self.resizeDocks([self._docks[2]], [190], Qt.Orientation.Vertical)
+
+    def _dock(self, title: str, name: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
+        dock = QDockWidget(title, self)
+        dock.setObjectName(name)
+        dock.setTitleBarWidget(QWidget())  # each panel has a heading of its own
+        dock.setWidget(content)
+        self.addDockWidget(area, dock)
+        toggle = dock.toggleViewAction()
+        toggle.setObjectName(f"view.{name}")
+        return dock
+
+    def _build_bars(self) -> None:
+        bar = QToolBar("Run")
+        bar.setObjectName("bar.run")
+        bar.setMovable(False)
+        bar.setIconSize(QSize(18, 18))
+        for action_id in ("file.gallery", "file.open", "file.save", "file.export", "", "edit.undo", "edit.redo", ""):
+            if action_id:
+                bar.addAction(self.actions_by_id[action_id])
+            else:
+                bar.addSeparator()
+        bar.addWidget(self.run_bar)
+        bar.toggleViewAction().setVisible(False)
+        self.addToolBar(bar)
+        self._recent_menu = QMenu("Open recent")
+        self._recent_menu.menuAction().setObjectName("file.open_recent")
+        self._recent_menu.setToolTipsVisible(True)
+        menus = self.actions_by_id.fill(self.menuBar(), self._recent_menu)
+        menus["View"].addSeparator()
+        menus["View"].addActions([dock.toggleViewAction() for dock in self._docks])
+        self._count_label, self._torch_label = QLabel(), QLabel()
+        self._torch_label.setObjectName("status.torch")
+        self.statusBar().addPermanentWidget(self._torch_label)
+        self.statusBar().addPermanentWidget(self._count_label)
+
+    def _connect(self) -> None:
+        self.document.subscribe(self._on_change)
+        self.canvas.selection_changed.connect(self._on_selection)
+        self.canvas.status_message.connect(lambda text: self.statusBar().showMessage(text, 6000))
+        self.canvas.node_activated.connect(lambda _: self.inspector.focus_name())
+        self.palette_panel.requested.connect(self.add_operator)
+        self.inspector.renamed.connect(lambda old, new: self.canvas.select((NodeId(new),)))
+        self.problems.focus_requested.connect(self._focus_problem)
+        self.problems.fix_requested.connect(self._apply_fix)
+        self.gallery.example_chosen.connect(lambda name: self.files.open(f"example:{name}"))
+        self.gallery.file_chosen.connect(self.files.open)
+        self.gallery.open_requested.connect(self.files.choose_and_open)
+        self.gallery.empty_requested.connect(self._show_empty_canvas)
+        self.gallery.back_requested.connect(self.show_canvas)
+        self.files.opened.connect(self._on_opened)
+        self.files.recent_changed.connect(self._fill_recent)
+        self.run_bar.changed.connect(self._refresh_problems)
+        self.run_bar.folder_requested.connect(self._choose_folder)
+        self.desk.changed.connect(self._on_desk)
+        self.desk.progressed.connect(self.run_bar.progress.show_progress)
+        self.predictions.predicted.connect(self._on_predicted)
+        self.predictions.compare_began.connect(self._on_compare_began)
+        self.predictions.curve_line.connect(self.curve.show_prediction)
+        self.predictions.curve_point.connect(self.curve.add_point)
+        self.predictions.compared.connect(self._on_compared)
+        self.predictions.compare_stopped.connect(self.curve.show_stopped)
+        for source in (self.files, self.predictions, self.exporting):
+            source.message.connect(self.show_message)
+        self.desk.failed.connect(self.show_message)
+        theme.current().changed.connect(self._restyle)
+        self.loader.started.connect(self._show_torch)
+        self.loader.loaded.connect(self._show_torch)
+        self.loader.failed.connect(self._on_no_torch)
+
+    def _handlers(self) -> dict[str, object]:
+        """What each action does. Looked up when triggered, for the panels are built after the actions."""
+        return {
+            "file.new": self.new, "file.open": lambda: self.files.choose_and_open(),
+            "file.gallery": self.show_gallery, "file.import_onnx": lambda: self.files.choose_and_import(),
+            "file.save": lambda: self.files.save(), "file.save_as": lambda: self.files.save_as(),
+            "file.export": lambda: self.exporting.ask(), "file.quit": self.close,
+            "edit.undo": lambda: self.document.undo(), "edit.redo": lambda: self.document.redo(),
+            "edit.cut": lambda: self.canvas.cut(), "edit.copy": lambda: self.canvas.copy(),
+            "edit.paste": lambda: self.canvas.paste(), "edit.duplicate": lambda: self.canvas.duplicate_selection(),
+            "edit.delete": lambda: self.canvas.delete_selection(), "edit.select_all": lambda: self.canvas.select_all(),
+            "run.predict": lambda: self.predictions.predict(), "run.compare": lambda: self.predictions.compare(),
+            "run.cancel": lambda: self.desk.cancel(),
+            "view.fit": lambda: self.canvas.fit(), "view.zoom_in": lambda: self.canvas.zoom_in(),
+            "view.zoom_out": lambda: self.canvas.zoom_out(), "view.arrange": lambda: self.canvas.arrange(),
+            **{f"view.theme.{mode}": partial(self.set_theme, mode) for mode in theme.MODES},
+            "help.shortcuts": lambda: ShortcutsDialog(self).open(), "help.about": lambda: AboutDialog(self).open(),
+            "help.log": lambda: self._show_tab(self.log),
+        }
+
+    # --- what a person asks for ------------------------------------------------------------
+
+    def new(self) -> None:
+        """Empty the canvas and show the gallery."""
+        if self.files.new():
+            self.show_gallery()
+
+    def show_gallery(self) -> None:
+        """Show examples and recent files in place of the canvas."""
+        self.gallery.fill()
+        self.gallery.show_recent(self.settings.recent_files())
+        self.gallery.back.setVisible(bool(self.document.graph.nodes))
+        self.pages.setCurrentWidget(self.gallery)
+        self._give_room(True)
+
+    def show_canvas(self) -> None:
+        """Show the network."""
+        self.pages.setCurrentWidget(self.canvas)
+        self._give_room(False)
+
+    def add_operator(self, op_id: str, at: QPointF | None = None) -> None:
+        """Add an operator behind the selected node, or at a place of the canvas."""
+        self.show_canvas()
+        self.canvas.add_operator(op_id, at)
+
+    def set_theme(self, mode: str) -> None:
+        """Go light, dark or with the system, now and next time."""
+        self.settings.theme = mode
+        theme.current().set_mode(mode)
+
+    def show_message(self, message: Message) -> None:
+        """Show a message above the canvas."""
+        if message.kind in ("error", "warning"):
+            _log.warning("%s", message.text)
+        self.banner.show_message(message)
+
+    def dataset_info(self) -> DatasetInfo:
+        """What is known about the chosen dataset.
+
+        Raises:
+            DatasetError: It is not there any more.
+        """
+        name = self.run_bar.choices().dataset
+        if name not in self._infos:
+            self._infos[name] = describe(name)
+        return self._infos[name]
+
+    # --- what the panels report ------------------------------------------------------------
+
+    def _on_opened(self) -> None:
+        self.results.clear()
+        self.curve.clear()
+        self.banner.dismiss()
+        self._shown_graph = None
+        self.show_canvas()
+        self.inspector.show_selection(())
+        self.canvas.fit()
+        self._refresh()
+
+    def _on_change(self, change: Change) -> None:
+        if change.diff.added and self.pages.currentWidget() is self.gallery:
+            self.show_canvas()
+        stale = self._shown_graph is not None and not same_network(self._shown_graph, self.document.graph)
+        self.results.set_stale(stale)
+        self.curve.set_stale(stale)
+        self._refresh()
+
+    def _on_selection(self, nodes: tuple[NodeId, ...]) -> None:
+        self.inspector.show_selection(nodes)
+        self._refresh_actions()
+
+    def _on_desk(self) -> None:
+        self.run_bar.show_running(self.desk.is_running, self.desk.title)
+        if self.desk.is_stopping:
+            self.run_bar.progress.show_stopping()
+            self.statusBar().showMessage("Stopping…")
+        elif not self.desk.is_running:
+            self.statusBar().clearMessage()
+        self._refresh_actions()
+
+    def _on_predicted(self, report: PredictReport, graph: Architecture) -> None:
+        self._shown_graph = graph
+        self.files.held = of_report(report, graph)
+        self.results.show_report(report)
+        self.results.set_stale(not same_network(graph, self.document.graph))
+        if not self.desk.is_running:
+            self._show_tab(self.results)
+            done = "evaluated" if report.accuracy is not None else "predicted"
+            seconds = report.graph_seconds + report.predict_seconds + report.evaluate_seconds
+            self.statusBar().showMessage(f"{report.architecture} {done} in {duration(seconds)}", 8000)
+        self._refresh_actions()
+
+    def _on_compare_began(self) -> None:
+        self.curve.begin()
+        self._show_tab(self.curve)
+
+    def _on_compared(self, report: CompareReport, graph: Architecture) -> None:
+        self.curve.show_report(report)
+        self.curve.set_stale(not same_network(graph, self.document.graph))
+        self._show_tab(self.curve)
+
+    def _focus_problem(self, node_id: str) -> None:
+        self.show_canvas()
+        self.canvas.focus_node(NodeId(node_id))
+
+    def _apply_fix(self, fix: Fix) -> None:
+        # Queued: the button that was pressed goes with the list it stands in.
+        QTimer.singleShot(0, self, lambda: fix.apply(self.document))
+
+    def _show_details(self, message: Message) -> None:
+        DetailsDialog(message, self).open()
+
+    def _show_empty_canvas(self) -> None:
+        if not self.document.graph.nodes or self.files.new():
+            self.show_canvas()
+            self.canvas.setFocus()
+
+    def _choose_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Image folder", str(self.settings.last_folder))
+        if folder:
+            self.use_folder(Path(folder))
+
+    def use_folder(self, folder: Path) -> None:
+        """Read what an image folder holds and choose it as the dataset."""
+        name = f"folder:{folder}"
+
+        def job() -> Job[DatasetInfo]:
+            yield Progress("looking at the images")
+            return describe(name)
+
+        def chosen(info: DatasetInfo) -> None:
+            self._infos[name] = info
+            self.run_bar.add_folder(name, folder.name)
+
+        self.desk.start(Errand("Image folder", job, chosen, needs_torch=False))
+
+    # --- showing state ---------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        name = self.document.path.name if self.document.path else self.document.graph.name
+        self.setWindowTitle(f"{name}[*] – GHN Studio")
+        self.setWindowModified(self.document.is_modified)
+        nodes, total = len(self.document.graph.nodes), self.document.totals
+        self._count_label.setText(f"{plural(nodes, 'node')} · {count_text(total.parameters)} parameters")
+        self._refresh_problems()
+
+    def _refresh_problems(self) -> None:
+        try:
+            info = self.dataset_info()
+        except DatasetError as error:
+            _log.warning("%s", error)
+            info = None
+        self._notices = notices(self.document, info)
+        self.problems.show_notices(self._notices)
+        number = len(self._notices)
+        self.tabs.setTabText(self.tabs.indexOf(self.problems), f"Problems ({number})" if number else "Problems")
+        self._refresh_actions()
+
+    def _refresh_actions(self) -> None:
+        document = self.document
+        self.actions_by_id.refresh(WindowState(
+            nodes=len(document.graph.nodes), selected=len(self.canvas.selected()),
+            undo_label=document.undo_label if document.can_undo else None,
+            redo_label=document.redo_label if document.can_redo else None,
+            problems=sum(not n.about_dataset for n in self._notices),
+            is_running=self.desk.is_running, is_stopping=self.desk.is_stopping,
+            has_result=self.results.report is not None,
+        ))
+        self.actions_by_id[f"view.theme.{theme.current().mode}"].setChecked(True)
+
+    def _give_room(self, wanted: bool) -> None:
+        """Hide the panels that mean nothing to the gallery, and bring back what was there."""
+        if wanted and not self._put_away:
+            self._put_away = [dock for dock in self._docks[1:] if not dock.isHidden()]
+            for dock in self._put_away:
+                dock.hide()
+        elif not wanted:
+            for dock in self._put_away:
+                dock.show()
+            self._put_away = []
+
+    def _show_tab(self, panel: QWidget) -> None:
+        self.show_canvas()
+        self._docks[2].show()
+        if panel in (self.results, self.curve) and self._docks[2].height() < RESULTS_HEIGHT and not self._is_grown:
+            self._is_grown = True  # once: afterwards the height is the person's choice
+            self.resizeDocks([self._docks[2]], [RESULTS_HEIGHT], Qt.Orientation.Vertical)
+            QTimer.singleShot(0, self, self.canvas.fit)
+        self.tabs.setCurrentWidget(panel)
+
+    def _show_torch(self) -> None:
+        if self.loader.error is not None:
+            text = "PyTorch is not available"
+        else:
+            text = "PyTorch is ready" if self.loader.is_loaded else "Loading PyTorch…"
+        self._torch_label.setText(text)
+
+    def _on_no_torch(self, error: BaseException) -> None:
+        self._show_torch()
+        self.show_message(Message(
+            "PyTorch could not be loaded, so nothing can be predicted; networks can still be edited and saved.",
+            details=f"{type(error).__name__}: {error}",
+        ))
+
+    def _fill_recent(self) -> None:
+        self._recent_menu.clear()
+        for path in self.settings.recent_files():
+            action = self._recent_menu.addAction(path.name)
+            action.setEnabled(path.is_file())
+            action.setToolTip(str(path) if path.is_file() else f"{path} is not there any more")
+            action.triggered.connect(lambda _=False, path=path: self.files.open(str(path)))
+        self._recent_menu.addSeparator()
+        self._recent_menu.addAction("Clear", self._clear_recent)
+
+    def _clear_recent(self) -> None:
+        self.settings.clear_recent()
+        self._fill_recent()
+
+    def _restyle(self) -> None:
+        self.actions_by_id.refresh_icons()
+        for panel in (self.palette_panel, self.inspector, self.problems, self.results, self.curve, self.gallery,
+                      self.banner, self.run_bar):
+            panel.restyle()
+
+    def _restore(self) -> None:
+        self.resize(1440, 900)
+        geometry, state = self.settings.geometry(), self.settings.state()
+        if geometry is not None:
+            self.restoreGeometry(geometry)
+        if state is not None:
+            self.restoreState(state, STATE_VERSION)
+        self._fill_recent()
+        if self.loader.is_running or self.loader.is_loaded:
+            self._show_torch()
+
+    # --- Qt's own --------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Start the import of PyTorch once the window has been seen."""
+        super().paintEvent(event)
+        if not self._is_painted:
+            self._is_painted = True
+            self.loader.start_later()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take networks, and operators meant for an empty canvas."""
+        if _dropped_file(event.mimeData()) or event.mimeData().hasFormat(OPERATOR_MIME):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open the first network dropped, or add the operator."""
+        file = _dropped_file(event.mimeData())
+        if file is not None:
+            event.acceptProposedAction()
+            # Queued: a question about unsaved changes must not run inside the drop.
+            QTimer.singleShot(0, self, lambda: self.files.open(str(file)))
+        elif event.mimeData().hasFormat(OPERATOR_MIME):
+            event.acceptProposedAction()
+            self.add_operator(bytes(event.mimeData().data(OPERATOR_MIME).data()).decode())
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask about a running job and unsaved changes, then stop what runs."""
+        if self._is_closed:
+            return
+        if self.files.is_busy or not self._may_stop_job() or not self.files.may_discard():
+            event.ignore()
+            return
+        self._is_closed = True
+        self._give_room(False)
+        self.desk.stop_and_wait(CLOSE_WAIT_S)
+        self.loader.hold()
+        self.log.close_log()
+        choices = self.run_bar.choices()
+        for key in ("head", "device", "ghn"):
+            self.settings.set_text(f"run/{key}", getattr(choices, key))
+        self.settings.remember_window(self.saveGeometry(), self.saveState(STATE_VERSION))
+        self.settings.flush()
+        super().closeEvent(event)
+
+    def _may_stop_job(self) -> bool:
+        if not self.desk.is_running:
+            return True
+        buttons = QMessageBox.StandardButton
+        box = QMessageBox(QMessageBox.Icon.Question, "Something is running",
+                          f"{self.desk.title} has not ended. Stop it and close?", buttons.Close | buttons.Cancel, self)
+        box.setObjectName("dialog.running")
+        box.button(buttons.Close).setText("Stop and close")
+        return box.exec() == buttons.Close
+
+
+def _dropped_file(data: QMimeData) -> Path | None:
+    """The first network among dropped files."""
+    for url in data.urls() if data.hasUrls() else ():
+        path = Path(url.toLocalFile())
+        if path.suffix.lower() in (".ghn", ".onnx"):
+            return path
+    return None

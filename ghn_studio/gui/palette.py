@@ -1,0 +1,162 @@
+"""The left panel: every operator by category, found by typing, added by dragging or double-clicking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QByteArray, QEvent, QMimeData, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QLabel, QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
+
+from ghn_studio.gui.look import colour, dot_icon, operator_icon
+from ghn_studio.ops import OpRegistry
+from ghn_studio.ops.spec import Category, OpSpec
+
+#: The format of a dragged operator: its id, in UTF-8.
+OPERATOR_MIME = "application/x-ghn-operator"
+
+_OPERATOR = Qt.ItemDataRole.UserRole
+
+
+class _Tree(QTreeWidget):
+    """A tree whose leaves can be dragged onto the canvas."""
+
+    def mimeTypes(self) -> list[str]:
+        return [OPERATOR_MIME]
+
+    def mimeData(self, items: Sequence[QTreeWidgetItem]) -> QMimeData:
+        data = QMimeData()
+        ids = [item.data(0, _OPERATOR) for item in items if item.data(0, _OPERATOR)]
+        if ids:
+            data.setData(OPERATOR_MIME, QByteArray(ids[0].encode()))
+        return data
+
+
+class Palette(QWidget):
+    """Lists the registry; a view of data, so a new operator appears by itself."""
+
+    #: Id of the operator a person asked for by double click or Enter.
+    requested = Signal(str)
+
+    def __init__(self, ops: OpRegistry, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("palette")
+        self.search = QLineEdit(placeholderText="Search operators", clearButtonEnabled=True)
+        self.search.setObjectName("palette.search")
+        self.search.setAccessibleName("Search operators")
+        self.search.textChanged.connect(self._filter)
+        self.search.installEventFilter(self)
+        self.tree = _Tree()
+        self.tree.setObjectName("palette.tree")
+        self.tree.setAccessibleName("Operators")
+        self.tree.setHeaderHidden(True)
+        self.tree.setIndentation(10)
+        self.tree.setRootIsDecorated(False)
+        self.tree.setDragEnabled(True)
+        self.tree.setIconSize(QSize(16, 16))
+        self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.tree.setDragDropMode(QTreeWidget.DragDropMode.DragOnly)
+        self.tree.itemDoubleClicked.connect(self._on_activated)
+        self.tree.itemClicked.connect(self._on_clicked)
+        self.tree.installEventFilter(self)
+        self._nothing = QLabel("No operator has such a name.")
+        self._nothing.setProperty("role", "muted")
+        self._nothing.setWordWrap(True)
+        self._nothing.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(10, 10, 10, 6)
+        layout.setSpacing(8)
+        layout.addWidget(self.search)
+        layout.addWidget(self._nothing)
+        layout.addWidget(self.tree, 1)
+        self._fill(ops)
+        self.restyle()
+
+    def restyle(self) -> None:
+        """Draw the icons again in the colours of the current theme."""
+        for index in range(self.tree.topLevelItemCount()):
+            section = self.tree.topLevelItem(index)
+            category = Category(section.data(0, Qt.ItemDataRole.AccessibleTextRole))
+            section.setIcon(0, dot_icon(category))
+            section.setForeground(0, colour("muted"))
+            for row in range(section.childCount()):
+                section.child(row).setIcon(0, operator_icon(category))
+
+    def visible_operators(self) -> list[str]:
+        """Ids of the operators the search leaves, in their order."""
+        return [i.data(0, _OPERATOR) for i in self._leaves() if not i.isHidden()]
+
+    def _fill(self, ops: OpRegistry) -> None:
+        for category in Category:
+            specs = [s for s in ops if s.category is category]
+            if category is Category.HIDDEN or not specs:
+                continue
+            section = QTreeWidgetItem([str(category)])
+            section.setData(0, Qt.ItemDataRole.AccessibleTextRole, str(category))
+            section.setFlags(Qt.ItemFlag.ItemIsEnabled)
+            font = section.font(0)
+            font.setWeight(font.Weight.DemiBold)
+            section.setFont(0, font)
+            section.setSizeHint(0, QSize(0, 30))
+            section.addChildren([_leaf(s) for s in specs])
+            self.tree.addTopLevelItem(section)
+        self.tree.expandAll()
+
+    def _leaves(self) -> list[QTreeWidgetItem]:
+        sections = [self.tree.topLevelItem(i) for i in range(self.tree.topLevelItemCount())]
+        return [s.child(i) for s in sections for i in range(s.childCount())]
+
+    def _filter(self, text: str) -> None:
+        words = text.lower().split()
+        first: QTreeWidgetItem | None = None
+        for index in range(self.tree.topLevelItemCount()):
+            section = self.tree.topLevelItem(index)
+            for row in range(section.childCount()):
+                leaf = section.child(row)
+                found = f"{leaf.text(0)} {leaf.data(0, _OPERATOR)} {leaf.toolTip(0)} {section.text(0)}".lower()
+                leaf.setHidden(not all(w in found for w in words))
+                better = words and leaf.text(0).lower().startswith(words[0])
+                if not leaf.isHidden() and (first is None or better and not _starts(first, words[0])):
+                    first = leaf
+            section.setHidden(all(section.child(i).isHidden() for i in range(section.childCount())))
+            section.setExpanded(True)
+        self._nothing.setVisible(first is None)
+        self.tree.setCurrentItem(first if words else None)
+
+    def _on_activated(self, item: QTreeWidgetItem) -> None:
+        if item.data(0, _OPERATOR):
+            self.requested.emit(item.data(0, _OPERATOR))
+
+    def _on_clicked(self, item: QTreeWidgetItem) -> None:
+        if not item.data(0, _OPERATOR):
+            item.setExpanded(not item.isExpanded())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
+            return False
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not event.modifiers():
+            if self.tree.currentItem() is not None:
+                self._on_activated(self.tree.currentItem())
+            return True
+        if watched is self.search and event.key() in (Qt.Key.Key_Down, Qt.Key.Key_Up):
+            self.tree.setFocus(Qt.FocusReason.TabFocusReason)
+            if self.tree.currentItem() is None and self._leaves():
+                self.tree.setCurrentItem(self._leaves()[0])
+            return True
+        if watched is self.search and event.key() == Qt.Key.Key_Escape and self.search.text():
+            self.search.clear()
+            return True
+        return False
+
+
+def _leaf(spec: OpSpec[object]) -> QTreeWidgetItem:
+    leaf = QTreeWidgetItem([spec.title])
+    leaf.setData(0, _OPERATOR, spec.id)
+    leaf.setToolTip(0, spec.summary)
+    leaf.setSizeHint(0, QSize(0, 26))
+    leaf.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsDragEnabled)
+    return leaf
+
+
+def _starts(leaf: QTreeWidgetItem, word: str) -> bool:
+    return leaf.text(0).lower().startswith(word)

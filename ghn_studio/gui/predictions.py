@@ -1,0 +1,139 @@
+"""Predict & Evaluate and Compare with SGD, from a click to a report; refusals come with the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from ghn_studio.app.catalogues import ghns
+from ghn_studio.app.document import Document
+from ghn_studio.app.requests import CompareRequest, PredictRequest
+from ghn_studio.app.results import CompareReport, CurvePoint, PredictReport
+from ghn_studio.app.tasks import task
+from ghn_studio.datasets import DatasetInfo
+from ghn_studio.errors import DatasetError
+from ghn_studio.gui.advice import classes_fix, output_classes
+from ghn_studio.gui.banner import Message, Way
+from ghn_studio.gui.job_desk import Errand, JobDesk
+from ghn_studio.gui.run_bar import RANDOM, Choices, RunBar
+from ghn_studio.gui.wording import plural
+from ghn_studio.ir.graph import Architecture
+from ghn_studio.jobs import Progress
+
+
+class Predictions(QObject):
+    """Makes requests of the run bar's choices and starts them. The network is taken as it is at the click."""
+
+    predicted = Signal(object, object)  # report, architecture
+    compare_began = Signal()
+    curve_line = Signal(object)
+    curve_point = Signal(object)
+    compared = Signal(object, object)  # report, architecture
+    compare_stopped = Signal()
+    message = Signal(object)
+
+    def __init__(
+        self, document: Document, bar: RunBar, desk: JobDesk, dataset: Callable[[], DatasetInfo], parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._document, self._bar, self._desk, self._dataset = document, bar, desk, dataset
+
+    def predict(self) -> None:
+        """Predict the network on the canvas and evaluate it."""
+        choices, graph = self._bar.choices(), self._document.graph
+        if self._refused(choices, graph, self.predict):
+            return
+        request = PredictRequest(**_common(choices))
+        self._desk.start(Errand(
+            "Predict & Evaluate", lambda: task("predict").start(request, graph),
+            lambda report: self.predicted.emit(report, graph),
+        ))
+
+    def compare(self) -> None:
+        """Predict, then train the same network from a random start."""
+        choices, graph = self._bar.choices(), self._document.graph
+        if self._refused(choices, graph, self.compare):
+            return
+        request = CompareRequest(**_common(choices), steps=choices.steps, minutes=choices.minutes)
+        errand = Errand(
+            "Compare with SGD", lambda: task("compare").start(request, graph),
+            lambda report: self._on_compared(report, graph),
+            progressed=lambda progress: self._on_progress(progress, graph),
+            cancelled=self.compare_stopped.emit,
+        )
+        if self._desk.start(errand):
+            self.compare_began.emit()
+
+    def _on_progress(self, progress: Progress, graph: Architecture) -> None:
+        if isinstance(progress.partial, PredictReport):
+            self.predicted.emit(progress.partial, graph)
+            self.curve_line.emit(progress.partial)
+        elif isinstance(progress.partial, CurvePoint):
+            self.curve_point.emit(progress.partial)
+
+    def _on_compared(self, report: CompareReport, graph: Architecture) -> None:
+        if report.prediction is not None:
+            self.predicted.emit(report.prediction, graph)
+        self.compared.emit(report, graph)
+
+    def _refused(self, choices: Choices, graph: Architecture, again: Callable[[], None]) -> bool:
+        """Say what does not fit together, before any work; a fix makes the change and tries again."""
+        try:
+            info = self._dataset()
+        except DatasetError as error:
+            self.message.emit(Message(str(error)))
+            return True
+        found = _ghn_refusal(choices, info, self._bar, again) or self._class_refusal(graph, info, again)
+        if found is not None:
+            self.message.emit(found)
+        return found is not None
+
+    def _class_refusal(self, graph: Architecture, info: DatasetInfo, again: Callable[[], None]) -> Message | None:
+        classes = output_classes(graph, self._document.shapes)
+        if classes is None or not info.classes or classes == info.class_count:
+            return None
+        text = f"The network tells {plural(classes, 'class')} apart, but {info.title} has {info.class_count}."
+        fix = classes_fix(graph, self._document.ops, info.class_count, "Replace the classifier")
+        if fix is None:
+            return Message(f"{text} End the network in a Linear layer with {info.class_count} outputs.")
+
+        def replace_classifier() -> None:
+            if fix.apply(self._document):
+                again()
+
+        return Message(text, ways=(Way("Replace the classifier", replace_classifier),))
+
+
+def _common(choices: Choices) -> dict[str, Any]:
+    return {
+        "ghn": choices.ghn, "dataset": choices.dataset, "device": choices.device, "head": choices.head,
+        "init": choices.init,
+    }
+
+
+def _ghn_refusal(choices: Choices, info: DatasetInfo, bar: RunBar, again: Callable[[], None]) -> Message | None:
+    """A GHN predicts the classifier of its own dataset only; its features serve any other."""
+    if choices.init == RANDOM:
+        return None
+    card = next((entry for entry in ghns() if entry["name"] == choices.ghn), None)
+    if card is None:
+        def random_start() -> None:
+            bar.choose(ghn=RANDOM)
+            again()
+
+        return Message("No hypernetwork is installed: train one (ghn-studio train), or start from random parameters.",
+                       ways=(Way("Use a random start", random_start),))
+    if choices.head != "predicted" or card["dataset"] == info.name:
+        return None
+
+    def closed_form() -> None:
+        bar.choose(head="closed-form")
+        again()
+
+    return Message(
+        f"{card['title']} predicts the classifier for {card['dataset']}, not for {info.title}. "
+        "A head in closed form, fitted to training images in one step, works for every dataset.",
+        ways=(Way("Use closed-form head", closed_form),),
+    )

@@ -1,0 +1,287 @@
+"""The bar that runs things: what to predict with and on, the primary button, and progress while something runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import (
+    QComboBox, QHBoxLayout, QLabel, QMenu, QProgressBar, QPushButton, QSizePolicy, QStackedWidget, QToolButton, QWidget,
+)
+
+from ghn_studio.app.requests import DEVICES, HEADS
+from ghn_studio.gui import icons, theme
+from ghn_studio.gui.eta import RemainingTime
+from ghn_studio.gui.look import label
+from ghn_studio.gui.wording import duration, remaining
+from ghn_studio.jobs import Progress
+
+Entry = dict[str, Any]
+
+#: The entry of the GHN list that predicts nothing.
+RANDOM = "kaiming"
+#: The entry of the dataset list that asks for a folder.
+OTHER_FOLDER = "folder:"
+
+_HEAD_TITLES = {"predicted": "Predicted", "closed-form": "Closed form"}
+_DEVICE_TITLES = {"auto": "Auto", "cpu": "CPU", "cuda": "CUDA", "mps": "MPS"}
+
+#: What SGD may be given, as (title, steps, minutes).
+BUDGETS: tuple[tuple[str, int | None, float | None], ...] = (
+    ("100 steps", 100, None), ("300 steps", 300, None), ("1,000 steps", 1000, None),
+    ("3,000 steps", 3000, None), ("1 minute", None, 1.0), ("5 minutes", None, 5.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the bar is set to, in the words of :mod:`ghn_studio.app.requests`."""
+
+    ghn: str = ""
+    dataset: str = "digits"
+    head: str = "predicted"
+    device: str = "auto"
+    init: str = "ghn"
+    steps: int | None = 300
+    minutes: float | None = None
+
+
+class RunBar(QWidget):
+    """Reports what a person chose and shows progress; it decides nothing."""
+
+    changed = Signal()
+    folder_requested = Signal()
+
+    def __init__(self, predict: QAction, compare: QAction, cancel: QAction, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("runBar")
+        self.ghn = _combo("run.ghn", "Hypernetwork", 92, 196)
+        self.dataset = _combo("run.dataset", "Dataset", 92, 130)
+        self.head = _combo("run.head", "How the classifier is made", 114, 132)
+        self.device = _combo("run.device", "Where to compute", 78, 92)
+        for name in HEADS:
+            self.head.addItem(_HEAD_TITLES.get(name, name), name)
+        self.head.setItemData(0, "The GHN predicts the classifier too.", Qt.ItemDataRole.ToolTipRole)
+        self.head.setItemData(1, "The classifier is fitted to training images in one step, for any dataset.",
+                              Qt.ItemDataRole.ToolTipRole)
+        for name in DEVICES:
+            self.device.addItem(_DEVICE_TITLES.get(name, name), name)
+        self._budget = 1
+        self._dataset_before = 0
+        self.predict_button = _button(predict, "run.predict.button", primary=True)
+        self.compare_button = _button(compare, "run.compare.button")
+        self.cancel_button = _button(cancel, "run.cancel.button")
+        self._actions = (predict, compare, cancel)
+        self.progress = _ProgressRow()
+        self._stack = QStackedWidget()
+        self._stack.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._stack.addWidget(self._choice_row())
+        self._stack.addWidget(self.progress)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        layout.addWidget(self._stack, 1)
+        layout.addWidget(self.cancel_button)
+        layout.addWidget(self.compare_button)
+        layout.addWidget(self._budget_button())
+        layout.addWidget(self.predict_button)
+        for combo in (self.ghn, self.head, self.device):
+            combo.activated.connect(lambda _: self.changed.emit())
+        self.dataset.activated.connect(self._on_dataset)
+        self.show_running(False)
+
+    def choices(self) -> Choices:
+        """What is chosen now."""
+        ghn = self.ghn.currentData() or ""
+        _, steps, minutes = BUDGETS[self._budget]
+        return Choices(
+            ghn="" if ghn == RANDOM else ghn, dataset=self.dataset.currentData() or "digits",
+            head=self.head.currentData(), device=self.device.currentData(),
+            init=RANDOM if ghn == RANDOM else "ghn", steps=steps, minutes=minutes,
+        )
+
+    def choose(self, **names: str) -> None:
+        """Set combos by value (``ghn``, ``dataset``, ``head``, ``device``); unknown values leave them alone."""
+        for combo, value in names.items():
+            box: QComboBox = getattr(self, combo)
+            index = box.findData(value)
+            if index >= 0:
+                box.setCurrentIndex(index)
+                if box is self.dataset:
+                    self._dataset_before = index
+        self.changed.emit()
+
+    def set_ghns(self, entries: Sequence[Entry]) -> None:
+        """Fill the list of hypernetworks; the last entry is none, a random start."""
+        chosen = self.ghn.currentData()
+        self.ghn.clear()
+        for entry in entries:
+            self.ghn.addItem(entry["title"] if len(entry["title"]) <= 32 else entry["name"], entry["name"])
+            tip = f"{entry['title']}\nTrained on {entry['dataset']}, {entry['created']}"
+            self.ghn.setItemData(self.ghn.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+        self.ghn.addItem("None: random start", RANDOM)
+        self.ghn.setItemData(self.ghn.count() - 1, "Parameters drawn at random (Kaiming), to compare with.",
+                             Qt.ItemDataRole.ToolTipRole)
+        self.ghn.setCurrentIndex(max(0, self.ghn.findData(chosen)))
+
+    def set_datasets(self, entries: Sequence[Entry]) -> None:
+        """Fill the list of datasets; the last entry asks for an image folder."""
+        self.dataset.clear()
+        for entry in entries:
+            self.dataset.addItem(entry["name"], entry["name"])
+            self.dataset.setItemData(self.dataset.count() - 1, entry["title"], Qt.ItemDataRole.ToolTipRole)
+        self.dataset.insertSeparator(self.dataset.count())
+        self.dataset.addItem("Image folder…", OTHER_FOLDER)
+        self.dataset.setCurrentIndex(0)
+
+    def add_folder(self, name: str, title: str) -> None:
+        """Add an image folder (``folder:PATH``) and choose it."""
+        index = self.dataset.findData(name)
+        if index < 0:
+            index = max(0, self.dataset.count() - 2)
+            self.dataset.insertItem(index, title, name)
+            self.dataset.setItemData(index, name.removeprefix("folder:"), Qt.ItemDataRole.ToolTipRole)
+        self.choose(dataset=name)
+
+    def show_running(self, running: bool, title: str = "") -> None:
+        """Swap choices and progress."""
+        if running:
+            self.progress.begin(title)
+        self._stack.setCurrentIndex(1 if running else 0)
+        self.cancel_button.setVisible(running)
+
+    def restyle(self) -> None:
+        """Draw the icons again in the colours of the current theme."""
+        self._fill_icons()
+
+    def _choice_row(self) -> QWidget:
+        row = QWidget()
+        layout = QHBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        for title, combo in (("GHN", self.ghn), ("Dataset", self.dataset), ("Head", self.head), ("Device", self.device)):
+            name = label(title, "muted")
+            name.setBuddy(combo)
+            layout.addWidget(name)
+            layout.addWidget(combo, 40 if combo is self.ghn else 24 if combo is self.head else 20)
+            layout.addSpacing(4)
+        layout.addStretch(1)
+        return row
+
+    def _budget_button(self) -> QToolButton:
+        self.budget_button = QToolButton()
+        self.budget_button.setObjectName("run.budget")
+        self.budget_button.setAccessibleName("How long SGD may train")
+        self.budget_button.setProperty("outlined", True)
+        self.budget_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(self.budget_button)
+        for index, (title, _, _) in enumerate(BUDGETS):
+            menu.addAction(title, lambda index=index: self.choose_budget(index))
+        self.budget_button.setMenu(menu)
+        self.choose_budget(self._budget)
+        self._fill_icons()
+        return self.budget_button
+
+    def choose_budget(self, index: int) -> None:
+        """Give SGD one of :data:`BUDGETS`."""
+        self._budget = index
+        self.budget_button.setText(BUDGETS[index][0])
+        self.budget_button.setToolTip(f"SGD trains for {BUDGETS[index][0]}. Click to change.")
+
+    def _fill_icons(self) -> None:
+        tokens = theme.current().tokens
+        self.predict_button.setIcon(icons.icon("predict", tokens.on_primary))
+        self.compare_button.setIcon(icons.icon("compare"))
+        self.cancel_button.setIcon(icons.icon("stop"))
+
+    def _on_dataset(self, index: int) -> None:
+        if self.dataset.itemData(index) == OTHER_FOLDER:
+            self.dataset.setCurrentIndex(self._dataset_before)
+            self.folder_requested.emit()
+            return
+        self._dataset_before = index
+        self.changed.emit()
+
+
+class _ProgressRow(QWidget):
+    """Stage, bar and time left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("run.progress")
+        self._remaining = RemainingTime()
+        self._began = 0.0
+        self._title = ""
+        self.stage = label("")
+        self.stage.setObjectName("run.stage")
+        self.bar = QProgressBar(textVisible=False)
+        self.bar.setFixedHeight(8)
+        self.bar.setMaximum(1000)
+        self.time = QLabel()
+        self.time.setProperty("role", "muted")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(4, 0, 8, 0)
+        layout.setSpacing(12)
+        layout.addWidget(self.stage)
+        layout.addWidget(self.bar, 1)
+        layout.addWidget(self.time)
+
+    def begin(self, title: str) -> None:
+        """Show a job that has just been started."""
+        self._remaining = RemainingTime()
+        self._began, self._title = time.monotonic(), title
+        self.stage.setText(f"{title}…")
+        self.bar.setMaximum(0)
+        self.time.clear()
+
+    def show_progress(self, progress: Progress) -> None:
+        """Show one report."""
+        left = self._remaining.update(progress)
+        self.stage.setText(f"{self._title}: {progress.stage}")
+        fraction = progress.fraction
+        self.bar.setMaximum(0 if fraction is None else 1000)
+        if fraction is not None:
+            self.bar.setValue(round(1000 * fraction))
+        elapsed = time.monotonic() - self._began
+        self.time.setText(remaining(left) if left is not None else duration(elapsed) if elapsed >= 1 else "")
+
+    def show_stopping(self) -> None:
+        """Say that Cancel was heard; the job ends at its next step."""
+        self.stage.setText("Stopping…")
+        self.bar.setMaximum(0)
+        self.time.clear()
+
+
+def _combo(name: str, title: str, least: int, most: int) -> QComboBox:
+    combo = QComboBox()
+    combo.setObjectName(name)
+    combo.setAccessibleName(title)
+    combo.setToolTip(title)
+    # Narrow windows squeeze the lists, never the buttons.
+    combo.setMinimumWidth(least)
+    combo.setMaximumWidth(most)
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    return combo
+
+
+def _button(action: QAction, name: str, primary: bool = False) -> QPushButton:
+    """A button that does what an action does and is enabled with it."""
+    button = QPushButton(action.text())
+    button.setObjectName(name)
+    button.setProperty("primary", primary)
+    button.setIconSize(QSize(16, 16))
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    button.clicked.connect(action.trigger)
+
+    def follow() -> None:
+        button.setEnabled(action.isEnabled())
+        button.setToolTip(action.toolTip())
+
+    action.changed.connect(follow)
+    follow()
+    return button
