@@ -59,6 +59,16 @@ def _chunk_infer(p: ChunkParams, inputs: Inputs) -> tuple[TensorSpec, ...]:
     return (x.with_size(p.dim, x.size(p.dim) // p.chunks),) * p.chunks
 
 
+def _chunk_suggest(p: ChunkParams, inputs: Inputs) -> ChunkParams:
+    """The nearest split that works, on the same axis if there is one."""
+    x = inputs[0]
+    fits = [(dim, n) for dim in range(1, min(x.rank, 4)) for n in range(2, 17) if x.size(dim) % n == 0]
+    if not fits or (p.dim, p.chunks) in fits:
+        return p
+    dim, chunks = min(fits, key=lambda f: (f[0] != p.dim, f[1]))
+    return ChunkParams(chunks, dim)
+
+
 def _all_inputs(node: OnnxNode) -> tuple[int, ...]:
     """Every input position; all have to be computed from the images."""
     for position in range(len(node.inputs)):
@@ -119,7 +129,7 @@ CONCAT = OpSpec(
 CHUNK = OpSpec(
     id="chunk", title="Split", category=Category.MERGE, summary="Splits a tensor into equal parts along an axis.",
     params=ChunkParams, inputs=(Port("x"),), outputs=lambda p: tuple(f"part{i}" for i in range(p.chunks)),
-    infer=_chunk_infer, module=lambda p, i: call("ghn_studio.blocks.Chunk", p.chunks, p.dim),
+    infer=_chunk_infer, suggest=_chunk_suggest, module=lambda p, i: call("ghn_studio.blocks.Chunk", p.chunks, p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Split", {"axis": p.dim, "num_outputs": p.chunks}, since=18),
                      {"Split": _split_read}),
     examples=(Example(ChunkParams(), (IMAGE,)), Example(ChunkParams(3), (ODD_IMAGE,)),
