@@ -65,12 +65,13 @@ def window_extent(
     if isinstance(size, str):
         return size if (stride, 2 * padding) == (1, dilation * (kernel - 1)) else f"{size}'"
     span = size + 2 * padding - dilation * (kernel - 1) - 1
-    if span < 0:
+    # Rounding up lets the one window reach past the end of a smaller input, as torch does.
+    extent = -(-span // stride) + 1 if ceil_mode else span // stride + 1
+    if span < 0 and (extent < 1 or not ceil_mode):
         reach = dilation * (kernel - 1) + 1
         padded = f"{size} + 2×{padding} padding" if padding else f"{size}"
         raise ValueError(f"a window {reach} px wide does not fit into {padded} px")
     if not ceil_mode:
-        return span // stride + 1
-    extent = -(-span // stride) + 1
+        return extent
     # A window that would start in the right padding is dropped (torch.nn.MaxPool2d, ceil_mode).
     return extent - 1 if (extent - 1) * stride >= size + padding else extent
