@@ -28,8 +28,9 @@ class Hint:
 def assign_ids(hints: Sequence[Hint]) -> list[NodeId]:
     """One valid, unique id per hint, none of them the path of another.
 
-    Weight names come first (``layer1.0.conv1.weight``), then the scopes exporters write into
-    node names (``/layer1/layer1.0/conv1/Conv``), then the operator.
+    The scopes exporters write into node names (``/layer1/layer1.0/conv1/Conv``) come first:
+    equal weights are often stored once, under the name of their first user. Then weight names
+    (``layer1.0.conv1.weight``), then what else the node is called, then the operator.
     """
     wanted = _told_apart(hints, [_wanted(hint) for hint in hints])
     paths = {path for text in wanted for path in _paths(text)}
@@ -71,6 +72,8 @@ def from_scope(name: str, op_type: str = "") -> str:
 def _wanted(hint: Hint) -> str:
     if hint.exact and len(hint.name) <= 2 * LONGEST and is_valid_id(hint.name):
         return hint.name
+    if hint.name.startswith("/") and hint.name.count("/") > 1 and (path := from_scope(hint.name, hint.op_type)):
+        return path
     for weight in hint.weights:
         if weight.endswith(".weight") and (path := clean(weight.removesuffix(".weight"))):
             return path

@@ -65,13 +65,56 @@ def _read_window(node: OnnxNode) -> dict[str, Any]:
     return {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
 
 
+def _dropped(p: Any, inputs: Inputs) -> Pair | None:
+    """What to pad below and right of a map, beyond ``padding``, if rounding up meets a window that
+    would start in the padding; None if not.
+
+    torch and runtimes leave such a window out, ONNX's own shape inference counts it before
+    opset 22: then the window has to be written without ``ceil_mode``.
+    """
+    if not p.ceil_mode:
+        return None
+    x, out, dilation = inputs[0], _window(p, inputs), getattr(p, "dilation", (1, 1))
+    more, drops = [], False
+    for i in range(2):
+        reach = dilation[i] * (p.kernel_size[i] - 1) + 1
+        span = x.size(2 + i) + 2 * p.padding[i] - reach
+        drops |= out.size(2 + i) != -(-span // p.stride[i]) + 1
+        more.append(max(0, (out.size(2 + i) - 1) * p.stride[i] - span))
+    return (more[0], more[1]) if drops else None
+
+
+def _border(padding: Pair, more: Pair) -> str:
+    """The pads of a map on both sides of each axis, as ONNX text."""
+    ends = [0, 0, *padding, 0, 0, padding[0] + more[0], padding[1] + more[1]]
+    return f"Constant <value_ints = {ends}> ()"
+
+
 def _max_write(p: MaxPoolParams, inputs: Inputs) -> OnnxForm:
+    more = _dropped(p, inputs)
+    if more is not None:
+        return OnnxForm(body=f"""
+            border = {_border(p.padding, more)}
+            lowest = Constant <value_float = -3.4028235e38> ()
+            padded = Pad(x, border, lowest)
+            y = MaxPool <kernel_shape = {list(p.kernel_size)}, strides = {list(p.stride)},
+                dilations = {list(p.dilation)}> (padded)""", since=12)
     # Dilations and ceil_mode came with opset 10.
     return OnnxForm("MaxPool", {"kernel_shape": p.kernel_size, "strides": p.stride, "pads": p.padding * 2,
                                 "dilations": p.dilation, "ceil_mode": int(p.ceil_mode)}, since=10)
 
 
 def _avg_write(p: AvgPoolParams, inputs: Inputs) -> OnnxForm:
+    more = _dropped(p, inputs)
+    if more is not None:
+        # The padding becomes part of the map if it counts; what rounding up adds never counts.
+        inner, outer = (p.padding, (0, 0)) if p.count_include_pad else ((0, 0), p.padding)
+        pads = [*outer, outer[0] + more[0], outer[1] + more[1]]
+        return OnnxForm(body=f"""
+            border = {_border(inner, (0, 0))}
+            padded = Pad(x, border)
+            y = AveragePool <kernel_shape = {list(p.kernel_size)}, strides = {list(p.stride)}, pads = {pads}> (padded)
+            """, since=12)
     return OnnxForm("AveragePool", {"kernel_shape": p.kernel_size, "strides": p.stride, "pads": p.padding * 2,
                                     "ceil_mode": int(p.ceil_mode), "count_include_pad": int(p.count_include_pad)},
                     since=10)
@@ -155,6 +198,7 @@ MAX_POOL = OpSpec(
         Example(MaxPoolParams(), (IMAGE,)),
         Example(MaxPoolParams((3, 3), (2, 2), (1, 1), ceil_mode=True), (ODD_IMAGE,)),
         Example(MaxPoolParams((2, 3), (2, 1), (1, 1), (1, 2)), (ODD_IMAGE,)),
+        Example(MaxPoolParams((2, 2), (3, 2), (1, 0), ceil_mode=True), (IMAGE,)),
     ),
 )
 AVG_POOL = OpSpec(
@@ -168,6 +212,8 @@ AVG_POOL = OpSpec(
         Example(AvgPoolParams(), (IMAGE,)),
         Example(AvgPoolParams((3, 3), (1, 1), (1, 1), count_include_pad=False), (ODD_IMAGE,)),
         Example(AvgPoolParams((3, 2), (2, 2), (1, 0), ceil_mode=True), (ODD_IMAGE,)),
+        Example(AvgPoolParams((2, 3), (3, 2), (1, 1), ceil_mode=True), (IMAGE,)),
+        Example(AvgPoolParams((2, 3), (3, 2), (1, 1), True, False), (IMAGE,)),
     ),
 )
 ADAPTIVE_AVG_POOL = OpSpec(
