@@ -132,7 +132,8 @@ def _face(
     if len(outs) > 1 and shapes_out is not None:
         shape = f"{len(outs)} parts"
     count = count_text(parameters) if parameters else ""
-    title = params.kind if spec.category is Category.HIDDEN and getattr(params, "kind", "") else spec.title
+    # A foreign node goes by what its file calls it.
+    title = str(getattr(params, "kind", "")) or spec.title if spec.category is Category.HIDDEN else spec.title
     return _sized(title, spec.category, rows, inputs, outputs, shape, count, problem)
 
 

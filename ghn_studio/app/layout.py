@@ -14,6 +14,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ghn_studio.app.faces import PORT_Y
 from ghn_studio.app.layering import Layering, layered, sweep
@@ -68,7 +69,7 @@ def arrange(graph: Architecture, sizes: Mapping[NodeId, Size]) -> dict[NodeId, P
     groups = _groups_of_layers(graph, names, net)
     depth = max((sum(1 for p in graph.groups if (q + ".").startswith(p + ".")) for q in graph.groups), default=0)
     row_gap = ROW_GAP + FRAME_GAP * depth
-    gaps = [LAYER_GAP + FRAME_SIDE * min(4, len(a ^ b)) for a, b in zip(groups, groups[1:], strict=False)]
+    gaps = [LAYER_GAP + FRAME_SIDE * min(4, len(a ^ b)) for a, b in pairwise(groups)]
     extents = _extents(net, lines, above, below)
     rows = _rows(net, widths, gaps, extents, row_gap, groups)
     tops = {names[v]: lines[v] - above[v] for v in range(net.real)}
@@ -187,7 +188,7 @@ def _best_cuts(edge: list[float], target: float, cost: list[float], groups: list
     ``edge`` holds the left edge of each layer when all lie in one row.
     """
     count = len(groups)
-    shared = [frozenset()] + [a & b for a, b in zip(groups, groups[1:], strict=False)] + [frozenset()]
+    shared: list[frozenset[str]] = [frozenset(), *(a & b for a, b in pairwise(groups)), frozenset()]
     best = [0.0] + [float("inf")] * count
     back = [0] * (count + 1)
     for stop in range(1, count + 1):

@@ -9,6 +9,9 @@ different extents above and below the line on which its wires meet it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+
 from ghn_studio.app.layering import Layering
 
 
@@ -86,7 +89,7 @@ def _aligned(
     return root
 
 
-def _packed(layers: list[list[int]], root: list[int], apart) -> list[float]:  # type: ignore[no-untyped-def]
+def _packed(layers: list[list[int]], root: list[int], apart: Callable[[int, int], float]) -> list[float]:
     """Give every block of aligned vertices the smallest height that keeps all distances,
     then let blocks drop towards the next one they touch."""
     following: dict[int, dict[int, float]] = {}
@@ -94,7 +97,7 @@ def _packed(layers: list[list[int]], root: list[int], apart) -> list[float]:  # 
     for layer in layers:
         for v in layer:
             waiting.setdefault(root[v], 0)
-        for u, v in zip(layer, layer[1:], strict=False):
+        for u, v in pairwise(layer):
             a, b = root[u], root[v]
             ends = following.setdefault(a, {})
             if b not in ends:

@@ -59,7 +59,7 @@ _ORDER = {category: i for i, category in enumerate(Category)}
 DARK = Tokens(
     name="dark", canvas="#14171C", dot="#262B34", panel="#1A1E25", raised="#2A303B", body="#20252E", border="#39414E",
     text="#E8ECF2", muted="#9AA5B5", edge="#667085", edge_hot="#8AB4F8", selection="#6EA8FE", on_selection="#0B1220",
-    primary="#3D7BF0", on_primary="#FFFFFF", error="#FF6B6B", on_error="#1A0000", warning="#F5B84B", ok="#4FCB8D",
+    primary="#2F6BDE", on_primary="#FFFFFF", error="#FF6B6B", on_error="#1A0000", warning="#F5B84B", ok="#4FCB8D",
     tint=0.20, shadow=0.030,
     accents=("#9AA5B5", "#5B9DFF", "#38BDD8", "#A08CFF", "#F5A742", "#F27AA8", "#4FCB8D", "#C3A98B", "#FF8A65",
              "#9AA5B5"),
@@ -83,7 +83,7 @@ class Theme(QObject):
         super().__init__(parent)
         self._mode = "system"
         self._tokens = DARK
-        self._installed = False
+        self._installed = self._dressed = False
 
     @property
     def tokens(self) -> Tokens:
@@ -136,7 +136,10 @@ class Theme(QObject):
         if wanted == "system":
             light = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Light
             wanted = "light" if light else "dark"  # dark where the system has no opinion
-        self._tokens = LIGHT if wanted == "light" else DARK
+        tokens = LIGHT if wanted == "light" else DARK
+        if tokens is self._tokens and self._dressed is self._installed:
+            return
+        self._tokens, self._dressed = tokens, self._installed
         app = QApplication.instance()
         if self._installed and isinstance(app, QApplication):
             app.setPalette(palette(self._tokens))

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QApplication
 
 from ghn_studio.app import adding, edits
 from ghn_studio.app.document import Document
-from ghn_studio.app.layout import arrange, snapped
+from ghn_studio.app.layout import arrange, free_spot, snapped
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.gui.canvas.scene import CanvasScene, PortRef
 from ghn_studio.ir.graph import Edge, NodeId, Source
@@ -63,7 +63,7 @@ class Commands:
         if plan is None:
             if position is None and len(chosen) == 1 and spec.inputs:
                 self._tell(f"{spec.title} does not take what {chosen[0]} gives, so it was added unconnected.")
-            plan = adding.free(self._document, op_id, position or self._empty_spot(op_id, default))
+            plan = adding.free(self._document, op_id, position or self._empty_spot(default))
         self.perform(plan)
         return plan.node
 
@@ -95,7 +95,8 @@ class Commands:
 
     def duplicate(self) -> tuple[NodeId, ...]:
         """Copy the selected nodes with the wires between them; returns the copies."""
-        chosen, made = self._scene.selected, []
+        chosen = self._scene.selected
+        made: list[NodeId] = []
 
         def edit(project: Project) -> Project:
             shown = self._scene.positions()
@@ -182,12 +183,8 @@ class Commands:
         top = min(y for _, y in part.layout.values())
         return snapped(at[0] - left), snapped(at[1] - top)
 
-    def _empty_spot(self, op_id: str, wish: tuple[float, float]) -> tuple[float, float]:
+    def _empty_spot(self, wish: tuple[float, float]) -> tuple[float, float]:
         """A place near ``wish`` that covers no node."""
         x, y = snapped(wish[0] - 80), snapped(wish[1] - 40)
-        boxes = [i.box for i in self._scene.nodes.values()]
-        for turn in range(40):
-            spot = (x, y + turn * 32.0)
-            if not any(b[0] < spot[0] + 180 and spot[0] < b[2] and b[1] < spot[1] + 110 and spot[1] < b[3] for b in boxes):
-                return spot
-        return x, y
+        items = self._scene.nodes.values()
+        return free_spot((x, y), (180.0, 110.0), [(i.left, i.top, i.face.width, i.face.height) for i in items])

@@ -274,7 +274,7 @@ class Connect:
         self._view.viewport().update()
 
     def _candidates(self) -> list[PortRef]:
-        found = []
+        found: list[PortRef] = []
         for node_id, item in self._view.canvas.nodes.items():
             slots = item.face.inputs if self._port.is_output else item.face.outputs
             found.extend(PortRef(node_id, not self._port.is_output, i) for i in range(len(slots)))
@@ -284,9 +284,8 @@ class Connect:
         """The port under the pointer; on a node's body, its port of the right kind that fits."""
         scene = self._view.canvas
         found = scene.port_at(at.x(), at.y(), PORT_REACH_PX / self._view.zoom)
-        if found is not None and found.node != self._port.node:
-            if found.is_output != self._port.is_output:
-                return found
+        if found is not None and found.node != self._port.node and found.is_output != self._port.is_output:
+            return found
         node_id = scene.node_at(at.x(), at.y())
         if node_id is None or node_id == self._port.node:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
@@ -10,7 +11,16 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, 
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsPathItem, QGraphicsRectItem, QStyleOptionGraphicsItem, QWidget
 
 from ghn_studio.app.faces import NodeFace
-from ghn_studio.gui.canvas.paint import MARGIN, OVERVIEW_ZOOM, PILL_ZOOM, TEXT_ZOOM, Pictures, blit, draw_ring, pill_size
+from ghn_studio.gui.canvas.paint import (
+    MARGIN,
+    OVERVIEW_ZOOM,
+    PILL_ZOOM,
+    TEXT_ZOOM,
+    Pictures,
+    blit,
+    draw_ring,
+    pill_size,
+)
 from ghn_studio.gui.canvas.routing import Box, Point, Route
 from ghn_studio.gui.theme import Tokens, faded, ui_font
 from ghn_studio.ir.graph import Edge, Group, NodeId
@@ -150,7 +160,7 @@ class Wire:
         """The course as straight lines, for the overview."""
         if self.lines is None and self.route is not None:
             ends = [self.route.start, *(piece[2] for piece in self.route.pieces)]
-            self.lines = [QLineF(a[0], a[1], b[0], b[1]) for a, b in zip(ends, ends[1:], strict=False)]
+            self.lines = [QLineF(a[0], a[1], b[0], b[1]) for a, b in pairwise(ends)]
         return self.lines or []
 
     def distance_sq(self, x: float, y: float) -> float:
@@ -215,7 +225,7 @@ class PillSheet(_Sheet):
         scene, pictures = self._scene, self._scene.pictures
         if pictures.zoom < PILL_ZOOM:
             return
-        seen = option.exposedRect  # type: ignore[attr-defined]
+        seen = option.exposedRect
         left, top, right, bottom = seen.left(), seen.top(), seen.right(), seen.bottom()
         for wire in scene.captioned:
             box = wire.caption
@@ -255,7 +265,7 @@ class FrameItem(QGraphicsRectItem):
 
     def __init__(self, group: Group, pictures: Pictures, layer: Layer) -> None:
         super().__init__(layer)
-        self.group = group
+        self.shown = group
         self.boxes: tuple[Box, ...] = ()
         self._is_outer = False
         self._pictures = pictures
@@ -263,7 +273,7 @@ class FrameItem(QGraphicsRectItem):
 
     def show_group(self, group: Group, boxes: list[Box], *, is_outer: bool, depth: int) -> None:
         """Draw frames at ``boxes``; ``is_outer`` if other groups lie inside."""
-        self.group, self._is_outer = group, is_outer
+        self.shown, self._is_outer = group, is_outer
         self.setZValue(depth)
         self.boxes = tuple(boxes)
         bounds = QRectF()
@@ -277,8 +287,8 @@ class FrameItem(QGraphicsRectItem):
         if not self.boxes:
             return None
         left, top, right, _ = self.boxes[0]
-        if self.group.repeat <= 1:
-            right = min(right, left + 28 + 13 * len(self.group.title))
+        if self.shown.repeat <= 1:
+            right = min(right, left + 28 + 13 * len(self.shown.title))
         return left, top + 8, right, top + 34
 
     def contains_title(self, x: float, y: float) -> bool:
@@ -301,8 +311,8 @@ class FrameItem(QGraphicsRectItem):
         inside = zoom >= OVERVIEW_ZOOM
         size = max(12.0, min(11 / zoom, self.TITLE if inside else 11 / zoom))
         font = ui_font(round(size), QFont.Weight.DemiBold)
-        text = self.group.title or self.group.path
-        badge = f"× {self.group.repeat}" if self.group.repeat > 1 else ""
+        text = self.shown.title or self.shown.path
+        badge = f"× {self.shown.repeat}" if self.shown.repeat > 1 else ""
         box = _rect(self.boxes[0])
         metrics = QFontMetricsF(font)
         space = metrics.horizontalAdvance(badge) + 1.3 * size if badge else 0.0

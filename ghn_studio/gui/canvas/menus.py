@@ -73,10 +73,9 @@ def _for_canvas(menu: QMenu, view: CanvasView, at: QPoint) -> None:
 def describe(document: Document, node_id: NodeId) -> str:
     """A node's name, what it does, its shapes and costs, and every problem, as rich text."""
     node, shapes = document.graph.nodes[node_id], document.shapes
-    spec = document.ops[node.op] if node.op in document.ops else None
     lines = [f"<b>{escape(node_id)}</b>"]
-    if spec is not None:
-        lines.append(escape(spec.summary))
+    if node.op in document.ops:
+        lines.append(escape(document.ops[node.op].summary))
     if node_id in shapes.outputs:
         taken = ", ".join(x.extents for x in shapes.inputs[node_id])
         given = ", ".join(x.extents for x in shapes.outputs[node_id])

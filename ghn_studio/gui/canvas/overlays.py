@@ -64,6 +64,7 @@ class Hint(QLabel):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setObjectName("canvasHint")
+        self._canvas = parent
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.hide()
 
@@ -77,7 +78,7 @@ class Hint(QLabel):
             self.style().polish(self)
         self.setText(text)
         self.adjustSize()
-        room = self.parentWidget().rect()
+        room = self._canvas.rect()
         x = min(round(at.x()) + 18, room.width() - self.width() - 4)
         y = min(round(at.y()) + 20, room.height() - self.height() - 4)
         self.move(max(4, x), max(4, y))
@@ -170,4 +171,5 @@ class MiniMap(QWidget):
 
     def _to_scene(self, at: QPointF) -> QPointF:
         k, middle = self._scale(), self._bounds.center()
-        return QPointF(middle.x() + (at.x() - MINIMAP.width() / 2) / k, middle.y() + (at.y() - MINIMAP.height() / 2) / k)
+        dx, dy = at.x() - MINIMAP.width() / 2, at.y() - MINIMAP.height() / 2
+        return QPointF(middle.x() + dx / k, middle.y() + dy / k)

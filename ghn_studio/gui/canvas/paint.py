@@ -111,7 +111,9 @@ class Pictures:
         self._bytes = 0
 
 
-def blit(painter: QPainter, picture: Picture, pictures: Pictures, x: float, y: float, width: float, height: float) -> None:
+def blit(
+    painter: QPainter, picture: Picture, pictures: Pictures, x: float, y: float, width: float, height: float
+) -> None:
     """Draw a picture at item coordinates; exactly on device pixels when its scale fits."""
     if picture.scale != pictures.scale:
         source = QRectF(0, 0, picture.pixmap.width(), picture.pixmap.height())

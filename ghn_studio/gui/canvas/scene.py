@@ -12,7 +12,16 @@ from ghn_studio.app.document import Change, Document
 from ghn_studio.app.layout import place_missing
 from ghn_studio.gui import theme
 from ghn_studio.gui.canvas.items import (
-    FrameItem, Layer, NodeItem, OverviewSheet, Pens, PillSheet, Wire, bands, framed, joined,
+    FrameItem,
+    Layer,
+    NodeItem,
+    OverviewSheet,
+    Pens,
+    PillSheet,
+    Wire,
+    bands,
+    framed,
+    joined,
 )
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures
 from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, route

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QColor, QKeyEvent, QPainter
 from PySide6.QtWidgets import (
-    QFrame, QLineEdit, QListWidget, QListWidgetItem, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QVBoxLayout,
+    QFrame,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -54,6 +61,7 @@ class OperatorSearch(QFrame):
     def __init__(self, parent: QWidget, ops: OpRegistry) -> None:
         super().__init__(parent)
         self.setObjectName("canvasSearch")
+        self._canvas = parent
         self._ops = ops
         self._chosen: Callable[[str], object] = lambda op_id: None
         self._accepts: Callable[[OpSpec[object]], bool] = lambda spec: True
@@ -85,7 +93,7 @@ class OperatorSearch(QFrame):
         """
         self._chosen = chosen
         self._accepts = accepts or (lambda spec: True)
-        room = self.parentWidget().rect()
+        room = self._canvas.rect()
         x = max(8, min(at.x(), room.width() - self.width() - 8))
         y = max(8, min(at.y(), room.height() - self.height() - 8))
         self.move(x, y)
@@ -130,7 +138,7 @@ class OperatorSearch(QFrame):
 
     def _close(self) -> None:
         self.hide()
-        self.parentWidget().setFocus()
+        self._canvas.setFocus()
 
 
 class _Row(QStyledItemDelegate):
@@ -144,11 +152,11 @@ class _Row(QStyledItemDelegate):
     ) -> None:
         look = theme.current()
         tokens, category = look.tokens, Category(index.data(_OP + 1))
-        box: QRect = option.rect  # type: ignore[attr-defined]
+        box: QRect = option.rect
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
-        if option.state & (QStyle.StateFlag.State_Selected | QStyle.StateFlag.State_MouseOver):  # type: ignore[attr-defined]
+        if option.state & (QStyle.StateFlag.State_Selected | QStyle.StateFlag.State_MouseOver):
             painter.setBrush(QColor(tokens.raised))
             painter.drawRoundedRect(box.adjusted(0, 1, 0, -1), 6, 6)
         painter.setBrush(look.color(category))

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import (
-    QColor, QContextMenuEvent, QDragEnterEvent, QDragLeaveEvent, QDragMoveEvent, QDropEvent, QFocusEvent, QImage,
-    QKeyEvent, QMouseEvent, QNativeGestureEvent, QPainter, QWheelEvent,
+    QColor,
+    QContextMenuEvent,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QFocusEvent,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QNativeGestureEvent,
+    QPainter,
+    QWheelEvent,
 )
 from PySide6.QtWidgets import QWidget
 
@@ -136,8 +147,8 @@ class CanvasView(Viewport):
         image.fill(QColor(self.tokens.canvas))
         painter = QPainter(image)
         painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
-        # Always in full detail, whatever the window shows just now.
-        self.canvas.look_at(max(scale, TEXT_ZOOM), 1.0, settled=True)
+        # In the detail that fits the picture, whatever the window shows just now.
+        self.canvas.look_at(scale, 1.0, settled=True)
         self.canvas.render(painter, QRectF(image.rect()), bounds)
         painter.end()
         self._refresh_detail(settled=True)
@@ -413,7 +424,7 @@ class CanvasView(Viewport):
 
     # --- drawing over the scene --------------------------------------------------------------
 
-    def drawForeground(self, painter: QPainter, rect: QRectF) -> None:
+    def drawForeground(self, painter: QPainter, rect: QRectF | QRect) -> None:
         if self._gesture is not None:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             self._gesture.paint(painter)
