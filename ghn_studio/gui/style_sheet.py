@@ -104,7 +104,8 @@ QCheckBox::indicator { width: 16px; height: 16px; border: 1px solid $muted; bord
 QCheckBox::indicator:hover { border-color: $selection; }
 QCheckBox::indicator:checked { background: $primary; border-color: $primary; image: url("@icons/check-dark.svg"); }
 QCheckBox::indicator:disabled { border-color: $border; }
-QRadioButton::indicator { width: 14px; height: 14px; border: 1px solid $muted; border-radius: 8px; background: $canvas; }
+QRadioButton::indicator { width: 14px; height: 14px; border: 1px solid $muted; border-radius: 8px;
+    background: $canvas; }
 QRadioButton::indicator:checked { background: $primary; border: 1px solid $primary; }
 
 QTabWidget::pane { border: none; border-top: 1px solid $border; }
@@ -156,8 +157,8 @@ QLabel[role="heading"] { font-size: 12px; font-weight: 600; color: $text; }
 QLabel[role="title"] { font-size: 18px; font-weight: 600; }
 QLabel[role="number"] { font-size: 28px; font-weight: 600; }
 QLabel[role="muted"] { color: $muted; font-size: 12px; }
-QLabel[role="mono"] { font-family: "JetBrains Mono", "SF Mono", "Cascadia Mono", "Consolas", "DejaVu Sans Mono", monospace;
-    font-size: 12px; }
+QLabel[role="mono"] { font-family: "JetBrains Mono", "SF Mono", "Cascadia Mono", "Consolas", "DejaVu Sans Mono",
+    monospace;    font-size: 12px; }
 QLabel[role="error"] { color: $error; }
 QLabel[role="warning"] { color: $warning; }
 QLabel[role="ok"] { color: $ok; }
@@ -186,7 +187,8 @@ QToolButton[outlined="true"]::menu-indicator { image: url("@icons/chevron-down-$
 
 QFrame#canvasBar, QFrame#canvasSearch { background: $panel; border: 1px solid $border; border-radius: 8px; }
 QFrame#canvasBar QToolButton { padding: 4px; min-width: 20px; min-height: 20px; }
-QLabel#canvasHint { background: $raised; border: 1px solid $border; border-radius: 6px; padding: 4px 8px; font-size: 12px; }
+QLabel#canvasHint { background: $raised; border: 1px solid $border; border-radius: 6px; padding: 4px 8px;
+    font-size: 12px; }
 QLabel#canvasHint[refused="true"] { color: $error; border-color: $error; }
 QFrame#canvasSearch QLineEdit { background: $canvas; }
 QFrame#canvasSearch QListWidget { background: transparent; }
