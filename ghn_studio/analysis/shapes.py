@@ -60,6 +60,10 @@ def infer_shapes(graph: Architecture, ops: OpRegistry) -> ShapeReport:
             problems.append(Problem(node.id, f"nothing is connected to {', '.join(missing)}"))
         if wrong or missing:
             continue
+        absent = _absent_port(node, outputs)
+        if absent is not None:
+            problems.append(absent)
+            continue
         inputs = _inputs(node, outputs)
         if inputs is None:
             continue  # the cause was reported upstream
@@ -110,6 +114,14 @@ def _inputs(node: Node, outputs: Mapping[NodeId, tuple[TensorSpec, ...]]) -> tup
             return None
         found.append(specs[source.port])
     return tuple(found)
+
+
+def _absent_port(node: Node, outputs: Mapping[NodeId, tuple[TensorSpec, ...]]) -> Problem | None:
+    for port, source in enumerate(node.inputs):
+        if source is not None and source.node in outputs and source.port >= len(outputs[source.node]):
+            text = f"'{source.node}' has no output number {source.port + 1}, only {len(outputs[source.node])}"
+            return Problem(node.id, text, Edge(source.node, source.port, node.id, port))
+    return None
 
 
 def _rank_problem(spec: OpSpec[object], node: Node, inputs: tuple[TensorSpec, ...]) -> Problem | None:

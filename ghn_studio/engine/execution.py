@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ghn_studio.analysis.program import output_node
 from ghn_studio.analysis.shapes import ShapeReport, require_shapes
 from ghn_studio.errors import ArchitectureError
 from ghn_studio.ir.graph import Architecture, NodeId
@@ -189,20 +190,6 @@ class Plan:
         weight = owners.get(node.id)
         is_matrix = weight is not None and len(weight.shape) == 2 and weight.name == f"{node.id}.weight"
         return node.id if is_matrix and self.report.inputs[node.id][0].rank == 2 else None
-
-
-def output_node(graph: Architecture) -> NodeId:
-    """The node whose value the network returns: the one called an output, else the only end.
-
-    Raises:
-        ArchitectureError: There is no such node, or more than one.
-    """
-    marked = [n.id for n in graph.nodes.values() if n.op == "output"]
-    ends = marked or [n for n in graph.nodes if not graph.consumers(n)]
-    if len(ends) != 1:
-        found = ", ".join(f"'{n}'" for n in ends[:5]) or "none"
-        raise ArchitectureError(f"'{graph.name}' must end in exactly one output, found {found}")
-    return ends[0]
 
 
 def random_images(plan: Plan, count: int, seed: int = 0) -> Tensor:
