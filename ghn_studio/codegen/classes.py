@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from ghn_studio.codegen.constructors import (
-    LINE, SIGNATURES, Item, New, Ref, Value, layer, printed, skeleton, values, with_values,
+    LINE,
+    SIGNATURES,
+    Item,
+    New,
+    Ref,
+    Value,
+    layer,
+    printed,
+    skeleton,
+    values,
+    with_values,
 )
 from ghn_studio.codegen.forward import Method, method
 from ghn_studio.codegen.helpers import PREFIX, signature
@@ -222,7 +232,7 @@ def _columns(group: list[_Draft]) -> dict[int, str]:
         # Of several inputs the first is the block's own, of several outputs the last.
         keeps = rivals[-1] if name.startswith("out") else rivals[0]
         full = name if number == keeps else local(f"{first[positions[0]][0]}_{name}".replace(".", "_"))
-        full = unused(full, {n for n in names.values()})
+        full = unused(full, set(names.values()))
         names.update(dict.fromkeys(positions, full))
     return names
 

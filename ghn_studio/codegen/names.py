@@ -8,33 +8,37 @@ from collections.abc import Collection
 
 #: Attributes of every ``torch.nn.Module``: no layer can be assigned under such a name.
 #: A test compares this with torch's own.
-MODULE_ATTRIBUTES = frozenset("""
-    T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval
-    extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict modules
-    mtia named_buffers named_children named_modules named_parameters parameters register_backward_hook register_buffer
-    register_forward_hook register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
-    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
-    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule
-    share_memory state_dict to to_empty train training type xpu zero_grad
-""".split())
+MODULE_ATTRIBUTES = frozenset({
+    "T_destination", "add_module", "apply", "bfloat16", "buffers", "call_super_init", "children", "compile",
+    "cpu", "cuda", "double", "dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer",
+    "get_extra_state", "get_parameter", "get_submodule", "half", "ipu", "load_state_dict", "modules", "mtia",
+    "named_buffers", "named_children", "named_modules", "named_parameters", "parameters",
+    "register_backward_hook", "register_buffer", "register_forward_hook", "register_forward_pre_hook",
+    "register_full_backward_hook", "register_full_backward_pre_hook", "register_load_state_dict_post_hook",
+    "register_load_state_dict_pre_hook", "register_module", "register_parameter", "register_state_dict_post_hook",
+    "register_state_dict_pre_hook", "requires_grad_", "set_extra_state", "set_submodule", "share_memory",
+    "state_dict", "to", "to_empty", "train", "training", "type", "xpu", "zero_grad",
+})
 
-#: What ``nn.ModuleDict`` and ``nn.ModuleList`` add.
-_CONTAINER_ATTRIBUTES = frozenset("append clear extend insert items keys pop update values".split())
+#: What ``nn.ModuleDict``, ``nn.ModuleList`` and ``nn.Sequential`` add.
+CONTAINER_ATTRIBUTES = frozenset({
+    "append", "clear", "extend", "insert", "items", "keys", "pop", "update", "values",
+})
 
 #: Names that mean something else inside a generated method.
 _TAKEN_LOCALS = frozenset({"self", "torch", "nn", "F", "Tensor", "super", "range", "_"})
 
 
-def is_plain_attribute(name: str, *, container: bool = False) -> bool:
+def is_plain_attribute(name: str) -> bool:
     """True if ``self.NAME`` can hold a layer (names with leading underscores may be mangled or private)."""
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
         return False
-    return name not in MODULE_ATTRIBUTES and not (container and name in _CONTAINER_ATTRIBUTES)
+    return name not in MODULE_ATTRIBUTES
 
 
 def is_plain_key(name: str) -> bool:
     """True if ``nn.ModuleDict`` accepts the name."""
-    return name not in MODULE_ATTRIBUTES and name not in _CONTAINER_ATTRIBUTES and not name.startswith("_")
+    return name not in MODULE_ATTRIBUTES and name not in CONTAINER_ATTRIBUTES and not name.startswith("_")
 
 
 def local(name: str) -> str:

@@ -118,8 +118,14 @@ def parse(text: str, source: str) -> Json:
     def no_constant(name: str) -> NoReturn:
         place.fail("finite numbers", name)
 
+    def finite(number: str) -> float:
+        value = float(number)
+        return value if math.isfinite(value) else place.fail("finite numbers", number)
+
     try:
-        data = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
+        data = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant, parse_float=finite)
+        if "\\ud" in text.lower():  # half of a surrogate pair could not be written again
+            json.dumps(data, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         raise ProjectError(
             f"{source}: line {error.lineno}, column {error.colno}: this is not JSON ({error.msg}). "

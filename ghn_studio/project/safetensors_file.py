@@ -110,7 +110,7 @@ def _span(tensor: str, entry: Any, name: str) -> tuple[int, int, str]:
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise _refusal(name, f"tensor '{tensor}' lacks dtype, shape or data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if dtype not in _ITEM_BYTES:
+    if not isinstance(dtype, str) or dtype not in _ITEM_BYTES:
         raise _refusal(name, f"tensor '{tensor}' has the unknown element type {str(dtype)[:20]!r}")
     if not _whole(shape) or len(shape) > MAX_RANK or not _whole(offsets) or len(offsets) != 2:
         raise _refusal(name, f"tensor '{tensor}' has a malformed shape or offsets")

@@ -160,12 +160,21 @@ def _node(record: Any, specs: Mapping[str, OpSpec[Any]], versions: Mapping[str, 
     if op not in specs:
         (place / "op").fail("an operator listed under 'operators'", op)
     params = require(data, "params", dict, place)
-    for step in range(versions[op], specs[op].version):
-        params = specs[op].upgrades[step](params)
+    params = _upgraded(params, specs[op], versions[op], place / "params")
     sources = typed(list, data.get("inputs", []), place / "inputs")
     inputs = tuple(_source(s, (place / "inputs").item(i)) for i, s in enumerate(sources))
     node_id = _id(require(data, "id", str, place), place / "id")
     return Node(node_id, op, _params(specs[op].params, params, place / "params"), inputs)
+
+
+def _upgraded(params: Json, spec: OpSpec[Any], version: int, place: Place) -> Json:
+    found = params
+    for step in range(version, spec.version):
+        try:
+            found = spec.upgrades[step](found)
+        except (LookupError, TypeError, ValueError):  # upgrades expect what that version wrote
+            place.fail(f"parameters of {spec.title} version {step}", params)
+    return found
 
 
 def _id(text: str, place: Place) -> NodeId:
