@@ -87,9 +87,14 @@ def test_a_product_used_twice_is_not_joined_with_one_sum() -> None:
 
 
 def test_the_batch_size_passes_through_shape_arithmetic() -> None:
-    nodes = (raw("Shape", "x", "s"), raw("Gather", "s i", "n"), raw("Mul", "n one", "n1"), raw("Unsqueeze", "n1", "u", axes=(0,)),
-             raw("Concat", "u rest", "t", axis=0), raw("Reshape", "x t"))
-    tensors = (RawTensor("i", (), "int64", (0,)), RawTensor("one", (), "int64", (1,)), RawTensor("rest", (1,), "int64", (192,)))
+    nodes = (
+        raw("Shape", "x", "s"), raw("Gather", "s i", "n"), raw("Mul", "n one", "n1"),
+        raw("Unsqueeze", "n1", "u", axes=(0,)), raw("Concat", "u rest", "t", axis=0), raw("Reshape", "x t"),
+    )
+    tensors = (
+        RawTensor("i", (), "int64", (0,)), RawTensor("one", (), "int64", (1,)),
+        RawTensor("rest", (1,), "int64", (192,)),
+    )
     assert not lift(graph(*nodes, tensors=tensors), REGISTRY).problems
     twice = tuple(n if n.op_type != "Mul" else raw("Mul", "n two", "n1") for n in nodes)
     problems = lift(graph(*twice, tensors=(*tensors, RawTensor("two", (), "int64", (2,)))), REGISTRY).problems

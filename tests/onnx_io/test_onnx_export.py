@@ -144,6 +144,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_dead_branches_keep_their_place(tmp_path: Path) -> None:
     graph = small()
-    graph = graph.with_node(Node(NodeId("side"), "conv2d", REGISTRY["conv2d"].params(2), (Source(NodeId("stem.conv")),)))
+    side = Node(NodeId("side"), "conv2d", REGISTRY["conv2d"].params(2), (Source(NodeId("stem.conv")),))
+    graph = graph.with_node(side)
     onnx_io.write(tmp_path / "net.onnx", graph, random_values(graph))
     assert onnx_io.read(tmp_path / "net.onnx").architecture == graph

@@ -28,7 +28,8 @@ REASONS = {
     "01_empty.onnx": "empty", "02_random.onnx": "not an ONNX file", "03_truncated_half.onnx": "cut short",
     "04_truncated_last_byte.onnx": "cut short", "05_text.onnx": "is text", "06_git_lfs_pointer.onnx": "git lfs pull",
     "07_html_error_page.onnx": "web page", "08_pt_renamed.onnx": "PyTorch checkpoint", "09_bitflips.onnx": "damaged",
-    "10_cycle.onnx": "cycle", "12_dangling_input.onnx": "'nope', which nothing produces", "13_unknown_op.onnx": "FooBar",
+    "10_cycle.onnx": "cycle", "12_dangling_input.onnx": "'nope', which nothing produces",
+    "13_unknown_op.onnx": "FooBar",
     "14_custom_domain.onnx": "com.acme", "15_opset_999.onnx": "operator set 999", "16_ir_999.onnx": "newer ONNX",
     "17_no_opset.onnx": "which operator set", "18_huge_dims_no_data.onnx": "would hold 9,895,604,649,984",
     "19_raw_len_mismatch.onnx": "has 100 bytes, needs 432", "20_negative_dim.onnx": "negative size",
@@ -39,11 +40,14 @@ REASONS = {
     "33_dup_outputs.onnx": "called 'y'", "34_no_outputs.onnx": "no output", "35_no_inputs.onnx": "no image input",
     "36_empty_graph.onnx": "no layers", "37_kernel_stride0.onnx": "Stride must be at least 1",
     "38_group0.onnx": "Groups must be at least 1", "39_group_mismatch.onnx": "2 groups do not divide",
-    "40_huge_pads.onnx": "too large", "41_dilation_huge.onnx": "does not fit", "42_attr_wrong_type.onnx": "kernel_shape is abc",
+    "40_huge_pads.onnx": "too large", "41_dilation_huge.onnx": "does not fit",
+    "42_attr_wrong_type.onnx": "kernel_shape is abc",
     "43_channel_mismatch.onnx": "[4, 7, 3, 3], expected [4, 3, 3, 3]", "44_reshape_bad.onnx": "[7, -1]",
     "46_two_inputs_outputs.onnx": "2 inputs ('x', 'x2')", "47_if_subgraph.onnx": "If", "48_loop_forever.onnx": "Loop",
-    "49a_nested_if_20.onnx": "If", "49b_nested_if_200.onnx": "nested too deeply", "51_recursive_function.onnx": "loc.Self",
-    "53_qdq.onnx": "QuantizeLinear", "55_sequence_map_output.onnx": "no tensor", "56_dynamic_hw.onnx": "choose an image size",
+    "49a_nested_if_20.onnx": "If", "49b_nested_if_200.onnx": "nested too deeply",
+    "51_recursive_function.onnx": "loc.Self",
+    "53_qdq.onnx": "QuantizeLinear", "55_sequence_map_output.onnx": "no tensor",
+    "56_dynamic_hw.onnx": "choose an image size",
     "57_input_not_image.onnx": "int64 of shape [1, 16]", "58_dup_initializer.onnx": "two stored tensors are called 'w'",
     "59_initializer_shadows_input.onnx": "'x' is also stored", "75_empty.pt": "empty", "90_empty.safetensors": "empty",
     "76_zip_bomb_1GB.pt": "zip archive",
@@ -104,7 +108,8 @@ def test_external_data_beside_the_file_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("location", [
-    "../secret.bin", "sub/../../secret.bin", "{outside}", "..\\secret.bin", "C:\\secret.bin", "\\\\host\\secret.bin", "", "/",
+    "../secret.bin", "sub/../../secret.bin", "{outside}", "..\\secret.bin", "C:\\secret.bin",
+    "\\\\host\\secret.bin", "", "/",
 ])
 def test_external_data_outside_the_folder_are_refused(location: str, tmp_path: Path) -> None:
     (tmp_path / "model" / "sub").mkdir(parents=True)
@@ -188,6 +193,7 @@ def test_many_nodes_that_want_one_name_take_linear_time(tmp_path: Path) -> None:
 
 
 def test_functions_of_ours_with_another_body_are_reported(tmp_path: Path) -> None:
+    text = '<domain: "ghn_studio", opset_import: ["" : 21]> silu (x) => (y) { y = Relu(x) }'
     model = helper.make_model(
         helper.make_graph(
             [helper.make_node("silu", ["x"], ["y"], domain="ghn_studio")], "net",
@@ -195,7 +201,7 @@ def test_functions_of_ours_with_another_body_are_reported(tmp_path: Path) -> Non
             [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         ),
         opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid("ghn_studio", 1)], ir_version=10,
-        functions=[onnx.parser.parse_function('<domain: "ghn_studio", opset_import: ["" : 21]> silu (x) => (y) { y = Relu(x) }')],
+        functions=[onnx.parser.parse_function(text)],
     )
     (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
     found = onnx_io.read(tmp_path / "net.onnx")
@@ -205,10 +211,14 @@ def test_functions_of_ours_with_another_body_are_reported(tmp_path: Path) -> Non
 @pytest.mark.parametrize(("op", "attrs", "reason"), [
     ("input", {}, "no operator"), ("opaque", {}, "no operator"), ("nothing", {}, "no operator"),
     ("cse", {"reduction": 0}, "at least 1"), ("cse", {"colour": 3}, "no parameter 'colour'"),
-    ("patch_embedding", {"dim": "wide"}, "expected something like"), ("adaptive_avg_pool", {"output_size": [2**40, 2**40]}, "too large"),
-    ("adaptive_avg_pool", {"output_size": ["a", "b"]}, "expected something like"), ("multiply", {}, "at least 2 inputs"),
+    ("patch_embedding", {"dim": "wide"}, "expected something like"),
+    ("adaptive_avg_pool", {"output_size": [2**40, 2**40]}, "too large"),
+    ("adaptive_avg_pool", {"output_size": ["a", "b"]}, "expected something like"),
+    ("multiply", {}, "at least 2 inputs"),
 ])
-def test_functions_with_impossible_parameters_are_refused(op: str, attrs: dict[str, object], reason: str, tmp_path: Path) -> None:
+def test_functions_with_impossible_parameters_are_refused(
+    op: str, attrs: dict[str, object], reason: str, tmp_path: Path
+) -> None:
     model = helper.make_model(
         helper.make_graph(
             [helper.make_node(op, ["x"], ["y"], domain="ghn_studio", **attrs)], "net",

@@ -35,8 +35,8 @@ def node(op: str, inputs: str, output: str = "y", **attrs: Any) -> onnx.NodeProt
 
 
 def model(
-    nodes: Sequence[onnx.NodeProto], tensors: dict[str, np.ndarray] | None = None, *, shape: Sequence[Any] = (1, 4, 8, 8),
-    opset: int = 17, out: str = "y", ir: int = 8,
+    nodes: Sequence[onnx.NodeProto], tensors: dict[str, np.ndarray] | None = None, *,
+    shape: Sequence[Any] = (1, 4, 8, 8), opset: int = 17, out: str = "y", ir: int = 8,
 ) -> onnx.ModelProto:
     return helper.make_model(
         helper.make_graph(
@@ -79,8 +79,8 @@ CASES: dict[str, tuple[list[str], onnx.ModelProto]] = {
          node("Reshape", "x t")],
         {"a": ints(0), "b": ints(1), "c": ints(4), "sixtyfour": ints(64)}, shape=("N", 4, 8, 8))),
     "mean-keeps-axes": (["global_avg_pool"], model([node("ReduceMean", "x", axes=[2, 3], keepdims=1)])),
-    "mean-drops-axes": (
-        ["global_avg_pool", "flatten"], model([node("ReduceMean", "x axes", keepdims=0)], {"axes": ints(-1, -2)}, opset=18)),
+    "mean-drops-axes": (["global_avg_pool", "flatten"], model(
+        [node("ReduceMean", "x axes", keepdims=0)], {"axes": ints(-1, -2)}, opset=18)),
     "pool-then-squeeze": (["global_avg_pool", "flatten"], model(
         [node("GlobalAveragePool", "x", "g"), node("Squeeze", "g axes")], {"axes": ints(2, 3)})),
     "clip-attributes": (["relu6"], model([node("Clip", "x", min=0.0, max=6.0)], opset=10)),
@@ -204,7 +204,8 @@ def test_a_refusal_counts_and_lists_ten_nodes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [np.float16, np.float64])
 def test_other_precisions_become_float32_and_it_is_said(kind: type, tmp_path: Path) -> None:
-    proto = model([node("Cast", "x", "h", to=TensorProto.FLOAT), node("Conv", "h w")], {"w": real(3, 4, 1, 1).astype(kind)})
+    nodes = [node("Cast", "x", "h", to=TensorProto.FLOAT), node("Conv", "h w")]
+    proto = model(nodes, {"w": real(3, 4, 1, 1).astype(kind)})
     found = onnx_io.read(saved(proto, tmp_path))
     (value,) = found.values.values()
     assert value.dtype == np.float32
@@ -236,7 +237,8 @@ def test_fixed_image_size_is_kept(tmp_path: Path) -> None:
 
 def test_files_without_parameters_give_none_unless_asked(tmp_path: Path) -> None:
     fill = helper.make_tensor("v", 1, [1], [0.02])
-    proto = model([helper.make_node("ConstantOfShape", ["s"], ["w"], value=fill), node("Conv", "x w")], {"s": ints(6, 4, 3, 3)})
+    nodes = [helper.make_node("ConstantOfShape", ["s"], ["w"], value=fill), node("Conv", "x w")]
+    proto = model(nodes, {"s": ints(6, 4, 3, 3)})
     path = saved(proto, tmp_path)
     found = onnx_io.read(path)
     assert not found.values and any("without parameters" in w for w in found.warnings)
@@ -247,7 +249,8 @@ def test_files_without_parameters_give_none_unless_asked(tmp_path: Path) -> None
 def test_attributes_come_back_as_they_were_written(tmp_path: Path) -> None:
     tensors = {k: real(4) for k in "sbm"} | {"v": real(4) ** 2}
     proto = model([node("BatchNormalization", "x s b m v", epsilon=1e-5, momentum=0.99)], tensors)
-    params = next(n.params for n in onnx_io.read(saved(proto, tmp_path)).architecture.nodes.values() if n.op == "batch_norm")
+    found = onnx_io.read(saved(proto, tmp_path)).architecture.nodes.values()
+    params = next(n.params for n in found if n.op == "batch_norm")
     assert (params.eps, params.momentum) == (1e-5, 0.01)
 
 

@@ -105,7 +105,8 @@ class SmallNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU6(), nn.MaxPool2d(2))
+        conv = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.stem = nn.Sequential(conv, nn.BatchNorm2d(8), nn.ReLU6(), nn.MaxPool2d(2))
         self.layers = nn.Sequential(Block(8), Block(8))
         self.drop = nn.Dropout(0.2)
         self.hidden = nn.Linear(16, 12)
@@ -132,7 +133,9 @@ def small_net() -> SmallNet:
 
 @pytest.mark.parametrize("dynamic", [False, True], ids=["fixed-batch", "any-batch"])
 @pytest.mark.parametrize("folded", [True, False], ids=["folded", "whole"])
-def test_files_of_the_classic_torch_exporter_are_read(dynamic: bool, folded: bool, tmp_path: Path, execute: Run) -> None:
+def test_files_of_the_classic_torch_exporter_are_read(
+    dynamic: bool, folded: bool, tmp_path: Path, execute: Run
+) -> None:
     path = tmp_path / "net.onnx"
     mode = torch.onnx.TrainingMode.EVAL if folded else torch.onnx.TrainingMode.PRESERVE
     torch.onnx.export(
