@@ -30,7 +30,8 @@ def predict(
         raise UsageError(f"predict takes no option '{unknown[0]}'; it takes {', '.join(known)}")
     request = PredictRequest(ghn=str(ghn), **options)
     job = task("predict").start(request, _network(architecture))
-    return run(job, on_progress) if on_progress else run(job)
+    report: PredictReport = run(job, on_progress) if on_progress else run(job)
+    return report
 
 
 def _network(given: str | Path | Architecture | Project) -> Architecture:

@@ -114,11 +114,7 @@ def read_foreign(text: str) -> Foreign:
         ProjectError: There is no such file.
         OnnxConversionError: It is damaged, or has something no operator can express.
     """
-    path = Path(text)
-    if path.suffix.lower() != ".onnx":
-        raise ProjectError(f"'{text}' is no file that can be imported: give an .onnx file")
-    if not path.is_file():
-        raise ProjectError(f"there is no file '{path}'")
+    path = foreign_file(text)
     from ghn_studio import onnx_io
 
     found = onnx_io.read(path)
@@ -126,6 +122,16 @@ def read_foreign(text: str) -> Foreign:
     if graph.name in GENERIC_NAMES:
         graph = replace(graph, name=path.stem)
     return Foreign(Project(graph), found.values, {"kind": "imported", "file": path.name}, found.warnings)
+
+
+def foreign_file(text: str) -> Path:
+    """The path of a file that can be imported, by its ending. Raises :class:`ProjectError`."""
+    path = Path(text)
+    if path.suffix.lower() != ".onnx":
+        raise ProjectError(f"'{text}' is no file that can be imported: give an .onnx file")
+    if not path.is_file():
+        raise ProjectError(f"there is no file '{path}'")
+    return path
 
 
 def _examples() -> dict[str, Path]:

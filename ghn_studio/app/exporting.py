@@ -58,7 +58,7 @@ def export(request: ExportRequest, graph: Architecture | None) -> Job[ExportRepo
         yield Progress("reading values")
         found = stored_values(request.stored)
         if found is None:
-            raise CheckpointError(f"'{request.stored}' brings no parameter values along; leave --stored out to predict them")
+            raise CheckpointError(f"'{request.stored}' brings no parameter values; leave --stored out to predict them")
         return write_network(request.to, graph, found.tensors, found.origin)
     bench = yield from set_up(request, size=input_size(graph))
     report = yield from predict_on(bench, graph, evaluate=False)
@@ -102,7 +102,8 @@ def write_network(
     """Write a network in the format its file's ending stands for.
 
     Args:
-        values: Every tensor of the network by state-dict name, running statistics included. None for ``.py``, or for a project without values.
+        values: Every tensor of the network by state-dict name, running statistics included. None for
+            ``.py``, or for a project without values.
         origin: Where the values come from (``kind`` and more), plain JSON data.
         layout: Positions of the nodes, kept in a project.
 
@@ -123,10 +124,10 @@ def write_network(
 
 def metadata(graph: Architecture, origin: Mapping[str, Any]) -> dict[str, str | int | float]:
     """What an exported file says about itself: plain texts and numbers, nothing that differs between equal runs."""
-    facts: dict[str, str | int | float] = {"version": __version__, "architecture": graph.name, "sha256": fingerprint(graph)}
-    facts.update({k: v if isinstance(v, str | int | float) else json.dumps(v, sort_keys=True) for k, v in origin.items()})
+    facts = {"version": __version__, "architecture": graph.name, "sha256": fingerprint(graph), **origin}
+    plain = {k: v if isinstance(v, str | int | float) else json.dumps(v, sort_keys=True) for k, v in facts.items()}
     # Pickle writes a text once per object: only shared objects give equal bytes for equal texts.
-    return {sys.intern(k): sys.intern(v) if isinstance(v, str) else v for k, v in facts.items()}
+    return {sys.intern(k): sys.intern(v) if isinstance(v, str) else v for k, v in plain.items()}
 
 
 def fingerprint(graph: Architecture) -> str:
@@ -178,7 +179,8 @@ def _complete(graph: Architecture, values: Mapping[str, Any]) -> dict[str, Any]:
         if names:
             shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
             raise CheckpointError(
-                f"the values are not those of '{graph.name}': {len(names)} {problem} ({shown}); predict and evaluate it first"
+                f"the values are not those of '{graph.name}': {len(names)} {problem} ({shown}); "
+                "predict and evaluate it first"
             )
     return {n: values[n] for n in wanted}
 

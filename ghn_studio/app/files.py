@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 from ghn_studio.analysis.shapes import require_shapes
-from ghn_studio.app.architectures import read_foreign
+from ghn_studio.app.architectures import foreign_file, read_foreign
 from ghn_studio.app.exporting import check_folder
 from ghn_studio.app.requests import ImportRequest, SampleRequest
 from ghn_studio.app.results import ImportReport, SampleReport
@@ -30,6 +30,7 @@ def import_network(request: ImportRequest, graph: Architecture | None = None) ->
     if target.suffix.lower() != ".ghn":
         raise UsageError(f"'{request.to}' must end in .ghn")
     check_folder(target)
+    foreign_file(request.file)
     yield Progress("reading")
     foreign = read_foreign(request.file)
     report = require_shapes(foreign.project.architecture, REGISTRY)
@@ -86,7 +87,7 @@ def check_range(split: str, start: int, count: int) -> None:
         raise UsageError(f"there is no split '{split}'; take one of {', '.join(SPLITS)}")
     size = SPLITS[split].size
     if start + count > size:
-        raise UsageError(f"'{split}' holds networks 0 to {size - 1}; {count} from {start} on reach to {start + count - 1}")
+        raise UsageError(f"'{split}' holds networks 0 to {size - 1}; {count} from {start} on are too many")
 
 
 def _write_quickly(path: Path, text: str) -> None:

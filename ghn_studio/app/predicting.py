@@ -257,7 +257,8 @@ def _starting_values(bench: Bench, plan: Plan) -> _Start:
         began = perf_counter()
         trainable = {w.name for w in plan.parameters if w.trainable}
         values = {k: v.to(bench.device) for k, v in kaiming(plan, seed).items() if k in trainable}
-        drawn = tuple(Unpredicted(w.name, w.shape, "random start (Kaiming) on request") for w in plan.parameters if w.trainable)
+        reason = "random start (Kaiming) on request"
+        drawn = tuple(Unpredicted(w.name, w.shape, reason) for w in plan.parameters if w.trainable)
         return _Start(values, frozenset(), drawn, 0.0, perf_counter() - began)
     from ghn_studio.ghn.prediction import predict_parameters
 

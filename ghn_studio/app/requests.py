@@ -21,10 +21,13 @@ MAX_IMAGE_SIZE = 4096
 class CommonRequest:
     """The options every task that predicts or evaluates shares."""
 
-    ghn: str = param("", label="GHN", help="Name or folder of a hypernetwork; empty: the newest shipped one for the dataset.")
+    ghn: str = param("", label="GHN",
+                     help="Name or folder of a hypernetwork; empty: the newest shipped one for the dataset.")
     dataset: str = param("digits", label="Dataset", help="A name from `list datasets`, or folder:PATH.")
-    device: str = param("auto", label="Device", choices=DEVICES, help="Where to compute; auto takes the fastest there is.")
-    images: int | None = param(None, label="Test images", low=1, help="Evaluate on the first N test images; all by default.")
+    device: str = param("auto", label="Device", choices=DEVICES,
+                        help="Where to compute; auto takes the fastest there is.")
+    images: int | None = param(None, label="Test images", low=1,
+                               help="Evaluate on the first N test images; all by default.")
     image_size: int | None = param(None, label="Image size", unit="px", low=1, high=MAX_IMAGE_SIZE,
                                    help="Override the network's input size; its own by default.")
     batch_norm: str = param("calibrated", label="Batch norm", choices=BATCH_NORMS,
@@ -34,7 +37,8 @@ class CommonRequest:
     head_images: int = param(1000, label="Head images", low=1, help="Training images for the closed-form head.")
     replace_classifier: bool = param(False, label="Replace classifier",
                                      help="Give the last linear layer as many outputs as the dataset has classes.")
-    seed: int = param(0, label="Seed", low=0, high=MAX_SEED, help="Of everything random: equal seeds give equal results.")
+    seed: int = param(0, label="Seed", low=0, high=MAX_SEED,
+                      help="Of everything random: equal seeds give equal results.")
     init: str = param("ghn", label="Parameters", choices=INITS, help="Predicted by the GHN, or random (Kaiming).")
 
 
@@ -91,11 +95,14 @@ class TrainRequest:
     out: str = param("", label="Folder", help="Where card, weights, checkpoints and metrics go.")
     minutes: float | None = param(None, label="Minutes", unit="min", low=0.01, help="Train for that long.")
     steps: int | None = param(None, label="Steps", low=1, help="Train for N optimiser steps.")
-    config: str = param("", label="Configuration", help="JSON file with settings that differ from the default recipe.")
+    config: str = param("", label="Configuration",
+                        help="JSON file with settings that differ from the default recipe.")
     resume: bool = param(False, label="Resume", help="Continue from the last checkpoint in the folder.")
-    device: str = param("auto", label="Device", choices=DEVICES, help="Where to compute; auto takes the fastest there is.")
+    device: str = param("auto", label="Device", choices=DEVICES,
+                        help="Where to compute; auto takes the fastest there is.")
     processes: int = param(1, label="Processes", low=1, high=64, help="Worker processes that share each step.")
-    seed: int = param(0, label="Seed", low=0, high=MAX_SEED, help="Of everything random: equal seeds give equal results.")
+    seed: int = param(0, label="Seed", low=0, high=MAX_SEED,
+                      help="Of everything random: equal seeds give equal results.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,7 @@ class PredictReport:
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON object."""
-        return _json(self, leave_out=("details", "values"))
+        return _object(self, leave_out=("details", "values"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class CompareReport:
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON object."""
-        return _json(self, leave_out=("prediction",))
+        return _object(self, leave_out=("prediction",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class SplitReport:
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON object."""
-        return _json(self)
+        return _object(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +200,7 @@ class ExportReport:
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON object."""
-        return _json(self)
+        return _object(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +218,7 @@ class ImportReport:
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON object."""
-        return _json(self)
+        return _object(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,13 +233,17 @@ class SampleReport:
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON object."""
-        return _json(self)
+        return _object(self)
 
 
-def _json(value: Any, leave_out: tuple[str, ...] = ()) -> Any:
+def _object(report: Any, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {k: _json(getattr(report, k)) for k in report.__dataclass_fields__ if k not in leave_out}
+
+
+def _json(value: Any) -> Any:
     """Plain JSON values; a number JSON cannot hold (NaN, infinity) becomes null."""
     if hasattr(value, "__dataclass_fields__"):
-        return {k: _json(getattr(value, k)) for k in value.__dataclass_fields__ if k not in leave_out}
+        return _object(value)
     if isinstance(value, tuple | list):
         return [_json(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):

@@ -51,7 +51,9 @@ def evaluate_split(request: SplitRequest, graph: Architecture | None = None) -> 
         label, images = report.label, report.images
         entries.append(SplitEntry(index, report.accuracy, report.parameters))
     if not entries:
-        raise PredictionError(f"none of {request.count} networks of '{request.split}' could be evaluated: {errors[0].message}")
+        raise PredictionError(
+            f"none of {request.count} networks of '{request.split}' could be evaluated: {errors[0].message}"
+        )
     accuracies = [e.accuracy for e in entries]
     return SplitReport(
         split=request.split, count=len(entries), mean=math.fsum(accuracies) / len(entries),

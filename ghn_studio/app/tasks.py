@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ghn_studio.app.requests import (
-    CompareRequest, ExportRequest, ImportRequest, PredictRequest, SampleRequest, SplitRequest, TrainRequest,
+    CompareRequest,
+    ExportRequest,
+    ImportRequest,
+    PredictRequest,
+    SampleRequest,
+    SplitRequest,
+    TrainRequest,
 )
 from ghn_studio.errors import UsageError
 from ghn_studio.ir.graph import Architecture
@@ -130,7 +136,8 @@ def _with_own_values(request: ExportRequest, architecture: str) -> ExportRequest
     from ghn_studio.app.architectures import has_stored_values
 
     asked = (
-        request.stored or request.ghn or request.init != "ghn" or request.head != "predicted" or request.replace_classifier
+        request.stored or request.ghn or request.init != "ghn" or request.head != "predicted"
+        or request.replace_classifier
     )
     if asked or not has_stored_values(architecture):
         return request
@@ -170,13 +177,14 @@ TASKS: tuple[Task, ...] = (
         examples=("net.onnx --to net.ghn",),
     ),
     Task(
-        id="train", title="Train a GHN", request=TrainRequest, run=_train, required=("dataset", "out"),
+        id="train", title="Train a GHN", request=TrainRequest, run=_train, required=("out",),
         one_of=(("steps", "minutes"),),
         summary="Train a hypernetwork on a dataset.",
         examples=("--dataset digits --out my-ghn --minutes 30", "--dataset digits --out my-ghn --steps 5000 --resume"),
     ),
     Task(
-        id="sample", title="Sample networks", request=SampleRequest, run=_sample, positional=("split",), required=("to",),
+        id="sample", title="Sample networks", request=SampleRequest, run=_sample, positional=("split",),
+        required=("to",),
         summary="Write networks of a DeepNets-1M split as project files.",
         examples=("test --count 20 --to networks",),
     ),

@@ -95,8 +95,8 @@ def _names(task: Task) -> tuple[str, ...]:
 
 def _add_task(commands: Any, task: Task) -> None:
     parser = commands.add_parser(
-        task.id, help=task.summary[0].lower() + task.summary[1:].rstrip("."), description=task.summary, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_task_epilog(task),
+        task.id, help=task.summary[0].lower() + task.summary[1:].rstrip("."), description=task.summary,
+        allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_task_epilog(task),
     )
     if task.takes_architecture:
         parser.add_argument("architecture", metavar="ARCH", help=ARCH_HELP)
@@ -130,7 +130,7 @@ def _add_option(group: Any, line: Field, kind: Any, is_required: bool) -> None:
 
 def _add_output_options(group: Any) -> None:
     group.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    group.add_argument("--traceback", action="store_true", help="on failure, also print where in the program it happened")
+    group.add_argument("--traceback", action="store_true", help="on failure, also print where it happened")
 
 
 def _add_list(commands: Any) -> None:
@@ -171,13 +171,14 @@ def _metavar(name: str, reader: Callable[[str], Any]) -> str:
     fixed = {"ghn": "NAME|FOLDER", "dataset": "NAME", "minutes": "M", "out": "DIR", "stored": "ARCH", "split": "SPLIT"}
     if name in fixed:
         return fixed[name]
-    return {_integer: "N", _number: "X"}.get(reader, "PATH")
+    return "N" if reader is _integer else "X" if reader is _number else "PATH"
 
 
 def _reader(kind: Any) -> Callable[[str], Any]:
     """The function that turns an argument into a value of the field's type."""
     plain = {k for k in get_args(kind) or (kind,) if k is not NoneType}
-    return {int: _integer, float: _number, str: str}[plain.pop()]
+    readers: dict[Any, Callable[[str], Any]] = {int: _integer, float: _number, str: str}
+    return readers[plain.pop()]
 
 
 def _integer(text: str) -> int:

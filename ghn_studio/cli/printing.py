@@ -8,7 +8,13 @@ from functools import singledispatch
 from typing import Any
 
 from ghn_studio.app.results import (
-    CompareReport, ExportReport, ImportReport, PredictReport, SampleReport, SplitReport, Unpredicted,
+    CompareReport,
+    ExportReport,
+    ImportReport,
+    PredictReport,
+    SampleReport,
+    SplitReport,
+    Unpredicted,
 )
 
 Lines = list[tuple[str, str]]
@@ -114,7 +120,8 @@ def _(report: ImportReport) -> str:
 @report_text.register
 def _(report: SampleReport) -> str:
     last = report.start + report.count - 1
-    return f"{report.count} networks, {report.split} {report.start} to {last}, in {report.folder} ({report.seconds:.1f} s)"
+    which = f"{report.count} networks, {report.split} {report.start} to {last}"
+    return f"{which}, in {report.folder} ({report.seconds:.1f} s)"
 
 
 def catalogue_text(entries: Sequence[dict[str, Any]]) -> str:

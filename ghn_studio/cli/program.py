@@ -1,4 +1,4 @@
-"""``ghn-studio``: from arguments to an exit code."""
+"""``ghn-studio COMMAND``: from arguments to an exit code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from ghn_studio.app.architectures import open_architecture
@@ -36,8 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal without "×" must not end the program
     with _polite_end():
         try:
-            if not arguments or _names_a_file(arguments):
-                return _open_window(arguments)
             return _run_command(build_parser().parse_args(arguments))
         except UsageExit as error:
             return _fail(USAGE, f"{error.command}: {error} (see {error.command} --help)")
@@ -60,10 +57,10 @@ def _run_command(arguments: argparse.Namespace) -> int:
     except OSError as error:  # a disk or a folder said no, in words people know
         return _report(error, FAILED, arguments)
     except MemoryError as error:
-        return _report(error, FAILED, arguments, "there is not enough memory for this; close other programs, or ask for less")
-    except Exception as error:  # the program's edge: a bug ends in one line too
+        return _report(error, FAILED, arguments, "not enough memory for this; close other programs, or ask for less")
+    except Exception as error:  # noqa: BLE001 - the program's edge: a bug ends in one line too
         kind = type(error).__name__
-        hint = "" if arguments.traceback else f"; run again with --traceback to see where ({PROGRAM} {arguments.command})"
+        hint = "" if arguments.traceback else "; run again with --traceback to see where"
         return _report(error, FAILED, arguments, f"unexpected {kind}: {error}{hint}")
     print(text, flush=True)
     return DONE
@@ -93,28 +90,6 @@ def _result(arguments: argparse.Namespace) -> str:
 
 def _dumps(value: Any) -> str:
     return json.dumps(value, allow_nan=False)
-
-
-def _names_a_file(arguments: Sequence[str]) -> bool:
-    """True if the only argument is something the window can open."""
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        return False
-    text = arguments[0]
-    return text.endswith((".ghn", ".onnx")) or text.startswith(("example:", "deepnets:")) or Path(text).is_file()
-
-
-def _open_window(arguments: Sequence[str]) -> int:
-    try:
-        from ghn_studio.gui.app import main as open_window
-    except ImportError as error:
-        return _fail(FAILED, f"{PROGRAM}: the window cannot open: {error}. {_QT_HELP}")
-    return open_window(list(arguments))
-
-
-_QT_HELP = (
-    "It needs PySide6-Essentials and, on Linux, the libraries libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 "
-    "libxcb-cursor0 (apt install them); the subcommands work without"
-)
 
 
 def _report(error: BaseException, code: int, arguments: argparse.Namespace, text: str = "") -> int:

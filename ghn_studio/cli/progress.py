@@ -53,7 +53,7 @@ def describe(progress: Progress) -> str:
     """``training 40/300  accuracy 0.81``: stage, how far it is, and the latest point of a curve."""
     parts = [progress.stage]
     if progress.total:
-        parts.append(f"{progress.done:g}/{progress.total:g}" if progress.total >= 2 else f"{progress.done / progress.total:.0%}")
+        parts.append(f"{progress.done:.4g}/{progress.total:.4g}")
     elif progress.done:
         parts.append(f"{progress.done:g}")
     text = " ".join(parts)

@@ -22,7 +22,8 @@ def test_every_example_opens_by_its_name_and_is_complete() -> None:
     for example in found:
         graph = open_architecture(f"example:{example.name}").architecture
         assert not infer_shapes(graph.expanded(), REGISTRY).problems
-        assert example.title and example.summary
+        assert example.title
+        assert example.summary
 
 
 def test_an_example_also_opens_by_its_bare_name_unless_a_file_has_it(

@@ -38,7 +38,8 @@ def export(graph: Architecture, to: Path, **options: Any) -> ExportReport:
 
 def generated_class(path: Path) -> type[torch.nn.Module]:
     spec = importlib.util.spec_from_file_location(f"generated_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -87,14 +88,16 @@ def test_all_formats_hold_the_same_values(tmp_path: Path, small_network: Archite
     plain = read_tensors(tmp_path / "other.safetensors")
     stored = read_values(tmp_path / "net.ghn", read(tmp_path / "net.ghn"))
     for name, value in state.items():
-        assert torch.equal(value, plain[name]) and torch.equal(value, stored[name])
+        assert torch.equal(value, plain[name])
+        assert torch.equal(value, stored[name])
 
 
 def test_a_project_records_where_its_values_come_from(tmp_path: Path, small_network: Architecture) -> None:
     export(small_network, tmp_path / "net.ghn", seed=2)
     record = read(tmp_path / "net.ghn").values
     assert record is not None
-    assert (record.file, record.missing, record.origin["kind"], record.origin["seed"]) == ("net.safetensors", False, "random", 2)
+    assert (record.file, record.missing) == ("net.safetensors", False)
+    assert (record.origin["kind"], record.origin["seed"]) == ("random", 2)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -116,11 +119,9 @@ def test_bytes_do_not_depend_on_the_process(tmp_path: Path, small_network: Archi
     write(tmp_path / "net.ghn", Project(small_network))
     found = set()
     for seed in ("1", "2"):
-        code = (
-            "from ghn_studio.cli import main; import sys;"
-            f"sys.exit(main(['export', {str(tmp_path / 'net.ghn')!r}, '--init', 'kaiming', '--to', {str(tmp_path / 'o.safetensors')!r}]))"
-        )
-        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True)
+        options = ["--init", "kaiming", "--to", str(tmp_path / "o.safetensors")]
+        command = [sys.executable, "-m", "ghn_studio", "export", str(tmp_path / "net.ghn"), *options]
+        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True)
         found.add((tmp_path / "o.safetensors").read_bytes())
     assert len(found) == 1
 
@@ -251,7 +252,11 @@ def test_an_imported_file_is_a_project_with_its_values(tmp_path: Path, small_net
 
 @pytest.mark.parametrize(
     ("file", "to", "words"),
-    [("net.txt", "in.ghn", "give an .onnx file"), ("gone.onnx", "in.ghn", "no file"), ("net.onnx", "in.json", "must end in .ghn")],
+    [
+        ("net.txt", "in.ghn", "give an .onnx file"),
+        ("gone.onnx", "in.ghn", "no file"),
+        ("net.onnx", "in.json", "must end in .ghn"),
+    ],
 )
 def test_an_import_that_cannot_be_is_refused(tmp_path: Path, file: str, to: str, words: str) -> None:
     with pytest.raises(GhnStudioError, match=words):

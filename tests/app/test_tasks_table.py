@@ -81,7 +81,10 @@ def _loaded_by(module: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-@pytest.mark.parametrize("module", ["ghn_studio", "ghn_studio.app.tasks", "ghn_studio.cli", "ghn_studio.app.catalogues"])
+@pytest.mark.parametrize(
+    "module",
+    ["ghn_studio", "ghn_studio.app.tasks", "ghn_studio.app.catalogues", "ghn_studio.cli", "ghn_studio.__main__"],
+)
 def test_importing_is_free_of_heavy_libraries(module: str) -> None:
     assert _loaded_by(module) == "[]"
 
