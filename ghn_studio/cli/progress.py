@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from shutil import get_terminal_size
 from typing import TextIO
 
 from ghn_studio.app.results import CurvePoint
@@ -35,6 +36,7 @@ class ProgressLine:
         self._stage, self._last = stage, now
         text = describe(progress)
         if self._is_terminal:
+            text = text[: max(1, get_terminal_size().columns - 1)]  # a line that wraps could not be rewritten
             self._stream.write("\r" + text.ljust(self._width))
             self._width = len(text)
         else:

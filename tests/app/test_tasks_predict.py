@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 import ghn_studio
+from ghn_studio.app.architectures import examples, open_architecture
 from ghn_studio.app.comparing import report_of
 from ghn_studio.app.requests import CompareRequest, PredictRequest, SplitRequest
 from ghn_studio.app.results import CurvePoint, EvaluationDetails, PredictReport, Sample, SplitReport
@@ -110,6 +112,13 @@ def test_without_evaluation_no_image_is_read(small_network: Architecture, tiny_g
     assert "body.bn.running_mean" not in report.values
 
 
+@pytest.mark.parametrize("name", [e.name for e in examples()] + ["deepnets:bnfree/0", "deepnets:search/1"])
+def test_every_example_and_sampled_network_is_predicted_in_full(name: str, tiny_ghn: str) -> None:
+    report = predict(open_architecture(name).architecture, ghn=tiny_ghn, evaluate=False)
+    assert report.unpredicted == ()
+    assert report.predicted_parameters == report.parameters > 1000
+
+
 def test_a_random_start_is_called_one(small_network: Architecture) -> None:
     report = predict(small_network, init="kaiming", images=20)
     assert (report.predicted_parameters, report.ghn, report.label) == (0, "", "random start, no training")
@@ -131,6 +140,29 @@ def test_the_closed_form_head_is_labelled_and_not_counted_as_predicted(
 def test_the_image_size_can_be_overridden(make_small_network: MakeNetwork, tiny_ghn: str) -> None:
     report = predict(make_small_network(size=8), ghn=tiny_ghn, image_size=12, images=10)
     assert "1×12×12" in report.adaptation
+
+
+def test_a_folder_of_images_is_a_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_network: Architecture, tiny_ghn: str
+) -> None:
+    """Dark and light pictures: a fitted head tells them apart whatever the features are."""
+    from PIL import Image
+
+    monkeypatch.setenv("GHN_STUDIO_DATA", str(tmp_path / "data"))
+    for part, count in (("train", 20), ("test", 6)):
+        for level, name in ((40, "dark"), (200, "light")):
+            folder = tmp_path / "pictures" / part / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                Image.new("RGB", (9, 7), (level + i, level, level)).save(folder / f"{i}.png")
+    options = {"dataset": f"folder:{tmp_path / 'pictures'}", "ghn": tiny_ghn, "replace_classifier": True}
+    with pytest.raises(PredictionError, match="--head closed-form"):
+        predict(small_network, **options)
+    report = predict(small_network, **options, head="closed-form")
+    assert (report.accuracy, report.images) == (1.0, 12)
+    assert report.details is not None
+    assert report.details.classes == ("dark", "light")
+    assert all(len(s.pixels) == 3 * s.width * s.height for s in report.details.samples)
 
 
 # --- refusals ------------------------------------------------------------------------------
