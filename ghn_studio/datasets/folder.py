@@ -22,7 +22,7 @@ from ghn_studio.errors import DatasetError
 PREFIX = "folder:"
 
 #: Endings of files that are tried; everything else (Thumbs.db, notes) is listed as skipped.
-ENDINGS = frozenset(".png .jpg .jpeg .jpe .bmp .gif .webp .tif .tiff .ppm .pgm .pbm".split())
+ENDINGS = frozenset([".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"])
 
 #: Images are stored as squares of at most this side unless another size is asked for.
 LARGEST_DEFAULT_PX = 64
@@ -185,7 +185,7 @@ def _typical(layout: FolderLayout) -> tuple[int, int]:
                 with warnings.catch_warnings(action="error"), Image.open(path) as image:
                     sides.append(min(image.size))
                     grey.append(image.mode in _GREY_MODES)
-            except Exception:  # noqa: BLE001, S112 - damaged headers raise anything; loading lists the file with its reason
+            except Exception:  # noqa: BLE001 - damaged headers raise anything; loading lists the file with its reason
                 continue
     side = min(LARGEST_DEFAULT_PX, median_low(sides)) if sides else 32
     return side, 1 if grey and all(grey) else 3

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ghn_studio.errors import DatasetError
-
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:

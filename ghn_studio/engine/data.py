@@ -89,7 +89,7 @@ def _digits(info: DatasetInfo) -> ImageData:
         name: Split(images[at], labels[at])
         for name, at in divide([str(i) for i in range(len(labels))], labels.tolist()).items()
     }
-    return ImageData(with_statistics(info, parts), **parts)
+    return ImageData(with_statistics(info, parts), parts["train"], parts["validation"], parts["test"])
 
 
 def with_statistics(info: DatasetInfo, parts: dict[str, Split]) -> DatasetInfo:
@@ -132,7 +132,8 @@ def adapt(images: Tensor, input_shape: tuple[int, int, int], info: DatasetInfo) 
     """
     if len(info.mean) != images.shape[1]:
         raise DatasetError(
-            f"'{info.name}' has statistics for {len(info.mean)} channels but images with {images.shape[1]}: load it first"
+            f"'{info.name}' has statistics for {len(info.mean)} channels but images with {images.shape[1]}: "
+            "load it first"
         )
     mean = torch.tensor(info.mean, device=images.device).view(1, -1, 1, 1)
     std = torch.tensor(info.std, device=images.device).view(1, -1, 1, 1)

@@ -31,7 +31,7 @@ def choose(name: str = "auto") -> torch.device:
 
 
 def _no_cuda_reason() -> str:
-    if not torch.backends.cuda.is_built():
+    if torch.version.cuda is None:
         return f"this torch ({torch.__version__}) was built without it"
     return "no NVIDIA GPU with a working driver is visible"
 

@@ -97,7 +97,8 @@ def check_classes(plan: Plan, info: DatasetInfo) -> None:
     shape = plan.output_spec.shape
     if len(shape) != 2:
         raise PredictionError(
-            f"'{plan.graph.name}' gives {plan.output_spec}, not one number per class: end it in a Linear layer on vectors"
+            f"'{plan.graph.name}' gives {plan.output_spec}, not one number per class: "
+            "end it in a Linear layer on vectors"
         )
     if shape[1] != info.class_count:
         raise PredictionError(
@@ -142,7 +143,9 @@ def batch_size_for(plan: Plan, largest: int = 256, smallest: int = 8) -> int:
     return max(smallest, min(largest, int(_BATCH_MACS / max(1, macs))))
 
 
-def calibrate(plan: Plan, values: Mapping[str, Tensor], images: Tensor, batch_size: int | None = None) -> dict[str, Tensor]:
+def calibrate(
+    plan: Plan, values: Mapping[str, Tensor], images: Tensor, batch_size: int | None = None
+) -> dict[str, Tensor]:
     """Return running statistics of every batch norm, estimated on fitted training images.
 
     One pass in which each batch is normalised by its own statistics. Per norm, mean and

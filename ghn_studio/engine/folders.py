@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ghn_studio import paths
@@ -46,6 +46,7 @@ CACHED_FROM = 2000
 #: Part of the cache's name: change it when decoding or dividing changes.
 _VERSION = 1
 _CHUNK = 256
+_PIECE = 8 * 2**20
 _LOG = logging.getLogger(__name__)
 
 
@@ -74,15 +75,15 @@ def load_folder(name: str, size: int | None = None) -> Job[ImageData]:
     skipped = list(layout.skipped)
     files = yield from _list(layout, skipped)
     _check_memory(info, len(files))
-    cache = _cache_path(info, layout, files)
+    cache = yield from _cache_path(info, layout, files)
     kept = _read_cache(cache, info) if len(files) >= CACHED_FROM else None
     if kept is not None:
         return kept
     images, files = yield from _decode(info, files, skipped)
+    yield Progress("dividing images")
     data = _assemble(info, layout, images, files, skipped)
     if len(files) >= CACHED_FROM:
-        yield Progress("keeping the decoded images")
-        _write_cache(cache, data)
+        yield from _write_cache(cache, data)
     return data
 
 
@@ -132,6 +133,7 @@ def _decode(info: DatasetInfo, files: list[_File], skipped: list[Skipped]) -> Jo
     """Return the pixels, ``(N, C, S, S)``, and the files they came from."""
     channels, side, _ = info.shape
     images = torch.empty((len(files), *info.shape), dtype=torch.uint8)
+    pixels = images.numpy()  # the same memory, and quicker to fill
     good: list[_File] = []
     with ThreadPoolExecutor(core_count()) as pool:
         for start in range(0, len(files), _CHUNK):
@@ -141,7 +143,7 @@ def _decode(info: DatasetInfo, files: list[_File], skipped: list[Skipped]) -> Jo
                 if isinstance(found, str):
                     skipped.append(Skipped(str(file.path), found))
                 else:
-                    images[len(good)] = torch.tensor(found)
+                    pixels[len(good)] = found
                     good.append(file)
     return images[: len(good)], good
 
@@ -162,8 +164,11 @@ def _assemble(
     )
     new = {old: i for i, old in enumerate(used)}
     kept = [i for i, f in enumerate(files) if f.label in new]
-    images, labels = images[kept], torch.tensor([new[files[i].label] for i in kept])
-    parts = {part: Split(images[at], labels[at]) for part, at in _divided(layout, [files[i] for i in kept]).items()}
+    labels = torch.tensor([new[files[i].label] for i in kept])
+    where = torch.tensor(kept)
+    parts = {
+        part: Split(images[where[at]], labels[at]) for part, at in _divided(layout, [files[i] for i in kept]).items()
+    }
     for part in ("train", "test"):
         if not len(parts[part]):
             raise DatasetError(f"'{layout.root}' has too few readable images: none is left for the {part} part")
@@ -177,11 +182,15 @@ def _divided(layout: FolderLayout, files: Sequence[_File]) -> dict[str, list[int
     given = {part: [i for i, f in enumerate(files) if f.part == part] for part, _ in PARTS}
     if names == {"train"}:
         return _cut(files, given["train"], PARTS)
-    mixed = {part: [at[i] for i in shuffled([files[j].key for j in at])] for part, at in given.items()}
-    if "validation" in names:
-        return mixed
-    held_out = (("validation", VALIDATION_SHARE), ("train", 1 - VALIDATION_SHARE))
-    return {**mixed, **_cut(files, given["train"], held_out)}
+    train = given["train"]
+    if "validation" not in names:
+        held_out = (("validation", VALIDATION_SHARE), ("train", 1 - VALIDATION_SHARE))
+        return {**_cut(files, train, held_out), "test": _mixed(files, given["test"])}
+    return {part: _mixed(files, at) for part, at in given.items()}
+
+
+def _mixed(files: Sequence[_File], at: list[int]) -> list[int]:
+    return [at[i] for i in shuffled([files[j].key for j in at])]
 
 
 def _cut(files: Sequence[_File], at: list[int], shares: tuple[tuple[str, Fraction], ...]) -> dict[str, list[int]]:
@@ -192,11 +201,13 @@ def _cut(files: Sequence[_File], at: list[int], shares: tuple[tuple[str, Fractio
 # --- the cache -------------------------------------------------------------------------
 
 
-def _cache_path(info: DatasetInfo, layout: FolderLayout, files: Sequence[_File]) -> Path:
+def _cache_path(info: DatasetInfo, layout: FolderLayout, files: Sequence[_File]) -> Job[Path]:
     """One file per folder and image size, named by what is in the folder."""
     place = sha256(json.dumps([str(layout.root.resolve()), info.shape]).encode()).hexdigest()[:16]
     content = sha256(json.dumps([_VERSION, info.classes]).encode())
-    for file in files:
+    for i, file in enumerate(files):
+        if i % 1000 == 0:
+            yield Progress("checking for changes", i, len(files))
         content.update(f"{file.part}/{file.key}\0{_stamp(file.path)}\n".encode(errors="surrogateescape"))
     return paths.user_data() / "cache" / f"images-{place}-{content.hexdigest()[:32]}.safetensors"
 
@@ -221,36 +232,60 @@ def _read_cache(path: Path, info: DatasetInfo) -> ImageData | None:
         return None
     info = replace(
         info, classes=tuple(about["classes"]), mean=tuple(about["mean"]), std=tuple(about["std"]),
-        counts=tuple(len(parts[p]) for p, _ in PARTS),
+        counts=(len(parts["train"]), len(parts["validation"]), len(parts["test"])),
     )
     return ImageData(info, **parts, skipped=tuple(Skipped(*item) for item in about["skipped"]))
 
 
-def _write_cache(path: Path, data: ImageData) -> None:
+def _write_cache(path: Path, data: ImageData) -> Job[None]:
     """Write to a temporary file beside it and rename; a full disk costs only the time saved."""
-    tensors = {}
-    for part, _ in PARTS:
-        split: Split = getattr(data, part)
-        tensors |= {f"{part}.images": split.images.contiguous(), f"{part}.labels": split.labels}
-    about = {
-        "classes": data.info.classes, "mean": data.info.mean, "std": data.info.std,
-        "skipped": [(s.path, s.reason) for s in data.skipped],
-    }
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".images-")
-        os.close(handle)
-        save_file(tensors, temporary, {"ghn_studio": json.dumps(about)})
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
+        with open(handle, "wb") as file:
+            yield from _write(file, data)
         os.replace(temporary, path)
         temporary = None
         for old in path.parent.glob(f"{path.name.rpartition('-')[0]}-*.safetensors"):
             if old != path:
                 old.unlink(missing_ok=True)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         _LOG.warning("the decoded images could not be kept in %s: %s", path.parent, error)
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def _write(file: BinaryIO, data: ImageData) -> Job[None]:
+    """Write a safetensors file piece by piece, each flushed to the disk.
+
+    The library would write all of it in one call that cannot be stopped for seconds. The
+    format: length of the header, the header as JSON, then the tensors' bytes.
+    """
+    tensors: dict[str, Tensor] = {}
+    for part, _ in PARTS:
+        split: Split = getattr(data, part)
+        tensors |= {f"{part}.labels": split.labels, f"{part}.images": split.images}
+    about = {
+        "classes": data.info.classes, "mean": data.info.mean, "std": data.info.std,
+        "skipped": [(s.path, s.reason) for s in data.skipped],
+    }
+    header: dict[str, object] = {"__metadata__": {"ghn_studio": json.dumps(about)}}
+    end = 0
+    for name, tensor in tensors.items():
+        start, end = end, end + tensor.nbytes
+        kind = "U8" if tensor.dtype == torch.uint8 else "I64"
+        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    written = 0
+    for tensor in tensors.values():
+        raw = memoryview(tensor.contiguous().view(torch.uint8).reshape(-1).numpy())  # type: ignore[arg-type]
+        for at in range(0, len(raw), _PIECE):
+            yield Progress("keeping the decoded images", written + at, end)
+            file.write(raw[at : at + _PIECE])
+            file.flush()
+            os.fsync(file.fileno())
+        written += len(raw)

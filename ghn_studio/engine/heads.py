@@ -16,8 +16,16 @@ from torch import Tensor
 
 from ghn_studio.engine.data import Feed, ImageData, Split
 from ghn_studio.engine.evaluation import (
-    BATCH, CALIBRATED, OFFICIAL_BATCH, batch_size_for, check_classes, device_of, input_shape, label_closed_form,
-    prepared, run_batches,
+    BATCH,
+    CALIBRATED,
+    OFFICIAL_BATCH,
+    batch_size_for,
+    check_classes,
+    device_of,
+    input_shape,
+    label_closed_form,
+    prepared,
+    run_batches,
 )
 from ghn_studio.engine.execution import Plan
 from ghn_studio.errors import PredictionError

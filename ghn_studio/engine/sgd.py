@@ -15,7 +15,15 @@ from torch import Tensor, nn
 from ghn_studio.engine.build import build
 from ghn_studio.engine.data import Feed, ImageData
 from ghn_studio.engine.evaluation import (
-    CALIBRATED, Evaluation, check_classes, clear_errors, evaluate, input_shape, label_trained, norm_nodes, without_statistics,
+    CALIBRATED,
+    Evaluation,
+    check_classes,
+    clear_errors,
+    evaluate,
+    input_shape,
+    label_trained,
+    norm_nodes,
+    without_statistics,
 )
 from ghn_studio.engine.execution import Plan
 from ghn_studio.engine.initial import kaiming
@@ -243,7 +251,7 @@ class _Run:
         for group in self._optimiser.param_groups:
             group["lr"] = self._learning_rate()
         self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         return True
 
@@ -276,7 +284,7 @@ def _batches(count: int, batch_size: int, random: torch.Generator) -> Iterator[T
     every batch is that small.
     """
     while True:
-        for at in torch.randperm(count, generator=random).split(batch_size):
+        for at in torch.split(torch.randperm(count, generator=random), batch_size):
             if len(at) > 1 or min(count, batch_size) == 1:
                 yield at
 

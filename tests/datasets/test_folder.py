@@ -26,7 +26,8 @@ def test_classes_and_shape_come_from_names_and_headers(tmp_path: Path) -> None:
     info = describe(f"folder:{tmp_path}")
     assert info.classes == ("a", "b", "c")
     assert info.shape == (3, 8, 8)
-    assert info.mean == () and info.counts == (0, 0, 0)
+    assert info.mean == ()
+    assert info.counts == (0, 0, 0)
     assert describe(f"folder:{tmp_path}", size=20).shape == (3, 20, 20)
 
 
@@ -78,7 +79,8 @@ def test_empty_classes_are_left_out_and_listed(tmp_path: Path) -> None:
     layout = find_layout(f"folder:{tmp_path}")
     assert layout.classes == ("a", "b")
     assert [(Path(s.path).name, s.reason) for s in layout.skipped] == [
-        ("empty", "the class has no images"), ("notes", "the class has no images")
+        ("empty", "the class has no images"),
+        ("notes", "the class has no images"),
     ]
 
 
@@ -125,7 +127,9 @@ def test_links_cannot_trap_the_walk(tmp_path: Path) -> None:
 
 def test_digits_are_described_without_pixels() -> None:
     info = describe("digits")
-    assert info is DATASETS["digits"] and info.class_count == 10 and sum(info.counts) == 1797
+    assert info is DATASETS["digits"]
+    assert info.class_count == 10
+    assert sum(info.counts) == 1797
 
 
 def test_describing_loads_neither_torch_nor_numpy() -> None:

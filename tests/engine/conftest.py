@@ -41,8 +41,10 @@ def convolutional(
             layers.append((f"body.norm{i}", "batch_norm", BatchNormParams()))
         layers.append((f"body.act{i}", "relu", NoParams()))
     layers += [
-        ("pool", "global_avg_pool", NoParams()), ("flat", "flatten", NoParams()),
-        ("head", "linear", LinearParams(classes, bias=bias)), ("out", "output", NoParams()),
+        ("pool", "global_avg_pool", NoParams()),
+        ("flat", "flatten", NoParams()),
+        ("head", "linear", LinearParams(classes, bias=bias)),
+        ("out", "output", NoParams()),
     ]
     return chain_of(*layers, name="small")
 

@@ -17,7 +17,9 @@ from ghn_studio.ops.spec import NoParams
 from ghn_studio.ops.terminals import InputParams
 
 
-def test_the_classifier_gets_as_many_outputs_as_there_are_classes(make_convolutional: Callable[..., Architecture]) -> None:
+def test_the_classifier_gets_as_many_outputs_as_there_are_classes(
+    make_convolutional: Callable[..., Architecture],
+) -> None:
     graph = make_convolutional(1000)
     changed = with_classes(graph, 7, REGISTRY)
     assert infer_shapes(changed, REGISTRY).outputs[changed.nodes["out"].id][0].shape == ("N", 7)
@@ -30,15 +32,23 @@ def test_a_network_that_fits_is_returned_itself(make_convolutional: Callable[...
 
 
 def test_layers_without_parameters_may_follow(make_chain: Callable[..., Architecture]) -> None:
-    graph = make_chain(("x", "input", InputParams(1, 4, 4)), ("flat", "flatten", NoParams()),
-                       ("fc", "linear", LinearParams(3)), ("act", "relu", NoParams()), ("same", "identity", NoParams()))
+    graph = make_chain(
+        ("x", "input", InputParams(1, 4, 4)),
+        ("flat", "flatten", NoParams()),
+        ("fc", "linear", LinearParams(3)),
+        ("act", "relu", NoParams()),
+        ("same", "identity", NoParams()),
+    )
     assert classifier_of(graph, REGISTRY) == "fc"
 
 
 def test_a_convolution_at_the_end_is_named_as_the_obstacle(make_chain: Callable[..., Architecture]) -> None:
-    graph = make_chain(("x", "input", InputParams(1, 4, 4)), ("last", "conv2d", Conv2dParams(3)),
-                       ("pool", "global_avg_pool", NoParams()))
-    with pytest.raises(ArchitectureError, match="'last' .Conv.*end the network in global pooling and a Linear"):
+    graph = make_chain(
+        ("x", "input", InputParams(1, 4, 4)),
+        ("last", "conv2d", Conv2dParams(3)),
+        ("pool", "global_avg_pool", NoParams()),
+    )
+    with pytest.raises(ArchitectureError, match=r"'last' .Conv.*end the network in global pooling and a Linear"):
         with_classes(graph, 10, REGISTRY)
 
 
@@ -50,7 +60,8 @@ def test_a_network_without_layers_has_no_classifier(make_chain: Callable[..., Ar
 
 
 def test_a_repeated_classifier_is_refused(make_chain: Callable[..., Architecture]) -> None:
-    graph = make_chain(("x", "input", InputParams(1, 4, 4)), ("flat", "flatten", NoParams()),
-                       ("block.fc", "linear", LinearParams(16))).with_group(Group("block", repeat=2))
+    graph = make_chain(
+        ("x", "input", InputParams(1, 4, 4)), ("flat", "flatten", NoParams()), ("block.fc", "linear", LinearParams(16))
+    ).with_group(Group("block", repeat=2))
     with pytest.raises(ArchitectureError, match="repeated block"):
         with_classes(graph, 3, REGISTRY)

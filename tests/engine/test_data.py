@@ -59,7 +59,7 @@ def test_colour_becomes_grey_by_its_luma() -> None:
 
 
 def test_colour_images_are_refused_by_an_input_of_two_channels() -> None:
-    with pytest.raises(DatasetError, match="2 channels.*has 3"):
+    with pytest.raises(DatasetError, match=r"2 channels.*has 3"):
         adapt(torch.zeros(1, 3, 6, 6, dtype=torch.uint8), (2, 6, 6), COLOUR)
 
 
@@ -81,5 +81,5 @@ def test_adaptation_is_told_in_words(shape: tuple[int, int, int], text: str) -> 
 
 
 def test_unknown_names_are_refused_with_those_that_exist() -> None:
-    with pytest.raises(DatasetError, match="no data set 'cifar'.*digits or folder:PATH"):
+    with pytest.raises(DatasetError, match=r"no data set 'cifar'.*digits or folder:PATH"):
         load("cifar")

@@ -20,7 +20,7 @@ def test_automatic_choice_is_usable() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has CUDA")
 def test_a_missing_gpu_is_said_and_not_replaced() -> None:
-    with pytest.raises(UsageError, match="CUDA was asked for.*--device cpu or auto"):
+    with pytest.raises(UsageError, match=r"CUDA was asked for.*--device cpu or auto"):
         devices.choose("cuda")
 
 

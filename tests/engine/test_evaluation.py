@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from ghn_studio.datasets import DATASETS
 from ghn_studio.engine.data import ImageData, Split, adapt
 from ghn_studio.engine.evaluation import (
-    BATCH, LABEL_PREDICTED, Evaluation, calibrate, evaluate, label_closed_form, label_trained, without_statistics,
+    BATCH,
+    LABEL_PREDICTED,
+    Evaluation,
+    calibrate,
+    evaluate,
+    label_closed_form,
+    label_trained,
+    without_statistics,
 )
 from ghn_studio.engine.execution import Plan, random_images
 from ghn_studio.engine.initial import kaiming
@@ -35,8 +42,10 @@ def test_calibrated_on_one_batch_the_network_answers_as_in_training_mode(small: 
     images = random_images(plan, 40)
     statistics = calibrate(plan, values, images, batch_size=64)
     torch.testing.assert_close(
-        plan.run(images, {**values, **statistics}), plan.run(images, without_statistics(plan, values)),
-        rtol=1e-4, atol=1e-4,
+        plan.run(images, {**values, **statistics}),
+        plan.run(images, without_statistics(plan, values)),
+        rtol=1e-4,
+        atol=1e-4,
     )
 
 
@@ -45,7 +54,9 @@ def test_statistics_of_the_first_norm_are_exact_over_all_batches(small: Small) -
     images = random_images(plan, 50, seed=3)
     statistics = calibrate(plan, values, images, batch_size=7)
     seen = nn.functional.conv2d(images.double(), values["body.conv1.weight"].double(), padding=1)
-    torch.testing.assert_close(statistics["body.norm1.running_mean"].double(), seen.mean((0, 2, 3)), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        statistics["body.norm1.running_mean"].double(), seen.mean((0, 2, 3)), rtol=1e-5, atol=1e-6
+    )
     torch.testing.assert_close(
         statistics["body.norm1.running_var"].double(), seen.var((0, 2, 3), correction=0), rtol=1e-5, atol=1e-6
     )
@@ -69,16 +80,20 @@ def test_nothing_is_estimated_without_batch_norm(make_convolutional: Callable[..
 
 def test_a_single_image_has_no_variance(small: Small) -> None:
     plan, values = small
-    with pytest.raises(PredictionError, match="at least 2 training images.*got 1"):
+    with pytest.raises(PredictionError, match=r"at least 2 training images.*got 1"):
         calibrate(plan, values, random_images(plan, 1))
 
 
 def test_a_last_batch_of_one_joins_its_neighbour(make_chain: Callable[..., Architecture], digits: ImageData) -> None:
     """Norms on vectors cannot normalise one image (torch raises)."""
-    plan = Plan(make_chain(
-        ("x", "input", InputParams(1, 8, 8)), ("flat", "flatten", NoParams()), ("norm", "batch_norm", BatchNormParams()),
-        ("fc", "linear", LinearParams(10)),
-    ))
+    plan = Plan(
+        make_chain(
+            ("x", "input", InputParams(1, 8, 8)),
+            ("flat", "flatten", NoParams()),
+            ("norm", "batch_norm", BatchNormParams()),
+            ("fc", "linear", LinearParams(10)),
+        )
+    )
     values = kaiming(plan, 0)
     assert calibrate(plan, values, random_images(plan, 9), batch_size=4)["norm.running_mean"].shape == (64,)
     result = run(evaluate(plan, values, tiny(digits, 20, 65), batch_norm=BATCH))
@@ -99,12 +114,15 @@ def test_accuracy_does_not_depend_on_the_batch_size(small: Small, digits: ImageD
 def test_the_official_convention_uses_each_batch_of_64_in_order(small: Small, digits: ImageData) -> None:
     plan, values = small
     result = run(evaluate(plan, values, digits, batch_norm=BATCH, batch_size=7))
-    expected = torch.cat([
-        plan.run(adapt(images, (1, 8, 8), digits.info), without_statistics(plan, values)).argmax(1)
-        for images in digits.test.images.split(64)
-    ])
+    expected = torch.cat(
+        [
+            plan.run(adapt(images, (1, 8, 8), digits.info), without_statistics(plan, values)).argmax(1)
+            for images in digits.test.images.split(64)
+        ]
+    )
     assert torch.equal(result.answers, expected)
-    assert result.statistics == {} and result.batch_norm == "batch"
+    assert result.statistics == {}
+    assert result.batch_norm == "batch"
 
 
 def test_an_evaluation_is_consistent_in_itself(small: Small, digits: ImageData) -> None:
@@ -117,7 +135,8 @@ def test_an_evaluation_is_consistent_in_itself(small: Small, digits: ImageData) 
     truth = result.probabilities[torch.arange(100), digits.test.labels[:100]]
     assert result.loss == pytest.approx(float(-truth.log().mean()), rel=1e-4)
     assert result.label == LABEL_PREDICTED == "predicted, no training"
-    assert result.seconds > 0 and result.calibration_seconds > 0
+    assert result.seconds > 0
+    assert result.calibration_seconds > 0
 
 
 def test_the_statistics_found_are_used_again(small: Small, digits: ImageData) -> None:
@@ -139,7 +158,7 @@ def test_other_classes_are_refused_with_both_numbers_and_the_fix(
     make_convolutional: Callable[..., Architecture], digits: ImageData
 ) -> None:
     plan = Plan(make_convolutional(1000))
-    with pytest.raises(PredictionError, match="1000 classes.*'digits' has 10: replace the classifier"):
+    with pytest.raises(PredictionError, match=r"1000 classes.*'digits' has 10: replace the classifier"):
         next(evaluate(plan, kaiming(plan, 0), digits))
 
 
@@ -175,7 +194,8 @@ def test_an_evaluation_can_stop_after_every_batch_and_leaves_gradients_on(small:
     job = evaluate(plan, values, digits, batch_size=10)
     stages = []
     for progress in job:
-        assert isinstance(progress, Progress) and torch.is_grad_enabled()
+        assert isinstance(progress, Progress)
+        assert torch.is_grad_enabled()
         stages.append(progress.stage)
         if progress.stage == "evaluating" and progress.done >= 20:
             break
@@ -186,7 +206,9 @@ def test_an_evaluation_can_stop_after_every_batch_and_leaves_gradients_on(small:
 def test_colour_images_reach_a_grey_network(digits: ImageData, small: Small) -> None:
     plan, values = small
     colour = [Split(p.images.expand(-1, 3, -1, -1), p.labels) for p in (digits.train, digits.validation, digits.test)]
-    info = type(digits.info)("rgb", "RGB", DATASETS["digits"].classes, (3, 8, 8), "", digits.info.mean * 3, digits.info.std * 3)
+    info = type(digits.info)(
+        "rgb", "RGB", DATASETS["digits"].classes, (3, 8, 8), "", digits.info.mean * 3, digits.info.std * 3
+    )
     expected, found = (run(evaluate(plan, values, d)) for d in (digits, ImageData(info, *colour)))
     assert found.accuracy == expected.accuracy
 

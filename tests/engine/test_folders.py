@@ -47,11 +47,14 @@ def skipped(data: ImageData) -> dict[str, str]:
 
 def bomb(path: Path, side: int = 30_000) -> None:
     """A PNG of a few hundred bytes that claims ``side`` by ``side`` pixels."""
+
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
+    )
 
 
 def test_class_folders_are_divided_and_labelled_by_their_names(tmp_path: Path) -> None:
@@ -96,15 +99,25 @@ def test_damaged_and_foreign_files_are_listed_and_the_rest_is_used(tmp_path: Pat
     data = load(f"folder:{tmp_path}")
     reasons = skipped(data)
     assert set(reasons) == {
-        "empty.jpg", "noise.jpg", "Thumbs.db", "cut.jpg", "bomb.png", "half_a_bomb.png", "nobody", "loop", "whole.jpg"
+        "empty.jpg",
+        "noise.jpg",
+        "Thumbs.db",
+        "cut.jpg",
+        "bomb.png",
+        "half_a_bomb.png",
+        "nobody",
+        "loop",
+        "whole.jpg",
     }
     assert reasons["empty.jpg"] == "the file is empty"
     assert reasons["Thumbs.db"] == "not an image file"
-    assert "decompression bomb" in reasons["bomb.png"] and "decompression bomb" in reasons["half_a_bomb.png"]
+    assert "decompression bomb" in reasons["bomb.png"]
+    assert "decompression bomb" in reasons["half_a_bomb.png"]
     assert "cannot be decoded" in reasons["cut.jpg"]
     assert reasons["whole.jpg"] == "not in a class folder"
     assert reasons["nobody"] == "the class has no images"
-    assert sum(data.info.counts) == 30 and data.info.class_count == 3
+    assert sum(data.info.counts) == 30
+    assert data.info.class_count == 3
     assert Image.MAX_IMAGE_PIXELS == 89_478_485  # Pillow's limit was not lifted
 
 
@@ -122,8 +135,11 @@ def test_odd_kinds_of_pixels_become_bytes(tmp_path: Path) -> None:
     assert skipped(data) == {"floats.tif": "cannot be decoded: floating-point pixels have no known range"}
     images = torch.cat([p.images[p.labels == 0] for p in (data.train, data.validation, data.test)])
     colours = sorted(tuple(int(v) for v in image[:, 4, 4]) for image in images)
-    assert colours[0] == (10, 20, 30) and colours[1] == (156, 156, 156) and colours[3] == (255, 255, 255)
-    assert colours[2][0] > 245 and max(colours[2][1:]) < 10
+    assert colours[0] == (10, 20, 30)
+    assert colours[1] == (156, 156, 156)
+    assert colours[3] == (255, 255, 255)
+    assert colours[2][0] > 245
+    assert max(colours[2][1:]) < 10
 
 
 def test_cameras_hold_pictures_upright(tmp_path: Path) -> None:
@@ -136,7 +152,8 @@ def test_cameras_hold_pictures_upright(tmp_path: Path) -> None:
         for i in range(3):
             Image.fromarray(pixels).save(tmp_path / name / f"{i}.jpg", exif=exif)
     image = load(f"folder:{tmp_path}").train.images[0].float()
-    assert image[:, 8:].mean() > 250 and image[:, :8].mean() < 5
+    assert image[:, 8:].mean() > 250
+    assert image[:, :8].mean() < 5
 
 
 def test_wide_images_are_scaled_and_cropped_in_the_middle(tmp_path: Path) -> None:
@@ -182,9 +199,11 @@ def test_too_few_images_are_refused(tmp_path: Path) -> None:
         load(f"folder:{fill(tmp_path, 1)}")
 
 
-def test_pixels_that_would_not_fit_into_memory_are_refused_with_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pixels_that_would_not_fit_into_memory_are_refused_with_a_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(folders, "MOST_BYTES", 30 * 3 * 9 * 9)
-    with pytest.raises(DatasetError, match="30 images of 10×10 px.*at most 9 px"):
+    with pytest.raises(DatasetError, match=r"30 images of 10×10 px.*at most 9 px"):
         load(f"folder:{fill(tmp_path)}")
     assert load(f"folder:{tmp_path}", size=9).info.shape == (3, 9, 9)
     monkeypatch.setattr(folders, "MOST_FILES", 10)
@@ -195,13 +214,16 @@ def test_pixels_that_would_not_fit_into_memory_are_refused_with_a_size(tmp_path:
 def test_loading_can_stop_between_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "_CHUNK", 4)
     job = loading(f"folder:{fill(tmp_path)}")
-    stages = [next(job) for _ in range(4)]
+    stages = [next(job) for _ in range(5)]
     job.close()
-    assert [s.stage for s in stages] == ["listing images"] + ["decoding images"] * 3
-    assert [s.done for s in stages[1:]] == [0, 4, 8] and stages[1].total == 30
+    assert [s.stage for s in stages] == ["listing images", "checking for changes"] + ["decoding images"] * 3
+    assert [s.done for s in stages[2:]] == [0, 4, 8]
+    assert stages[2].total == 30
 
 
-def test_decoded_images_are_kept_and_read_back(tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decoded_images_are_kept_and_read_back(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(folders, "CACHED_FROM", 10)
     fill(tmp_path)
     (tmp_path / "red" / "bad.png").write_bytes(b"")
@@ -209,8 +231,9 @@ def test_decoded_images_are_kept_and_read_back(tmp_path: Path, own_cache: Path, 
     (kept,) = own_cache.iterdir()
     stages: list[str] = []
     again = run(loading(f"folder:{tmp_path}"), lambda p: stages.append(p.stage))
-    assert set(stages) == {"listing images"}
-    assert again.info == first.info and again.skipped == first.skipped
+    assert set(stages) == {"listing images", "checking for changes"}
+    assert again.info == first.info
+    assert again.skipped == first.skipped
     for part in ("train", "validation", "test"):
         assert torch.equal(getattr(again, part).images, getattr(first, part).images)
         assert torch.equal(getattr(again, part).labels, getattr(first, part).labels)
@@ -236,10 +259,12 @@ def test_a_place_that_cannot_be_written_costs_only_the_cache(
     assert "could not be kept" in caplog.text
 
 
-def test_a_network_for_other_classes_is_refused(tmp_path: Path, make_convolutional: Callable[..., Architecture]) -> None:
+def test_a_network_for_other_classes_is_refused(
+    tmp_path: Path, make_convolutional: Callable[..., Architecture]
+) -> None:
     data = load(f"folder:{fill(tmp_path)}")
     plan = Plan(make_convolutional(10))
-    with pytest.raises(PredictionError, match="10 classes.*has 3: replace the classifier"):
+    with pytest.raises(PredictionError, match=r"10 classes.*has 3: replace the classifier"):
         next(evaluate(plan, kaiming(plan, 0), data))
 
 
@@ -249,5 +274,7 @@ CIFAR = os.environ.get("GHN_STUDIO_CIFAR10_FOLDER", "")
 @pytest.mark.skipif(not CIFAR, reason="GHN_STUDIO_CIFAR10_FOLDER does not name the CIFAR-10 (JPEG) folder")
 def test_cifar_loads_whole() -> None:
     data = load(f"folder:{CIFAR}")
-    assert data.info.class_count == 10 and data.info.shape == (3, 32, 32)
-    assert data.info.counts == (45_000, 5_000, 10_000) and data.skipped == ()
+    assert data.info.class_count == 10
+    assert data.info.shape == (3, 32, 32)
+    assert data.info.counts == (45_000, 5_000, 10_000)
+    assert data.skipped == ()

@@ -27,8 +27,10 @@ Make = Callable[..., Architecture]
 
 def problem(images: int, features: int, classes: int = 4) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(images + features)
-    return (torch.randn(images, features, generator=generator, dtype=torch.float64),
-            torch.randn(images, classes, generator=generator, dtype=torch.float64))
+    return (
+        torch.randn(images, features, generator=generator, dtype=torch.float64),
+        torch.randn(images, classes, generator=generator, dtype=torch.float64),
+    )
 
 
 @pytest.mark.parametrize(("images", "features"), [(30, 12), (12, 30), (9, 9), (1, 5), (5, 1)])
@@ -36,7 +38,8 @@ def problem(images: int, features: int, classes: int = 4) -> tuple[Tensor, Tenso
 def test_primal_and_dual_agree(images: int, features: int, strength: float) -> None:
     x, y = problem(images, features)
     primal, dual = (RidgeSystem(x, y, dual=d).solve(strength) for d in (False, True))
-    assert primal is not None and dual is not None
+    assert primal is not None
+    assert dual is not None
     torch.testing.assert_close(primal, dual, rtol=1e-6, atol=1e-6)
 
 
@@ -60,7 +63,7 @@ def test_the_fit_is_that_of_scikit_learn(images: int, features: int) -> None:
 
 
 def test_constant_features_do_no_harm() -> None:
-    x, y = problem(20, 5)
+    x, _y = problem(20, 5)
     x[:, 2] = 7.0
     standard = Standard.of(x, centred=True)
     assert bool(standard.apply(x).isfinite().all())
@@ -69,15 +72,19 @@ def test_constant_features_do_no_harm() -> None:
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("images", [5, 300, 10_000])
-def test_the_folded_layer_gives_what_was_fitted(make_convolutional: Make, digits: ImageData, bias: bool, images: int) -> None:
+def test_the_folded_layer_gives_what_was_fitted(
+    make_convolutional: Make, digits: ImageData, bias: bool, images: int
+) -> None:
     plan = Plan(make_convolutional(bias=bias))
     result = run(closed_form(plan, kaiming(plan, 0), digits, images=images))
     batch = adapt(digits.test.images, (1, 8, 8), digits.info)
     features = plan.features(batch, result.values).double()
     offset = result.values["head.bias"].double() if bias else 0
     torch.testing.assert_close(
-        plan.run(batch, result.values).double(), features @ result.values["head.weight"].double().T + offset,
-        rtol=1e-4, atol=1e-4,
+        plan.run(batch, result.values).double(),
+        features @ result.values["head.weight"].double().T + offset,
+        rtol=1e-4,
+        atol=1e-4,
     )
     assert result.images == min(images, 1074)
     assert result.label == f"closed form on {result.images} images"
@@ -101,7 +108,9 @@ def test_a_fitted_head_beats_a_random_one_and_more_images_help(small: Small, dig
     plan, values = small
     accuracy = [run(evaluate(plan, values, digits)).accuracy]
     for images in (20, 1074):
-        accuracy.append(run(evaluate(plan, run(closed_form(plan, values, digits, images=images)).values, digits)).accuracy)
+        accuracy.append(
+            run(evaluate(plan, run(closed_form(plan, values, digits, images=images)).values, digits)).accuracy
+        )
     assert accuracy[0] < 0.3 < accuracy[1] < accuracy[2]
     assert accuracy[2] > 0.6
 
@@ -119,12 +128,15 @@ def test_the_body_is_left_as_it_was(small: Small, digits: ImageData) -> None:
     for name, value in result.values.items():
         if not name.startswith("head."):
             assert torch.equal(value, statistics.get(name, values[name])), name
-        assert value.dtype == values[name].dtype and value.shape == values[name].shape
+        assert value.dtype == values[name].dtype
+        assert value.shape == values[name].shape
 
 
 def test_test_images_are_never_looked_at(small: Small, digits: ImageData) -> None:
     plan, values = small
-    hostile = ImageData(digits.info, digits.train, digits.validation, Split(digits.test.images[:0], digits.test.labels[:0]))
+    hostile = ImageData(
+        digits.info, digits.train, digits.validation, Split(digits.test.images[:0], digits.test.labels[:0])
+    )
     expected, found = (run(closed_form(plan, values, data)) for data in (digits, hostile))
     assert found.strength == expected.strength
     assert torch.equal(found.values["head.weight"], expected.values["head.weight"])
@@ -133,7 +145,9 @@ def test_test_images_are_never_looked_at(small: Small, digits: ImageData) -> Non
 def test_the_strength_is_chosen_on_validation_images(small: Small, digits: ImageData) -> None:
     """With wrong labels there, nothing can be learned from the best strength but the mean."""
     plan, values = small
-    shuffled = digits.validation.labels[torch.randperm(len(digits.validation), generator=torch.Generator().manual_seed(0))]
+    shuffled = digits.validation.labels[
+        torch.randperm(len(digits.validation), generator=torch.Generator().manual_seed(0))
+    ]
     misled = ImageData(digits.info, digits.train, Split(digits.validation.images, shuffled), digits.test)
     assert run(closed_form(plan, values, misled)).scale < run(closed_form(plan, values, digits)).scale
 
@@ -164,7 +178,7 @@ def test_what_cannot_be_fitted_is_refused(
     make_convolutional: Make, make_chain: Make, digits: ImageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = Plan(make_convolutional(12))
-    with pytest.raises(PredictionError, match="12 classes.*has 10: replace the classifier"):
+    with pytest.raises(PredictionError, match=r"12 classes.*has 10: replace the classifier"):
         run(closed_form(plan, kaiming(plan, 0), digits))
     headless = Plan(make_chain(("x", "input", InputParams(1, 8, 8)), ("flat", "flatten", NoParams())))
     with pytest.raises(PredictionError, match="does not end in a linear layer"):

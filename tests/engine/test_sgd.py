@@ -16,8 +16,16 @@ from ghn_studio.engine.data import ImageData, adapt
 from ghn_studio.engine.evaluation import evaluate
 from ghn_studio.engine.execution import Plan
 from ghn_studio.engine.sgd import (
-    AUGMENTATIONS, CurvePoint, DivergedError, SgdConfig, Trained, _augmented, _batches, evaluation_steps,
-    steps_to_match, train,
+    AUGMENTATIONS,
+    CurvePoint,
+    DivergedError,
+    SgdConfig,
+    Trained,
+    _augmented,
+    _batches,
+    evaluation_steps,
+    steps_to_match,
+    train,
 )
 from ghn_studio.errors import PredictionError, TrainingError
 from ghn_studio.ir.graph import Architecture
@@ -54,13 +62,17 @@ def test_training_learns_the_digits(trained: tuple[Trained, list[Progress]]) -> 
     assert result.label == result.evaluation.label == "trained 130 steps"
 
 
-def test_the_curve_is_measured_at_roughly_logarithmic_steps_and_at_the_end(trained: tuple[Trained, list[Progress]]) -> None:
+def test_the_curve_is_measured_at_roughly_logarithmic_steps_and_at_the_end(
+    trained: tuple[Trained, list[Progress]],
+) -> None:
     result, seen = trained
     assert [p.step for p in result.curve] == [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 130]
     assert [p.partial for p in seen if p.partial is not None] == list(result.curve)
     seconds = [p.seconds for p in result.curve]
-    assert seconds == sorted(seconds) and seconds[0] > 0
-    assert all(p.total == 130 for p in seen) and seen[-1].fraction == 1
+    assert seconds == sorted(seconds)
+    assert seconds[0] > 0
+    assert all(p.total == 130 for p in seen)
+    assert seen[-1].fraction == 1
 
 
 def test_the_values_are_those_measured_and_load_into_the_module(
@@ -75,13 +87,18 @@ def test_the_values_are_those_measured_and_load_into_the_module(
 
 
 def test_equal_seeds_repeat_a_run_and_others_do_not(make_chain: Make, digits: ImageData) -> None:
-    plan = Plan(make_chain(
-        ("x", "input", InputParams(1, 8, 8)), ("flat", "flatten", NoParams()), ("drop", "dropout", DropoutParams(0.5)),
-        ("fc", "linear", LinearParams(10)),
-    ))
+    plan = Plan(
+        make_chain(
+            ("x", "input", InputParams(1, 8, 8)),
+            ("flat", "flatten", NoParams()),
+            ("drop", "dropout", DropoutParams(0.5)),
+            ("fc", "linear", LinearParams(10)),
+        )
+    )
     state = torch.get_rng_state()
     results = [
-        run(train(plan, digits, SgdConfig(steps=5, seed=seed, augmentation="shift and flip"))).values for seed in (3, 3, 4)
+        run(train(plan, digits, SgdConfig(steps=5, seed=seed, augmentation="shift and flip"))).values
+        for seed in (3, 3, 4)
     ]
     assert torch.equal(state, torch.get_rng_state())
     assert torch.equal(results[0]["fc.weight"], results[1]["fc.weight"])
@@ -90,8 +107,14 @@ def test_equal_seeds_repeat_a_run_and_others_do_not(make_chain: Make, digits: Im
 
 def test_dropout_is_active_in_training(make_chain: Make, digits: ImageData) -> None:
     def last_weight(p: float) -> Tensor:
-        plan = Plan(make_chain(("x", "input", InputParams(1, 8, 8)), ("flat", "flatten", NoParams()),
-                               ("drop", "dropout", DropoutParams(p)), ("fc", "linear", LinearParams(10))))
+        plan = Plan(
+            make_chain(
+                ("x", "input", InputParams(1, 8, 8)),
+                ("flat", "flatten", NoParams()),
+                ("drop", "dropout", DropoutParams(p)),
+                ("fc", "linear", LinearParams(10)),
+            )
+        )
         return run(train(plan, digits, SgdConfig(steps=2))).values["fc.weight"]
 
     assert not torch.equal(last_weight(0.0), last_weight(0.9))
@@ -131,10 +154,14 @@ def test_a_diverging_run_says_at_which_step_and_keeps_the_curve(make_convolution
 @pytest.mark.parametrize("count", [2, 3, 65])
 def test_a_last_batch_of_one_is_left_out(make_chain: Make, digits: ImageData, count: int) -> None:
     """65 images in batches of 64 leave one over, which a norm on vectors cannot take."""
-    plan = Plan(make_chain(
-        ("x", "input", InputParams(1, 8, 8)), ("flat", "flatten", NoParams()), ("norm", "batch_norm", BatchNormParams()),
-        ("fc", "linear", LinearParams(10)),
-    ))
+    plan = Plan(
+        make_chain(
+            ("x", "input", InputParams(1, 8, 8)),
+            ("flat", "flatten", NoParams()),
+            ("norm", "batch_norm", BatchNormParams()),
+            ("fc", "linear", LinearParams(10)),
+        )
+    )
     assert run(train(plan, shortened(digits, count), SgdConfig(steps=4))).steps == 4
 
 
@@ -155,16 +182,26 @@ def test_single_images_cannot_train_a_norm(plan: Plan, digits: ImageData) -> Non
 
 @pytest.mark.parametrize(
     "wrong",
-    [{}, {"steps": 3, "minutes": 1.0}, {"steps": 0}, {"minutes": 0.0}, {"steps": 1, "batch_size": 0},
-     {"steps": 1, "learning_rate": 0.0}, {"steps": 1, "schedule": "stairs"}, {"steps": 1, "augmentation": "mixup"}],
+    [
+        {},
+        {"steps": 3, "minutes": 1.0},
+        {"steps": 0},
+        {"minutes": 0.0},
+        {"steps": 1, "batch_size": 0},
+        {"steps": 1, "learning_rate": 0.0},
+        {"steps": 1, "schedule": "stairs"},
+        {"steps": 1, "augmentation": "mixup"},
+    ],
 )
 def test_impossible_configs_are_refused(plan: Plan, digits: ImageData, wrong: dict[str, Any]) -> None:
     with pytest.raises(TrainingError):
         next(train(plan, digits, SgdConfig(**wrong)))
 
 
-def test_other_classes_and_empty_networks_are_refused(make_convolutional: Make, make_chain: Make, digits: ImageData) -> None:
-    with pytest.raises(PredictionError, match="3 classes.*has 10"):
+def test_other_classes_and_empty_networks_are_refused(
+    make_convolutional: Make, make_chain: Make, digits: ImageData
+) -> None:
+    with pytest.raises(PredictionError, match=r"3 classes.*has 10"):
         next(train(Plan(make_convolutional(3)), digits, SgdConfig(steps=1)))
     bare = Plan(make_chain(("x", "input", InputParams(10, 1, 1)), ("flat", "flatten", NoParams())))
     with pytest.raises(TrainingError, match="no parameters to train"):
@@ -189,7 +226,12 @@ def test_augmentation_moves_images_whole() -> None:
 
 
 def test_the_crossing_is_the_first_point_that_is_as_good() -> None:
-    curve = [CurvePoint(1, 0.1, 0.2, 2.0), CurvePoint(2, 0.2, 0.6, 1.0), CurvePoint(4, 0.4, 0.5, 1.1), CurvePoint(8, 0.8, 0.9, 0.5)]
+    curve = [
+        CurvePoint(1, 0.1, 0.2, 2.0),
+        CurvePoint(2, 0.2, 0.6, 1.0),
+        CurvePoint(4, 0.4, 0.5, 1.1),
+        CurvePoint(8, 0.8, 0.9, 0.5),
+    ]
     assert steps_to_match(curve, 0.6) is curve[1]
     assert steps_to_match(curve, 0.61) is curve[3]
     assert steps_to_match(curve, 0.95) is None
