@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +28,9 @@ from ghn_studio.errors import TrainingError, UsageError
 from ghn_studio.ghn.encoding import GraphEncoding, encode
 from ghn_studio.ghn.networks import GhnConfig, Hypernetwork
 
+#: What the training loss may see; see :class:`TrainConfig`.
+HEADS = ("predicted", "closed-form", "both")
+
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
@@ -38,7 +41,9 @@ class TrainConfig:
         channels: Range of base channels of the sampled networks.
         sizes: Image side in pixels -> share of the networks that see it.
         grey_share: Share of networks with one input channel instead of three.
-        search_share: Share drawn from the wider ``search`` split, up to 20 cells.
+        search_share: Share drawn from the ``search`` split, whose networks have up to 20 cells.
+        normless_share: Share that is drawn until the network has no batch norm; such
+            networks are rare in the ``train`` split and the hardest to predict.
         batch: Images per network of the smallest size; larger images come in smaller batches.
         networks: Networks per step and process.
         head: What the loss sees: the ``predicted`` classifier, a ``closed-form`` one
@@ -57,7 +62,8 @@ class TrainConfig:
     channels: tuple[int, int] = (8, 32)
     sizes: Mapping[int, float] = field(default_factory=lambda: {16: 0.8, 32: 0.2})
     grey_share: float = 0.15
-    search_share: float = 0.0
+    search_share: float = 0.1
+    normless_share: float = 0.2
     batch: int = 32
     networks: int = 4
     head: str = "predicted"
@@ -75,6 +81,26 @@ class TrainConfig:
     validate_seconds: float = 300.0
     validation_networks: int = 8
 
+    def __post_init__(self) -> None:
+        """Raise :class:`UsageError` for settings that cannot be trained with."""
+        shares = ("grey_share", "search_share", "normless_share", "decay_share")
+        checks = {
+            "head must be one of " + ", ".join(HEADS): self.head in HEADS,
+            "sizes must name image sides with positive shares":
+                bool(self.sizes) and all(math.isfinite(share) and share > 0 for share in self.sizes.values()),
+            "batch must be at least 4": self.batch >= 4,
+            "networks must be at least 1": self.networks >= 1,
+            "learning_rate, clip and network_clip must be positive":
+                min(self.learning_rate, self.clip, self.network_clip) > 0,
+            "shares must lie between 0 and 1": all(0 <= getattr(self, name) <= 1 for name in shares),
+            "ema must lie between 0 and 1, without 1": 0 <= self.ema < 1,
+        }
+        wrong = [text for text, fine in checks.items() if not fine]
+        if wrong:
+            raise UsageError(f"the training settings are malformed: {'; '.join(wrong)}")
+        for size in self.sizes:
+            SamplerConfig(channels=self.channels, image_size=size)  # it checks both
+
     def to_json(self) -> dict[str, Any]:
         """A JSON object that :meth:`from_json` reads back."""
         return {**asdict(self), "sizes": {str(k): v for k, v in self.sizes.items()}}
@@ -84,8 +110,10 @@ class TrainConfig:
         """Read settings; entries left out keep their defaults.
 
         Raises:
-            UsageError: There is an entry that no setting is called like.
+            UsageError: There is an entry that no setting is called like, or a value that makes no sense.
         """
+        if not isinstance(data, Mapping):
+            raise UsageError(f"training settings are a JSON object, not {type(data).__name__}")
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
             raise UsageError(f"unknown training settings {sorted(unknown)}; known: {[f.name for f in fields(cls)]}")
@@ -97,7 +125,7 @@ class TrainConfig:
                 values["sizes"] = {int(k): float(v) for k, v in values["sizes"].items()}
             values.update({k: tuple(values[k]) for k in ("channels", "betas") if k in values})
             return cls(**values)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError) as error:
             raise UsageError(f"the training settings are malformed: {error}") from error
 
     @classmethod
@@ -119,6 +147,10 @@ class Learned:
     accuracy: float
     networks: int
     skipped: int
+
+
+#: So many validation images measure progress.
+VALIDATION_IMAGES = 512
 
 
 class RidgeHead(nn.Module):
@@ -173,10 +205,11 @@ class Clock:
 class Learner:
     """A hypernetwork in training: parameters, optimiser, averaged copy, data."""
 
-    def __init__(self, config: TrainConfig, dataset: str, seed: int, rank: int, device: torch.device) -> None:
-        self.config, self.seed, self.rank, self.device = config, seed, rank, device
-        self.data = pixels.load(dataset)
-        classes = len(self.data.info.classes)
+    def __init__(
+        self, config: TrainConfig, data: pixels.ImageData, seed: int, rank: int, device: torch.device
+    ) -> None:
+        self.data, self.seed, self.rank, self.device = data, seed, rank, device
+        classes = len(data.info.classes)
         self.config = config = replace(config, ghn=replace(config.ghn, classes=classes))
         self.ghn = Hypernetwork(config.ghn).initialise(seed).to(device)
         self.average = Hypernetwork(config.ghn).to(device).requires_grad_(False)
@@ -216,15 +249,19 @@ class Learner:
         return Learned(sum(losses), sum(accuracies), len(losses), len(drawn) - len(losses))
 
     def apply(self, learning_rate: float) -> float:
-        """Take one optimiser step with the gradients in place; return their norm before clipping."""
+        """Take one optimiser step with the gradients in place; return their norm before clipping.
+
+        Where the norm is not finite no step is taken: it would make every parameter so.
+        """
         norm = float(nn.utils.clip_grad_norm_(self.parameters, self.config.clip))
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate
-        self.optimiser.step()
+        if math.isfinite(norm):
+            for group in self.optimiser.param_groups:
+                group["lr"] = learning_rate
+            self.optimiser.step()
+            with torch.no_grad():
+                for kept, new in zip(self.average.parameters(), self.ghn.parameters(), strict=True):
+                    kept.lerp_(new, 1 - self.config.ema)
         self.optimiser.zero_grad(set_to_none=False)
-        with torch.no_grad():
-            for kept, new in zip(self.average.parameters(), self.ghn.parameters(), strict=True):
-                kept.lerp_(new, 1 - self.config.ema)
         return norm
 
     def checkpoint(self, clock: Clock) -> bytes:
@@ -253,34 +290,45 @@ class Learner:
             self.average.load_state_dict(state["average"])
             self.ridge.load_state_dict(state["ridge"])
             self.optimiser.load_state_dict(state["optimiser"])
-            self.rollbacks = int(state["rollbacks"]) + go_back
+            self.optimiser.zero_grad()  # of a step that is given up
+            # Going back twice to the same checkpoint must not draw the same networks twice.
+            self.rollbacks = max(self.rollbacks, int(state["rollbacks"])) + go_back
             return Clock(**state["clock"])
         except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError) as error:
             raise TrainingError(f"'{path}' cannot be used as a checkpoint: {error}") from error
 
     @torch.no_grad()
-    def validate(self) -> float:
-        """Mean accuracy of the averaged hypernetwork on held-out networks and validation images."""
+    def validate(self) -> Iterator[float]:
+        """Yield the accuracy on validation images of one held-out network after the other.
+
+        It is that of the averaged hypernetwork, with the head the loss sees.
+        """
         size = max(self.config.sizes, key=lambda s: self.config.sizes[s])
-        images, labels = self.data.validation.images, self.data.validation.labels
-        images, labels = images[:512].to(self.device), labels[:512].to(self.device)
-        accuracies = []
+        part = self.data.validation.first(VALIDATION_IMAGES)
+        batch = pixels.adapt(part.images.to(self.device), (3, size, size), self.data.info)
+        labels = part.labels.to(self.device)
         for index in range(self.config.validation_networks):
             plan = Plan(deepnets.sample("val", index, self._sampler(size, 3)))
             values = self.average([encode(plan.graph, report=plan.report)], [plan.head])[0]
-            batch = pixels.adapt(images, (3, size, size), self.data.info)
-            accuracies.append(_accuracy(plan.run(batch, values), labels))
-        return sum(accuracies) / max(1, len(accuracies))
+            yield self._loss(plan, values, batch, labels)[1]
 
     def _draw(self, generator: torch.Generator) -> tuple[Plan, GraphEncoding]:
         config = self.config
         size = _choose(config.sizes, generator)
         grey = float(torch.rand((), generator=generator)) < config.grey_share
-        wide = float(torch.rand((), generator=generator)) < config.search_share
-        split = "search" if wide else "train"
-        index = int(torch.randint(deepnets.SPLITS[split].size, (), generator=generator))
+        split, index = self._which(generator)
         plan = Plan(deepnets.sample(split, index, self._sampler(size, 1 if grey else 3)))
         return plan, encode(plan.graph, report=plan.report)
+
+    def _which(self, generator: torch.Generator) -> tuple[str, int]:
+        """Split and index of a network to learn from."""
+        chance = float(torch.rand((), generator=generator))
+        split = "search" if chance < self.config.search_share else "train"
+        normless = split == "train" and chance > 1 - self.config.normless_share
+        while True:
+            index = int(torch.randint(deepnets.SPLITS[split].size, (), generator=generator))
+            if not normless or not deepnets.genotype_of(split, index).norm:
+                return split, index
 
     def _sampler(self, size: int, in_channels: int) -> SamplerConfig:
         return SamplerConfig(
@@ -293,8 +341,9 @@ class Learner:
         count = max(8, self.config.batch * min(self.config.sizes) // h)
         chosen = torch.randint(len(self.data.train.labels), (count,), generator=generator)
         images = self.data.train.images[chosen].to(self.device)
-        batch = pixels.adapt(images, (c, h, w), self.data.info)
-        return self._augment(batch, generator).contiguous(memory_format=torch.channels_last), self.data.train.labels[chosen].to(self.device)
+        batch = self._augment(pixels.adapt(images, (c, h, w), self.data.info), generator)
+        # Predicted kernels lie in memory with their channels last; images that do so too save a conversion.
+        return batch.contiguous(memory_format=torch.channels_last), self.data.train.labels[chosen].to(self.device)
 
     def _augment(self, batch: Tensor, generator: torch.Generator) -> Tensor:
         """Rotate, scale and shift each image by its own random amounts; mirror where asked."""
