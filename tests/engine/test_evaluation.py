@@ -200,7 +200,7 @@ def test_an_evaluation_can_stop_after_every_batch_and_leaves_gradients_on(small:
         if progress.stage == "evaluating" and progress.done >= 20:
             break
     job.close()
-    assert stages == ["calibrating batch norm"] * 4 + ["evaluating"] * 3
+    assert stages == ["calibrating batch norm"] * 2 + ["evaluating"] * 3
 
 
 def test_colour_images_reach_a_grey_network(digits: ImageData, small: Small) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ghn_studio.engine import heads
 from ghn_studio.engine.data import ImageData, Split, adapt
-from ghn_studio.engine.evaluation import BATCH, calibrate, evaluate
+from ghn_studio.engine.evaluation import BATCH, CALIBRATION_IMAGES, calibrate, evaluate
 from ghn_studio.engine.execution import Plan
 from ghn_studio.engine.heads import RidgeSystem, Standard, closed_form
 from ghn_studio.engine.initial import kaiming
@@ -124,7 +124,7 @@ def test_probabilities_are_sensible(small: Small, digits: ImageData) -> None:
 def test_the_body_is_left_as_it_was(small: Small, digits: ImageData) -> None:
     plan, values = small
     result = run(closed_form(plan, values, digits, images=50))
-    statistics = calibrate(plan, values, adapt(digits.train.images[:1024], (1, 8, 8), digits.info))
+    statistics = calibrate(plan, values, adapt(digits.train.images[:CALIBRATION_IMAGES], (1, 8, 8), digits.info))
     for name, value in result.values.items():
         if not name.startswith("head."):
             assert torch.equal(value, statistics.get(name, values[name])), name
