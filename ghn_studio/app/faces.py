@@ -65,6 +65,11 @@ class NodeFace:
     height: float
 
     @property
+    def is_incomplete(self) -> bool:
+        """True if an input that is needed is not connected: not wrong, only not finished."""
+        return any(slot.is_free and not slot.is_spare for slot in self.inputs)
+
+    @property
     def has_port_rows(self) -> bool:
         """True if inputs or outputs have lines of their own below the parameters."""
         return len(self.inputs) > 1 or len(self.outputs) > 1

@@ -11,9 +11,11 @@ from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent, QMouseEve
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from ghn_studio.app import edits
 from ghn_studio.app.document import Document
 from ghn_studio.gui import theme
 from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
+from ghn_studio.gui.canvas.paint import trouble
 from ghn_studio.ir import Architecture, Edge, Group, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.convolution import Conv2dParams
@@ -569,6 +571,18 @@ def test_a_mistake_is_shown_on_the_node_and_on_the_wire(view: CanvasView, docume
     document.undo()
     assert not view.canvas.nodes[NodeId("fc")].face.error
     assert not any(w.is_bad for w in view.canvas.wires.values())
+
+
+def test_an_unfinished_node_is_amber_and_a_wrong_one_red(view: CanvasView, document: Document) -> None:
+    view.select(())
+    added = view.add_operator("conv2d")
+    face = view.canvas.nodes[added].face
+    assert face.error
+    assert face.is_incomplete
+    assert trouble(face, view.tokens) == view.tokens.warning
+    document.apply("Skip", edits.connected(Edge(NodeId("flat"), 0, added, 0)))
+    assert trouble(view.canvas.nodes[added].face, view.tokens) == view.tokens.error
+    assert trouble(view.canvas.nodes[NodeId("conv")].face, view.tokens) == ""
 
 
 def test_parameters_changed_elsewhere_are_shown(view: CanvasView, document: Document) -> None:

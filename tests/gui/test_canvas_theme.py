@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import sys
 
 import pytest
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from ghn_studio.gui import icons, theme
@@ -116,3 +117,14 @@ def test_a_wire_back_to_the_next_row_runs_between_the_rows() -> None:
     for x, y in course.samples():
         for name, box in boxes.items():
             assert name in ("03", "10") or not (box[0] < x < box[2] and box[1] < y < box[3])
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="None is immortal from Python 3.12 on")
+def test_this_pyside_does_not_steal_references(qtbot: QtBot) -> None:
+    """PySide6 6.12.0 takes a reference to None with every void call and ends in an abort."""
+    widget = QWidget()
+    qtbot.addWidget(widget)
+    before = sys.getrefcount(None)
+    for _ in range(1000):
+        widget.update()
+    assert abs(sys.getrefcount(None) - before) < 100

@@ -254,6 +254,7 @@ class Connect:
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(view.canvas.pens.hot)
         painter.drawPath(self._path())
+        draw_port(painter, *self._point(self._port), QColor(tokens.edge_hot), QColor(tokens.canvas), PORT + 1.5)
 
     def _begin(self) -> None:
         self._is_dragging = True

@@ -150,7 +150,7 @@ def draw_node(painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports:
     painter.fillRect(QRectF(0, 0, face.width, HEADER), mixed(tokens.body, accent, tokens.tint))
     painter.fillRect(QRectF(0, 0, 4, face.height), QColor(accent))
     painter.restore()
-    _outline(painter, body, tokens, is_wrong=bool(face.error))
+    _outline(painter, body, tokens, trouble(face, tokens))
     _header(painter, face, tokens)
     _rows(painter, face, tokens)
     _footer(painter, face, tokens)
@@ -166,13 +166,13 @@ def draw_compact(painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_por
     painter.setClipPath(body)
     painter.fillRect(QRectF(0, 0, 7, face.height), QColor(accent))
     painter.restore()
-    _outline(painter, body, tokens, is_wrong=bool(face.error), scale=2.0)
+    _outline(painter, body, tokens, trouble(face, tokens), scale=2.0)
     room = QRectF(16, 0, face.width - 24, face.height)
     font = _fitting(face.title, room.width())
     shape_fits = face.height >= 76 and face.shape and not face.error
     if shape_fits:
         room.setBottom(room.center().y() + 6)
-    _text(painter, room, face.title, font, QColor(tokens.error if face.error else tokens.text),
+    _text(painter, room, face.title, font, QColor(trouble(face, tokens) or tokens.text),
           _LEFT if not shape_fits else Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
     if shape_fits:
         below = QRectF(16, room.bottom() + 2, face.width - 24, 26)
@@ -223,8 +223,15 @@ def _shadow(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
         painter.drawRoundedRect(box.adjusted(-i, 4 - i, i, 4 + i), RADIUS + i, RADIUS + i)
 
 
-def _outline(painter: QPainter, body: QPainterPath, tokens: Tokens, *, is_wrong: bool, scale: float = 1.0) -> None:
-    pen = QPen(QColor(tokens.error), 2 * scale) if is_wrong else QPen(QColor(tokens.border), scale)
+def trouble(face: NodeFace, tokens: Tokens) -> str:
+    """The colour of what is the matter with a node: wrong, not finished, or empty for nothing."""
+    if not face.error:
+        return ""
+    return tokens.warning if face.is_incomplete else tokens.error
+
+
+def _outline(painter: QPainter, body: QPainterPath, tokens: Tokens, color: str, scale: float = 1.0) -> None:
+    pen = QPen(QColor(color), 2 * scale) if color else QPen(QColor(tokens.border), scale)
     painter.setPen(pen)
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawPath(body)
@@ -236,7 +243,7 @@ def _header(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
     if face.error:
         badge = QRectF(face.width - 28, 8, 16, 16)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(tokens.error))
+        painter.setBrush(QColor(trouble(face, tokens)))
         painter.drawEllipse(badge)
         _text(painter, badge, "!", ui_font(11, QFont.Weight.Bold), QColor(tokens.on_error), _CENTRE)
 
@@ -269,7 +276,7 @@ def _footer(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
     if face.error:
         for i, line in enumerate(face.error):
             row = QRectF(PAD_X, top + 5 + 15 * i, face.width - PAD_X - 8, 16)
-            _text(painter, row, line, ui_font(11), QColor(tokens.error), _LEFT)
+            _text(painter, row, line, ui_font(11), QColor(trouble(face, tokens)), _LEFT)
         return
     _pair(painter, room, face.shape or "shape unknown", face.parameters, mono_font(11) if face.shape else ui_font(11),
           ui_font(11), QColor(tokens.text) if face.shape else faded(tokens.muted, 0.8), QColor(tokens.muted))

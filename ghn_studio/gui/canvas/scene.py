@@ -23,7 +23,7 @@ from ghn_studio.gui.canvas.items import (
     framed,
     joined,
 )
-from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures
+from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures, trouble
 from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, route
 from ghn_studio.ir.graph import Edge, NodeId
 
@@ -299,17 +299,19 @@ class CanvasScene(QGraphicsScene):
             self._overview.update()
 
     def overview_boxes(self) -> dict[str, list[QRectF]]:
-        """The nodes' boxes by colour; wrong nodes in red, drawn last."""
+        """The nodes' boxes by colour; those with something the matter are drawn last."""
         if self._boxes is None:
             tokens = self.pictures.tokens
             boxes: dict[str, list[QRectF]] = {}
-            wrong: list[QRectF] = []
+            marked: dict[str, list[QRectF]] = {}
             for item in self.nodes.values():
                 box = QRectF(item.left, item.top, item.face.width, item.face.height)
-                (wrong if item.face.error else boxes.setdefault(tokens.accent(item.face.category), [])).append(box)
-            if wrong:
-                boxes[tokens.error] = wrong
-            self._boxes = boxes
+                color = trouble(item.face, tokens)
+                if color:
+                    marked.setdefault(color, []).append(box)
+                else:
+                    boxes.setdefault(tokens.accent(item.face.category), []).append(box)
+            self._boxes = {**boxes, **marked}
         return self._boxes
 
     def overview_lines(self) -> list[QLineF]:

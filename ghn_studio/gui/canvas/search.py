@@ -77,7 +77,7 @@ class OperatorSearch(QFrame):
         column.setSpacing(6)
         column.addWidget(self.field)
         column.addWidget(self.list)
-        self.setFixedSize(280, 320)
+        self.setFixedWidth(300)
         self.field.textChanged.connect(self._filter)
         self.field.returnPressed.connect(self._take)
         self.list.itemClicked.connect(lambda item: self._take())
@@ -94,11 +94,11 @@ class OperatorSearch(QFrame):
         self._chosen = chosen
         self._accepts = accepts or (lambda spec: True)
         room = self._canvas.rect()
+        self.field.clear()
+        self._filter("")
         x = max(8, min(at.x(), room.width() - self.width() - 8))
         y = max(8, min(at.y(), room.height() - self.height() - 8))
         self.move(x, y)
-        self.field.clear()
-        self._filter("")
         self.show()
         self.raise_()
         self.field.setFocus()
@@ -129,6 +129,7 @@ class OperatorSearch(QFrame):
                 item.setToolTip(spec.summary)
                 self.list.addItem(item)
         self.list.setCurrentRow(0)
+        self.setFixedHeight(62 + _ROW_HEIGHT * max(1, min(9, self.list.count())))
 
     def _take(self) -> None:
         item = self.list.currentItem()
