@@ -24,6 +24,6 @@ def train_ghn(request: TrainRequest, graph: Architecture | None = None) -> Job[T
     options = TrainOptions(
         out=Path(request.out), dataset=request.dataset, steps=request.steps, minutes=request.minutes,
         config=TrainConfig.read(request.config), resume=request.resume, seed=request.seed,
-        processes=request.processes, device=request.device,
+        processes=request.processes, device=request.device, config_file=request.config,
     )
     return (yield from train(options))

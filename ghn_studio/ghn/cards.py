@@ -76,12 +76,13 @@ def read_card(folder: Path) -> Card:
             f"'{folder}' holds no hypernetwork: there is no {CARD_FILE} in it. "
             "Give the name of one (ghn-studio list ghns) or a folder made by training."
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"'{path}' cannot be read as a card: {error}") from error
     version = data.get("format") if isinstance(data, dict) else None
     if version != FORMAT_VERSION:
         raise CheckpointError(
-            f"'{path}' has card format {version!r}; this version of GHN Studio reads {FORMAT_VERSION}"
+            f"'{path}' has card format {version!r}; this version of GHN Studio reads {FORMAT_VERSION}: "
+            + ("update GHN Studio" if isinstance(version, int) and version > FORMAT_VERSION else "get the folder again")
         )
     try:
         return Card(

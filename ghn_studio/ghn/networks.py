@@ -13,7 +13,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ghn_studio.ghn.encoding import PRIMITIVE_INDEX, VOCABULARY, EncodedParameter, GraphEncoding
+from ghn_studio.ghn.fitting import as_map, fit
 from ghn_studio.ops.spec import Role
 
-_DEPTHWISE_GAIN = 1.0
-_GAIN = 2.0
+#: Largest sizes a card may ask for; several times those of the largest published hypernetwork.
+_LARGEST = {"hidden": 4096, "max_channels": 2048, "grid": 64, "classes": 100_000}
+_WIDEST_DECODER = 16384
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,9 @@ class GhnConfig:
         layer_norm: Normalise node vectors before decoding.
         weight_norm: Scale decoded tensors by their fan-in (appendix B.3).
         crop: ``centre`` (GHN-3 and ours) or ``corner`` (GHN-2).
+
+    Raises:
+        ValueError: A size is out of range; the sentence names it.
     """
 
     hidden: int = 64
@@ -54,13 +59,32 @@ class GhnConfig:
     weight_norm: bool = True
     crop: str = "centre"
 
+    def __post_init__(self) -> None:
+        """Refuse sizes that no hypernetwork has: a card comes from a file."""
+        sizes = {name: (getattr(self, name), most) for name, most in _LARGEST.items()}
+        sizes |= {f"decoder[{i}]": (width, _WIDEST_DECODER) for i, width in enumerate(self.decoder)}
+        for name, (value, most) in sizes.items():
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+                raise ValueError(f"{name} must be a whole number from 1 to {most}, not {value!r}")
+        if self.hidden % 4 or len(self.decoder) != 2:
+            raise ValueError(f"hidden must be a multiple of 4, decoder two widths, not {self.hidden}, {self.decoder}")
+        for name in ("virtual_edges", "layer_norm", "weight_norm"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be true or false, not {getattr(self, name)!r}")
+        if self.crop not in ("centre", "corner"):
+            raise ValueError(f"crop must be centre or corner, not {self.crop!r}")
+
     def to_json(self) -> dict[str, Any]:
         """A JSON object that :meth:`from_json` reads back."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> GhnConfig:
-        """Read what :meth:`to_json` wrote; unknown keys are an error of the caller."""
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            TypeError, KeyError, ValueError: There is an unknown or missing key, or a value out of range.
+        """
         return cls(**{**data, "decoder": tuple(data["decoder"])})
 
 
@@ -207,7 +231,7 @@ class GatedGnn(nn.Module):
         # Messages of all nodes so far. Growing one tensor keeps the backward pass linear in
         # the number of levels; joining a list of them anew at every level would not.
         sent = x.new_zeros(0, 2 * x.shape[1])
-        for start, stop in zip(bounds, bounds[1:], strict=False):
+        for start, stop in pairwise(bounds):
             level = x[start:stop]
             level = self.gru(self._collect(sent, near[:start, start:stop], far[:start, start:stop]), level)
             done.append(level)
@@ -369,7 +393,7 @@ class Hypernetwork(nn.Module):
             kernel = _kernel(shape)
             return _DecodeKey("weight", kernel, 1 if shape[1] == 1 else self.config.max_channels)
         if role is Role.POSITION:
-            return _DecodeKey("position", _kernel(_as_map(shape)))
+            return _DecodeKey("position", _kernel(as_map(shape)))
         if role is Role.BIAS and is_class:
             return _DecodeKey("class_bias")
         return _DecodeKey("scale" if role is Role.SCALE else "bias")
@@ -397,62 +421,3 @@ class _DecodeKey:
 
 def _kernel(shape: tuple[int, ...]) -> tuple[int, int]:
     return (shape[2] if len(shape) > 2 else 1, shape[3] if len(shape) > 3 else 1)
-
-
-def _as_map(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A position embedding over tokens ``(1, T, C)`` as the largest square map ``(1, C, s, s)``."""
-    if len(shape) == 4:
-        return shape
-    side = max(1, math.isqrt(shape[1]))
-    return (1, shape[2], side, side)
-
-
-def fit(source: Tensor, parameter: EncodedParameter, weight_norm: bool) -> Tensor:
-    """Bring a decoded tensor to its parameter's shape and scale.
-
-    Wider layers repeat the decoded channels (``W[a, b] = W'[a mod o, b mod i]``); then the
-    fan-in rule of GHN-2 applies (appendix B.3): no statistic of the tensor is used.
-    """
-    shape, role = parameter.shape, parameter.role
-    if role is Role.POSITION:
-        return _fit_position(source, shape)
-    if role is Role.TOKEN:
-        return tile(source, shape[-1:]).view(shape)
-    if role is Role.WEIGHT and source.dim() > len(shape):
-        source = source.reshape(source.shape[: len(shape)])  # the kernel of a matrix is 1 × 1
-    tensor = tile(source, shape)
-    if not weight_norm:
-        return tensor
-    if role is Role.WEIGHT:
-        return tensor * weight_scale(shape)
-    if role is Role.SCALE:
-        return 2 * torch.sigmoid(0.5 * tensor)
-    return torch.tanh(0.2 * tensor)
-
-
-@lru_cache(maxsize=4096)
-def weight_scale(shape: tuple[int, ...]) -> float:
-    """Standard deviation of a weight of this shape: ``sqrt(2 / fan_in)``, or ``sqrt(1 / fan_in)`` for
-    depthwise-like kernels and kernels wider than tall (parity specification, section 10)."""
-    narrow = len(shape) > 2 and (shape[1] == 1 or (len(shape) > 3 and shape[2] < shape[3]))
-    return math.sqrt((_DEPTHWISE_GAIN if narrow else _GAIN) / math.prod(shape[1:]))
-
-
-def tile(source: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Cut ``source`` to ``shape``, repeating it along the first two axes where it is too small."""
-    source = source[tuple(slice(0, n) for n in shape)]
-    repeats = [-(-n // s) if axis < 2 else 1 for axis, (n, s) in enumerate(zip(shape, source.shape, strict=True))]
-    if max(repeats) > 1:
-        source = source.repeat(repeats)[tuple(slice(0, n) for n in shape)]
-    return source
-
-
-def _fit_position(source: Tensor, shape: tuple[int, ...]) -> Tensor:
-    first = source[:1]  # one map, (1, channels, height, width)
-    if len(shape) == 4:
-        return tile(first, shape)
-    tokens = tile(first, (1, shape[2], *first.shape[2:])).flatten(2).transpose(1, 2)
-    extra = shape[1] - tokens.shape[1]
-    if extra > 0:  # class tokens have no place on the map; they start from its mean
-        tokens = torch.cat((tokens.mean(1, keepdim=True).expand(-1, extra, -1), tokens), 1)
-    return tokens

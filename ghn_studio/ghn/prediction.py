@@ -34,7 +34,8 @@ class Prediction:
     predict_seconds: float
 
 
-@torch.inference_mode()
+# Not inference mode: its tensors could never be trained further.
+@torch.no_grad()
 def predict_parameters(ghn: Hypernetwork, plan: Plan, seed: int = 0) -> Prediction:
     """Predict all parameters of a network; ``seed`` fills what cannot be predicted.
 
@@ -57,7 +58,8 @@ def predict_parameters(ghn: Hypernetwork, plan: Plan, seed: int = 0) -> Predicti
             continue
         tensor = raw.get(weight.name)
         if tensor is not None and bool(torch.isfinite(tensor).all()):
-            values[weight.name] = tensor.clone()
+            # Decoded tensors share memory, with their axes in another order.
+            values[weight.name] = tensor.clone(memory_format=torch.contiguous_format)
             predicted.append(weight.name)
             continue
         fallback = fallback if fallback is not None else kaiming(plan, seed)

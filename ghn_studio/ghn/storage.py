@@ -15,14 +15,19 @@ from ghn_studio.ghn.cards import CARD_FILE, WEIGHTS_FILE, Card, digest, read_car
 from ghn_studio.ghn.networks import GhnConfig, Hypernetwork
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old or the new one, never half of it."""
+def write_atomically(path: Path, data: bytes, before: Path | None = None) -> None:
+    """Write a file so that a reader sees the old or the new one, never half of it.
+
+    With ``before`` the old file is kept under that name once the new one is safe on disk.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if before is not None and path.is_file():
+            path.replace(before)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -55,9 +60,17 @@ def load_ghn(card: Card, device: torch.device | str = "cpu") -> Hypernetwork:
             "get the folder again"
         )
     try:
-        ghn = Hypernetwork(GhnConfig.from_json(card.config))
-        ghn.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError, TypeError, KeyError, ValueError) as error:
+        config = GhnConfig.from_json(card.config)
+        # Without memory until the file has shown the same shapes: a card may ask for anything.
+        with torch.device("meta"):
+            ghn = Hypernetwork(config)
+        state = load_file(path)
+        if config.classes != len(card.classes):
+            raise ValueError(f"it predicts {config.classes} classes, the card names {len(card.classes)}")
+        if any(tensor.dtype != torch.float32 for tensor in state.values()):
+            raise ValueError("its tensors must be float32")
+        ghn.load_state_dict(state, assign=True)
+    except (OSError, SafetensorError, RuntimeError, TypeError, KeyError, ValueError) as error:
         raise CheckpointError(f"'{path}' does not fit the configuration on its card: {error}") from error
     return ghn.to(device).eval().requires_grad_(False)
 

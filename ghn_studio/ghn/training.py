@@ -1,15 +1,19 @@
 """Training a hypernetwork as a job: budget, schedule, checkpoints, resume.
 
 The learning rate is a function of the step. A time budget only decides when its final
-decay begins; that step is written into the checkpoint, and a finished run is continued
-from the checkpoint before the decay.
+decay begins and how many steps it has; both are written into the checkpoint, and the run
+ends with the decay. A finished run, or one given a larger budget while it decays, is
+continued from the checkpoint before the decay.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import shlex
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,12 +21,14 @@ from typing import Any
 
 import torch
 
-from ghn_studio.engine.devices import choose
-from ghn_studio.errors import TrainingError, UsageError
-from ghn_studio.ghn.cards import Card
+from ghn_studio.engine import data as pixels
+from ghn_studio.engine.devices import choose, describe
+from ghn_studio.errors import CheckpointError, TrainingError, UsageError
+from ghn_studio.ghn.cards import CARD_FILE, Card, read_card
 from ghn_studio.ghn.learner import Clock, Learned, Learner, TrainConfig
+from ghn_studio.ghn.lock import only_writer
 from ghn_studio.ghn.storage import save_ghn, write_atomically
-from ghn_studio.ghn.workers import Command, Workers, exchange, keep_freed_memory
+from ghn_studio.ghn.workers import Command, LostProcessError, Workers, exchange, keep_freed_memory
 from ghn_studio.jobs import Job, Progress
 
 NEWEST, PREVIOUS, BEFORE_DECAY = "checkpoint.pt", "checkpoint.previous.pt", "checkpoint.before-decay.pt"
@@ -39,7 +45,10 @@ WINDOW = 50
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
-    """What to train, and for how long. Exactly one of ``steps`` and ``minutes`` is set."""
+    """What to train, and for how long. Exactly one of ``steps`` and ``minutes`` is set.
+
+    ``config_file`` is where ``config`` was read from, if anywhere; the card's command names it.
+    """
 
     out: Path
     dataset: str = "digits"
@@ -51,6 +60,17 @@ class TrainOptions:
     processes: int = 1
     device: str = "cpu"
     title: str = ""
+    config_file: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise :class:`UsageError` for a budget that is not one, or no process to spend it."""
+        if (self.steps is None) == (self.minutes is None):
+            raise UsageError("give exactly one of --steps and --minutes")
+        budget = self.steps if self.minutes is None else self.minutes
+        if budget is None or not math.isfinite(budget) or budget <= 0:
+            raise UsageError(f"train for more than nothing, not for {budget}")
+        if self.processes < 1:
+            raise UsageError(f"training needs at least one process, not {self.processes}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,35 +94,53 @@ class TrainReport:
 def train(options: TrainOptions) -> Job[TrainReport]:
     """Train a hypernetwork and leave it, with its card, in ``options.out``.
 
-    Yields after every step; closing the job writes a checkpoint first. From the first
-    checkpoint on, the folder holds a usable hypernetwork (the averaged parameters).
+    Yields after every step; closing the job writes a checkpoint first. From its start on,
+    the folder holds a usable hypernetwork (the averaged parameters), and the job a lock on it.
 
     Raises:
-        UsageError: The budget is not exactly one of steps and minutes, or the folder
-            holds a run and ``resume`` is off.
-        TrainingError: There is nothing to resume, a process died, or losses stay
-            non-finite after going back.
+        UsageError: The folder holds a run and ``resume`` is off, or a hypernetwork without one.
+        TrainingError: There is nothing to resume, another run writes to the folder, a process
+            died, a checkpoint cannot be written, or losses stay non-finite after going back.
     """
-    if (options.steps is None) == (options.minutes is None):
-        raise UsageError("give exactly one of --steps and --minutes")
-    options.out.mkdir(parents=True, exist_ok=True)
-    start = _start(options)
-    if options.processes > 1:
+    with only_writer(options.out), _threads(options.processes):
+        start = _start(options)
+        if start is not None:
+            yield Progress(f"continuing from {start.name}")
+        data = yield from pixels.loading(options.dataset)
+        learner = Learner(options.config, data, options.seed, 0, choose(options.device))
+        clock = learner.resume(start) if start else Clock()
+        if start is not None and start.name == BEFORE_DECAY:
+            clock.decay_start = None
+        run = _Run(options, learner, clock)
+        run.begin(start)
+        workers = Workers(options.processes - 1, {
+            "config": options.config.to_json(), "dataset": options.dataset, "seed": options.seed,
+            "device": str(learner.device), "start": str(options.out / NEWEST), "newest": str(options.out / NEWEST),
+        })
+        try:
+            yield from workers.gather()
+            yield from run.steps()
+        except LostProcessError as error:
+            raise TrainingError(
+                f"{workers.fault()}; the checkpoint of step {run.kept} is in '{options.out}', continue with --resume"
+            ) from error
+        finally:
+            # Unless the run ended in good order, nobody told them to stop.
+            workers.close(1.0 if run.has_ended else 0.0)
+        return (yield from run.report())
+
+
+@contextlib.contextmanager
+def _threads(processes: int) -> Iterator[None]:
+    """Let each of several processes compute with one thread, and this one with all again afterwards."""
+    before = torch.get_num_threads()
+    if processes > 1:
         torch.set_num_threads(1)
         keep_freed_memory()
-    learner = Learner(options.config, options.dataset, options.seed, 0, choose(options.device))
-    clock = learner.resume(start) if start else Clock()
-    request = {
-        "config": options.config.to_json(), "dataset": options.dataset, "seed": options.seed,
-        "device": str(learner.device), "start": str(start or ""), "newest": str(options.out / NEWEST),
-    }
-    workers = Workers(options.processes - 1, request, options.out)
     try:
-        run = _Run(options, learner, clock)
-        yield from run.steps()
-        return run.report()
+        yield
     finally:
-        workers.close()
+        torch.set_num_threads(before)
 
 
 class _Run:
@@ -110,44 +148,58 @@ class _Run:
 
     def __init__(self, options: TrainOptions, learner: Learner, clock: Clock) -> None:
         self.options, self.learner, self.clock = options, learner, clock
-        self._began = time.monotonic() - clock.seconds
+        self.kept = clock.step  # step of the newest checkpoint
+        self.has_ended = False  # and the other processes were told
+        self._began = 0.0  # on the monotonic clock
         self._window: list[Learned] = []
         self._loss = self._validation = float("nan")
+        self._bad = 0  # steps in a row without a finite loss
+        self._is_whole = True  # False while parameters and clock change
+
+    def begin(self, start: Path | None) -> None:
+        """Make the newest checkpoint the state the run starts from."""
+        if start is None:
+            self._keep()
+        else:
+            if start.name != NEWEST:  # a damaged or later one would mislead a run that goes back
+                self._save(NEWEST)
+            self._write(kind="resume", source=start.name)
 
     def steps(self) -> Job[None]:
         """Train until the budget is spent."""
         saved = validated = time.monotonic()
-        bad = 0
-        in_step = False  # True while the other processes wait for nothing from us
+        self._began = saved - self.clock.seconds
+        talking = False  # the other processes may be waiting for something else than an order
         try:
             while not self._is_over():
-                if self._decay_begins():
-                    write_atomically(self.options.out / BEFORE_DECAY, self.learner.checkpoint(self.clock))
-                in_step = True
+                self._begin_decay_when_due()
+                talking = True
                 total = self._step()
-                in_step = False
-                bad = 0 if total.networks else bad + 1
-                if bad >= BAD_STEPS:
+                talking = False
+                self._bad = 0 if total.networks else self._bad + 1
+                if self._bad >= BAD_STEPS:
                     self._go_back()
-                    bad = 0
                 now = time.monotonic()
                 if now - validated >= self.learner.config.validate_seconds:
-                    self._validate()
-                    validated = now
-                if now - saved >= self.learner.config.checkpoint_seconds:
+                    yield from self._validate()
+                    validated = time.monotonic()
+                if now - saved >= self.learner.config.checkpoint_seconds and not self._bad:
                     self._keep()
                     saved = now
                 yield self._progress(total)
         finally:
-            # Also when the job is closed: nothing learnt since the last checkpoint is lost.
-            if not in_step:
-                exchange(self.learner.parameters, Learned(0, 0, 0, 0), command=Command.STOP)
-                self._keep()
+            # Also when the job is closed or fails: nothing learnt since the last checkpoint
+            # is lost, but parameters without a finite loss do not replace those with one.
+            try:
+                if self._is_whole and not self._bad and self.clock.step != self.kept:
+                    self._keep()
+            finally:
+                if not talking:
+                    self._stop()
 
-    def report(self) -> TrainReport:
-        """Validate, store the result and say how the run went."""
-        self._validate()
-        self._store()
+    def report(self) -> Job[TrainReport]:
+        """Validate and say how the run went."""
+        yield from self._validate()
         clock = self.clock
         return TrainReport(
             str(self.options.out), clock.step, clock.seconds, clock.networks, clock.skipped, self.learner.rollbacks,
@@ -156,13 +208,16 @@ class _Run:
 
     def _step(self) -> Learned:
         clock, learner = self.clock, self.learner
-        rate = clock.rate(learner.config)
-        total, _, _ = exchange(learner.parameters, learner.gradient(clock.step), rate, Command.GO_ON)
+        total, rate, _ = self._exchange(learner.gradient(clock.step), clock.rate(learner.config), Command.GO_ON)
+        self._is_whole = False
         norm = learner.apply(rate) if total.networks else float("nan")
+        if not math.isfinite(norm):  # no step was taken
+            total = Learned(0, 0, 0, total.networks + total.skipped)
         clock.step += 1
         clock.networks += total.networks
         clock.skipped += total.skipped
         clock.seconds = time.monotonic() - self._began
+        self._is_whole = True
         self._window.append(total)
         if len(self._window) >= WINDOW:
             count = max(1, sum(w.networks for w in self._window))
@@ -172,53 +227,73 @@ class _Run:
             self._window.clear()
         return total
 
+    def _exchange(self, learned: Learned, rate: float, command: Command) -> tuple[Learned, float, Command]:
+        return exchange(self.learner.parameters, learned, rate, command, alone=self.options.processes == 1)
+
+    def _stop(self) -> None:
+        # A process that is gone by now has nothing left to do either.
+        with contextlib.suppress(LostProcessError):
+            self._exchange(Learned(0, 0, 0, 0), 0.0, Command.STOP)
+        self.has_ended = True
+
     def _go_back(self) -> None:
-        newest = self.options.out / NEWEST
-        if self.learner.rollbacks >= GO_BACK_LIMIT or not newest.is_file():
+        if self.learner.rollbacks >= GO_BACK_LIMIT:
             raise TrainingError(
-                f"{BAD_STEPS} steps in a row had no finite loss (step {self.clock.step}); "
-                "train with a smaller learning rate or a smaller clip"
+                f"{BAD_STEPS} steps in a row had no finite loss (step {self.clock.step}), also after going back "
+                f"{GO_BACK_LIMIT} times; train with a smaller learning rate or a smaller clip"
             )
-        exchange(self.learner.parameters, Learned(0, 0, 0, 0), command=Command.GO_BACK)
-        seconds = self.clock.seconds
-        self.clock = self.learner.resume(newest, go_back=True)
-        self.clock.seconds = seconds
+        self._exchange(Learned(0, 0, 0, 0), 0.0, Command.GO_BACK)
+        seconds, skipped = self.clock.seconds, self.clock.skipped
+        self.clock = self.learner.resume(self.options.out / NEWEST, go_back=True)
+        self.clock.seconds, self.clock.skipped = seconds, skipped
+        self._bad, self.kept = 0, self.clock.step
+        self._window.clear()
         self._write(kind="rollback", to=self.clock.step)
 
     def _is_over(self) -> bool:
-        options = self.options
-        if options.steps is not None:
-            return self.clock.step >= options.steps
-        return self.clock.seconds >= 60 * (options.minutes or 0)
+        clock, steps = self.clock, self.options.steps
+        if steps is not None:
+            return clock.step >= steps
+        return _has_decayed(clock)
 
-    def _decay_begins(self) -> bool:
-        """Begin the decay if its time has come; True if it begins now."""
-        clock, options, share = self.clock, self.options, self.learner.config.decay_share
-        if clock.decay_start is not None:
-            return False
-        if options.steps is not None:
-            left = options.steps - clock.step
-            if left > round(share * options.steps):
-                return False
-        else:
-            budget = 60 * (options.minutes or 0)
-            if not clock.step or clock.seconds < (1 - share) * budget:
-                return False
-            left = round(clock.step * (budget - clock.seconds) / max(clock.seconds, 1e-6))
-        clock.decay_start, clock.decay_steps = clock.step, max(1, left)
-        return True
+    def _begin_decay_when_due(self) -> None:
+        length = None if self.clock.decay_start is not None else _decay_length(self.options, self.clock)
+        if length is None:
+            return
+        self._save(BEFORE_DECAY)
+        self.clock.decay_start, self.clock.decay_steps = self.clock.step, length
 
-    def _validate(self) -> None:
-        self._validation = self.learner.validate()
+    def _validate(self) -> Job[None]:
+        total, accuracies = self.learner.config.validation_networks, []
+        yield Progress("validating", 0, total)
+        for accuracy in self.learner.validate():
+            accuracies.append(accuracy)
+            yield Progress("validating", len(accuracies), total)
+        self._validation = sum(accuracies) / len(accuracies) if accuracies else float("nan")
         self._write(kind="validation", accuracy=self._validation)
 
     def _keep(self) -> None:
         """Write a checkpoint and keep the one before it; leave a usable hypernetwork beside them."""
-        newest, previous = self.options.out / NEWEST, self.options.out / PREVIOUS
-        if newest.is_file():
-            newest.replace(previous)
-        write_atomically(newest, self.learner.checkpoint(self.clock))
+        self._save(NEWEST, PREVIOUS)
+        self.kept = self.clock.step
         self._store()
+
+    def _save(self, name: str, before: str = "") -> None:
+        """Write a checkpoint; the one it replaces becomes ``before``."""
+        out = self.options.out
+        with self._disk():
+            write_atomically(out / name, self.learner.checkpoint(self.clock), out / before if before else None)
+
+    @contextlib.contextmanager
+    def _disk(self) -> Iterator[None]:
+        """Turn what the system says about a full or vanished disk into an error for people."""
+        try:
+            yield
+        except OSError as error:
+            raise TrainingError(
+                f"step {self.clock.step} cannot be written to '{self.options.out}': {error.strerror}; "
+                f"the checkpoint of step {self.kept} is intact, continue with --resume"
+            ) from error
 
     def _store(self) -> None:
         options, learner, clock = self.options, self.learner, self.clock
@@ -226,25 +301,27 @@ class _Run:
         settings = config.to_json()
         settings.pop("ghn")
         card = Card(
-            name=options.out.name,
+            name=options.out.resolve().name,
             title=options.title or f"GHN for {learner.data.info.title}",
             created=datetime.now(UTC).date().isoformat(),
             dataset=options.dataset, classes=tuple(learner.data.info.classes), config={},
             sampler={"channels": list(config.channels), "sizes": list(config.sizes), "split": "train"},
             training={
                 "command": _command(options), "seed": options.seed, "processes": options.processes,
-                "device": str(learner.device), "steps": clock.step, "networks": clock.networks,
-                "skipped": clock.skipped, "rollbacks": learner.rollbacks, "wall_seconds": round(clock.seconds),
+                "device": str(learner.device), "hardware": describe(learner.device),
+                "steps": clock.step, "networks": clock.networks, "skipped": clock.skipped,
+                "rollbacks": learner.rollbacks, "wall_seconds": round(clock.seconds),
                 "settings": settings,
             },
         )
-        save_ghn(options.out, learner.average, card)
+        with self._disk():
+            save_ghn(options.out, learner.average, card)
 
     def _write(self, **entry: Any) -> None:
         plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in entry.items()}
         line = {"step": self.clock.step, "seconds": round(self.clock.seconds, 1),
                 "networks": self.clock.networks, "skipped": self.clock.skipped, **plain}
-        with (self.options.out / METRICS).open("a", encoding="utf-8") as file:
+        with self._disk(), (self.options.out / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def _progress(self, total: Learned) -> Progress:
@@ -261,24 +338,69 @@ def _start(options: TrainOptions) -> Path | None:
     found = [p for p in (out / NEWEST, out / PREVIOUS, out / BEFORE_DECAY) if p.is_file()]
     if not options.resume:
         if found:
-            raise UsageError(f"'{out}' already holds a training run; continue it with --resume or choose another folder")
+            raise UsageError(
+                f"'{out}' already holds a training run; continue it with --resume or choose another folder"
+            )
+        if (out / CARD_FILE).exists():
+            raise UsageError(f"'{out}' holds a hypernetwork without its training run; choose another folder")
         return None
     if not found:
         raise TrainingError(f"'{out}' holds no checkpoint to resume from; leave --resume out to start afresh")
-    for path in (p for p in found if p.name != BEFORE_DECAY):
-        try:
-            clock = torch.load(path, map_location="cpu", weights_only=True)["clock"]
-        except Exception:  # noqa: BLE001 - any damage: fall back to the checkpoint before it
-            continue
-        # A finished run goes on from before its decay; an interrupted one from where it was.
-        finished = clock["decay_start"] is not None and clock["step"] >= clock["decay_start"] + clock["decay_steps"]
-        return out / BEFORE_DECAY if finished and (out / BEFORE_DECAY).is_file() else path
-    return found[-1]
+    _require_same_dataset(options)
+    clocks = {path.name: clock for path in found if (clock := _clock_of(path)) is not None}
+    if not clocks:
+        raise TrainingError(f"no checkpoint in '{out}' can be read; leave --resume out and choose another folder")
+    name = next(iter(clocks))
+    if BEFORE_DECAY in clocks and _belongs_before_decay(options, clocks[name], clocks[BEFORE_DECAY]):
+        name = BEFORE_DECAY
+    return out / name
+
+
+def _clock_of(path: Path) -> Clock | None:
+    """Where the run of a checkpoint stood; None if the file is damaged."""
+    try:
+        return Clock(**torch.load(path, map_location="cpu", weights_only=True)["clock"])
+    except Exception:  # noqa: BLE001 - torch raises a dozen types; the checkpoint before it serves
+        return None
+
+
+def _belongs_before_decay(options: TrainOptions, clock: Clock, before: Clock) -> bool:
+    """True if a run at ``clock`` has finished its decay, or would not have begun it with this budget."""
+    if clock.decay_start is None:
+        return False
+    return _has_decayed(clock) or _decay_length(options, before) is None
+
+
+def _has_decayed(clock: Clock) -> bool:
+    return clock.decay_start is not None and clock.step >= clock.decay_start + clock.decay_steps
+
+
+def _decay_length(options: TrainOptions, clock: Clock) -> int | None:
+    """Steps of a decay that begins at ``clock``; None if its time has not come."""
+    share = options.config.decay_share
+    if options.steps is not None:
+        left = options.steps - clock.step
+        return max(1, left) if left <= round(share * options.steps) else None
+    budget = 60 * (options.minutes or 0)
+    if not clock.step or clock.seconds < (1 - share) * budget:
+        return None
+    # As many as fit into the rest of the time at the pace so far.
+    return max(1, round(clock.step * (budget - clock.seconds) / max(clock.seconds, 1e-6)))
+
+
+def _require_same_dataset(options: TrainOptions) -> None:
+    try:
+        known = read_card(options.out).dataset
+    except CheckpointError:
+        return  # the checkpoints hold all that training needs
+    if known != options.dataset:
+        raise TrainingError(f"'{options.out}' is trained on {known}, not on {options.dataset}; use another --out")
 
 
 def _command(options: TrainOptions) -> str:
     budget = f"--steps {options.steps}" if options.steps is not None else f"--minutes {options.minutes:g}"
+    config = f" --config {shlex.quote(Path(options.config_file).name)}" if options.config_file else ""
     return (
-        f"ghn-studio train --dataset {options.dataset} --out models/{options.out.name} {budget} "
-        f"--seed {options.seed} --processes {options.processes}"
+        f"ghn-studio train --dataset {shlex.quote(options.dataset)} --out {shlex.quote(f'models/{options.out.name}')} "
+        f"{budget}{config} --seed {options.seed} --processes {options.processes}"
     )

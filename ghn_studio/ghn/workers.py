@@ -7,26 +7,42 @@ holds the same hypernetwork and takes the same step on the summed gradient.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from enum import IntEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from ghn_studio.errors import TrainingError
+from ghn_studio.engine import data as pixels
+from ghn_studio.errors import GhnStudioError, TrainingError
 from ghn_studio.ghn.learner import Learned, Learner, TrainConfig, flatten
+from ghn_studio.jobs import Job, Progress
 
 #: Numbers that travel with the gradients; see :func:`exchange`.
 _EXTRA = 6
+
+#: A member that is silent for so long breaks the group.
+_SILENCE = timedelta(minutes=2)
+
+#: The loopback interface: nothing outside this machine takes part or may listen.
+_LOOPBACK = {"linux": "lo", "darwin": "lo0"}.get(sys.platform)
+
+
+class LostProcessError(TrainingError):
+    """Another process of the run is gone."""
 
 
 class Command(IntEnum):
@@ -40,46 +56,107 @@ class Command(IntEnum):
 class Workers:
     """The processes besides this one. ``close`` ends them whatever they are doing."""
 
-    def __init__(self, count: int, request: dict[str, Any], folder: Path) -> None:
-        """Start ``count`` processes that do what ``request`` says; they meet through a file in ``folder``."""
-        self._meeting = folder / f".meeting-{os.getpid()}"
-        self._meeting.unlink(missing_ok=True)
-        # Loopback only: nothing outside this machine takes part or may listen.
-        environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    def __init__(self, count: int, request: dict[str, Any]) -> None:
+        """Start ``count`` processes that do what ``request`` says; :meth:`gather` waits for them."""
+        self._count = count
         self._processes: list[subprocess.Popen[bytes]] = []
-        if count:
-            os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-            for rank in range(1, count + 1):
-                text = json.dumps({**request, "rank": rank, "world": count + 1, "meeting": str(self._meeting)})
-                command = [sys.executable, "-m", "ghn_studio.ghn.workers", text]
-                self._processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment))
-            join(0, count + 1, self._meeting)
+        if not count:
+            return
+        self._folder = TemporaryDirectory(prefix="ghn-studio-")
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        for rank in range(1, count + 1):
+            text = json.dumps({**request, "rank": rank, "world": count + 1, "meeting": str(self._meeting)})
+            command = [sys.executable, "-m", "ghn_studio.ghn.workers", text]
+            with self._log(rank).open("wb") as log:
+                self._processes.append(
+                    subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log, env=environment)
+                )
 
-    def close(self) -> None:
-        """End the processes and leave the group. Safe to call twice."""
+    def gather(self) -> Job[None]:
+        """Wait until every process is ready, then form the group.
+
+        Raises:
+            TrainingError: One of them ended instead, or this process is in another group.
+        """
+        if not self._count:
+            return
+        if dist.is_initialized():
+            raise TrainingError(
+                "another run with several processes is going on in this program; wait for it, or use one process"
+            )
+        store = dist.FileStore(str(self._meeting), self._count + 1)
+        while (ready := store.add("ready", 0)) < self._count:
+            yield Progress("starting processes", ready, self._count)
+            if self._ended():
+                raise TrainingError(self.fault())
+            time.sleep(0.05)
+        join(0, self._count + 1, store)
+
+    def fault(self) -> str:
+        """Say which process is gone and why."""
+        deadline = time.monotonic() + 1  # a killed process is not reaped at once
+        while not (ended := self._ended()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if not ended:
+            return f"a training process has not answered for {_SILENCE.seconds} s"
+        rank, code = ended[0]
+        if code < 0:
+            return f"training process {rank} was killed ({signal.Signals(-code).name})"
+        lines = self._log(rank).read_text("utf-8", "replace").split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), "no message")
+        return f"training process {rank} ended with code {code}: {last}"
+
+    def close(self, patience_s: float = 1.0) -> None:
+        """End the processes and leave the group; those told to stop get ``patience_s`` to do so. Safe to call twice."""
         if not self._processes:
             return
+        deadline = time.monotonic() + patience_s
         for process in self._processes:
             try:
-                process.wait(2)  # a told worker ends by itself
+                process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
         self._processes.clear()
         if dist.is_initialized():
             dist.destroy_process_group()
-        self._meeting.unlink(missing_ok=True)
+        self._folder.cleanup()
+
+    @property
+    def _meeting(self) -> Path:
+        return Path(self._folder.name) / "meeting"
+
+    def _log(self, rank: int) -> Path:
+        return Path(self._folder.name) / f"process-{rank}.log"
+
+    def _ended(self) -> list[tuple[int, int]]:
+        """Rank and exit code of every process that has ended."""
+        codes = ((rank, process.poll()) for rank, process in enumerate(self._processes, 1))
+        return [(rank, code) for rank, code in codes if code is not None]
 
 
-def join(rank: int, world: int, meeting: Path) -> None:
-    """Enter the group of processes; a member that is silent for two minutes breaks it."""
-    dist.init_process_group(
-        "gloo", init_method=meeting.resolve().as_uri(), rank=rank, world_size=world, timeout=timedelta(minutes=2)
-    )
+def join(rank: int, world: int, store: dist.Store) -> None:
+    """Enter the group of processes that share ``store``."""
+    with _environment("GLOO_SOCKET_IFNAME", _LOOPBACK):
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=world, timeout=_SILENCE)
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str | None) -> Iterator[None]:
+    """Set a variable of this process for a while; None leaves it alone."""
+    before = os.environ.get(name)
+    if value is not None:
+        os.environ[name] = value
+    try:
+        yield
+    finally:
+        if value is not None:
+            os.environ.pop(name)
+            os.environ.update({name: before} if before is not None else {})
 
 
 def exchange(
-    parameters: Sequence[Tensor], learned: Learned, rate: float = 0.0, command: int = 0
+    parameters: Sequence[Tensor], learned: Learned, rate: float = 0.0, command: int = 0, *, alone: bool = False
 ) -> tuple[Learned, float, Command]:
     """Sum gradients over all processes, divide by the number of networks, and spread the leader's order.
 
@@ -88,21 +165,23 @@ def exchange(
         learned: This process's share.
         rate: Learning rate of this step; the leader's, zero elsewhere.
         command: The leader's order; zero elsewhere.
+        alone: There are no other processes.
 
     Returns:
-        What all processes learnt together, the leader's learning rate and its order.
+        What all processes learnt together, the leader's learning rate (rounded to float32,
+        so that all take the same step) and its order.
 
     Raises:
-        TrainingError: Another process is gone.
+        LostProcessError: Another process is gone.
     """
     numbers = (learned.loss, learned.accuracy, learned.networks, learned.skipped, rate, command)
     gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
     buffer = torch.cat((flatten(gradients), torch.tensor(numbers, dtype=torch.float32, device=gradients[0].device)))
-    if dist.is_initialized():
+    if not alone:
         try:
             dist.all_reduce(buffer)
         except RuntimeError as error:
-            raise TrainingError(f"a training process ended unexpectedly: {error}") from error
+            raise LostProcessError(f"a training process ended unexpectedly: {error}") from error
     loss, accuracy, networks, skipped, rate, order = buffer[-_EXTRA:].tolist()
     mean = buffer[:-_EXTRA] / max(1.0, networks)
     for parameter, part in zip(parameters, mean.split([p.numel() for p in parameters]), strict=True):
@@ -128,12 +207,13 @@ def follow(request: dict[str, Any]) -> None:
     """Do a worker's part of a run until the leader says stop."""
     torch.set_num_threads(1)
     keep_freed_memory()
-    learner = Learner(
-        TrainConfig.from_json(request["config"]), request["dataset"], request["seed"], request["rank"],
-        torch.device(request["device"]),
-    )
+    data = pixels.load(request["dataset"])
+    config = TrainConfig.from_json(request["config"])
+    learner = Learner(config, data, request["seed"], request["rank"], torch.device(request["device"]))
     step = learner.resume(Path(request["start"])).step if request["start"] else 0
-    join(request["rank"], request["world"], Path(request["meeting"]))
+    store = dist.FileStore(request["meeting"], request["world"])
+    store.add("ready", 1)
+    join(request["rank"], request["world"], store)
     while True:
         learned = learner.gradient(step)
         total, rate, command = exchange(learner.parameters, learned)
@@ -148,7 +228,9 @@ def follow(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    # Ctrl+C reaches every process of a terminal; the leader stops the run in good order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         follow(json.loads(sys.argv[1]))
-    except (TrainingError, RuntimeError) as error:
+    except (GhnStudioError, RuntimeError) as error:
         sys.exit(f"training process: {error}")

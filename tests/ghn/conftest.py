@@ -41,8 +41,8 @@ def random_dag(count: int, seed: int) -> GraphEncoding:
         levels[v] = max((levels[u] + 1 for u in graph.predecessors(v)), default=0)
     kinds = list(Primitive)
     nodes = tuple(
-        EncodedNode(kinds[int(k)], (int(s), int(t), 3, 3) if s % 3 else None)
-        for k, s, t in zip(draw.integers(0, 15, count), draw.integers(1, 64, count), draw.integers(1, 64, count), strict=True)
+        EncodedNode(kinds[int(k)], (int(out), int(into), 3, 3) if out % 3 else None)
+        for k, out, into in draw.integers((0, 1, 1), (15, 64, 64), (count, 3))
     )
     return GraphEncoding(nodes, distances, levels)
 

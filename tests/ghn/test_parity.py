@@ -27,7 +27,7 @@ _SHARED = Path(os.environ.get("GHN_STUDIO_SHARED") or Path(__file__).resolve().p
 _CONFIG = GhnConfig(hidden=32, max_channels=64, grid=11, decoder=(128, 256), crop="corner")
 _NORMS = ("bn", "ln")
 
-pytestmark = pytest.mark.skipif(not _SHARED.is_dir(), reason="the reference predictions (../shared/parity) are not here")
+pytestmark = pytest.mark.skipif(not _SHARED.is_dir(), reason="../shared/parity is not here")
 
 
 def load_official(name: str, config: GhnConfig) -> Hypernetwork:
