@@ -101,10 +101,13 @@ class Classes:
         return _Draft(block, base, layers, method(self._tree, block, lambda u: self._access(block, u)))
 
     def _owned(self, block: Block) -> list[tuple[str, Block | Node]]:
-        """The children that are attributes: all but what ``forward`` writes out."""
+        """The children that are attributes: all but what ``forward`` writes out.
+
+        Lists keep even empty blocks, so that the others keep their positions.
+        """
         return [
             (name, child) for name, child in block.children.items()
-            if (isinstance(child, Block) and self._has_layer(child))
+            if (isinstance(child, Block) and (block.is_list or self._has_layer(child)))
             or (isinstance(child, Node) and not self._tree.is_inline(child, block))
         ]
 
@@ -200,7 +203,7 @@ class Classes:
         if not own and last.isdigit() and path:
             around = self._given_title(".".join(path)) or path[-1]
             own = around if around.lower().endswith("block") else f"{around} block"
-        return class_like(own, "") or class_like(last, "Block")
+        return class_like(own if any(c.isascii() and c.isalpha() for c in own) else last, "Block")
 
     def _given_title(self, path: str) -> str:
         group = self._tree.program.graph.groups.get(path)
