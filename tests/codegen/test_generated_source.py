@@ -158,7 +158,8 @@ def test_a_block_that_values_leave_and_enter_again_only_holds_its_layers() -> No
 def test_blocks_without_layers_keep_the_positions_of_the_others() -> None:
     graph = Architecture.build([
         IMAGE, node("list.0.sum", "add", "image", "image"), conv("list.1.conv", "list.0.sum"),
-        conv("apart", "list.1.conv"), node("list.2.end", "add", "apart", "list.0.sum"), node("out", "output", "list.2.end"),
+        conv("apart", "list.1.conv"), node("list.2.end", "add", "apart", "list.0.sum"),
+        node("out", "output", "list.2.end"),
     ])
     checked(graph)
 
