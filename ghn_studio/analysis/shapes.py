@@ -57,7 +57,7 @@ def infer_shapes(graph: Architecture, ops: OpRegistry) -> ShapeReport:
         problems.extend(Problem(node.id, text) for text in wrong)
         missing = _missing(spec, node)
         if missing:
-            problems.append(Problem(node.id, f"nothing is connected to {', '.join(missing)}"))
+            problems.extend(Problem(node.id, text) for text in missing)
         if wrong or missing:
             continue
         absent = _absent_port(node, outputs)
@@ -94,14 +94,17 @@ def require_shapes(graph: Architecture, ops: OpRegistry) -> ShapeReport:
 
 
 def _missing(spec: OpSpec[object], node: Node) -> list[str]:
-    names = []
+    """A sentence for every input that nothing feeds."""
+    found = []
     for index, port in enumerate(spec.inputs):
         if not port.variadic:
             if node.source(index) is None:
-                names.append(port.name)
-        elif len([s for s in node.inputs[index:] if s is not None]) < port.at_least:
-            names.append(f"all of at least {port.at_least} inputs")
-    return names
+                found.append(f"nothing is connected to {port.name}")
+            continue
+        connected = sum(1 for s in node.inputs[index:] if s is not None)
+        if connected < port.at_least:
+            found.append(f"needs at least {port.at_least} inputs, has {connected or 'none'}")
+    return found
 
 
 def _inputs(node: Node, outputs: Mapping[NodeId, tuple[TensorSpec, ...]]) -> tuple[TensorSpec, ...] | None:
