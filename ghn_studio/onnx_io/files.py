@@ -92,7 +92,7 @@ def _refuse_other_formats(data: bytes, name: str) -> None:
         raise OnnxConversionError(
             f"'{name}' is a zip archive, perhaps a PyTorch checkpoint; export the model with torch.onnx.export"
         )
-    if data.startswith(b"\x80\x02") or data.startswith((b"\x1f\x8b", b"\x89HDF")):
+    if data.startswith((b"\x80\x02", b"\x1f\x8b", b"\x89HDF")):
         raise OnnxConversionError(f"'{name}' is a pickle, an archive or an HDF5 file, not ONNX")
     sample = data[:4096]
     if all(byte in b"\t\n\r\x0c" or 32 <= byte < 127 or byte >= 128 for byte in sample) and _is_text(sample):

@@ -6,11 +6,29 @@ from dataclasses import dataclass
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import (
-    OnnxBinding, OnnxConstant, OnnxForm, OnnxMatch, OnnxNode, OnnxWeight, StoredAs, plain, same_number,
+    OnnxBinding,
+    OnnxConstant,
+    OnnxForm,
+    OnnxMatch,
+    OnnxNode,
+    OnnxWeight,
+    StoredAs,
+    plain,
+    same_number,
 )
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR, same
 from ghn_studio.ops.spec import (
-    Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, Role, WeightSpec, call, param,
+    Category,
+    Example,
+    Inputs,
+    NoParams,
+    OpSpec,
+    Port,
+    Primitive,
+    Role,
+    WeightSpec,
+    call,
+    param,
 )
 
 

@@ -12,7 +12,18 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, bias, channel_axis, channels, elements, same
 from ghn_studio.ops.spec import (
-    Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, PrimitiveNode, Role, WeightSpec, call, param,
+    Category,
+    Example,
+    Inputs,
+    NoParams,
+    OpSpec,
+    Port,
+    Primitive,
+    PrimitiveNode,
+    Role,
+    WeightSpec,
+    call,
+    param,
 )
 
 

@@ -9,7 +9,18 @@ from ghn_studio.ir.tensors import TensorSpec, window_extent
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs, padding_of, pair
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, bias
 from ghn_studio.ops.spec import (
-    Call, Category, Example, Inputs, OpSpec, Pair, Port, Primitive, Role, WeightSpec, call, param,
+    Call,
+    Category,
+    Example,
+    Inputs,
+    OpSpec,
+    Pair,
+    Port,
+    Primitive,
+    Role,
+    WeightSpec,
+    call,
+    param,
 )
 
 

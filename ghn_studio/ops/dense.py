@@ -8,7 +8,16 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs
 from ghn_studio.ops.shapes import TOKENS, VECTOR, bias, elements
 from ghn_studio.ops.spec import (
-    Category, Example, Inputs, OpSpec, Port, Primitive, Role, WeightSpec, call, param,
+    Category,
+    Example,
+    Inputs,
+    OpSpec,
+    Port,
+    Primitive,
+    Role,
+    WeightSpec,
+    call,
+    param,
 )
 
 

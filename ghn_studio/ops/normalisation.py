@@ -8,7 +8,17 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, OnnxWeight, Operand, StoredAs
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR, norm_weights
 from ghn_studio.ops.spec import (
-    Call, Category, Example, Inputs, OpSpec, Port, Primitive, Role, WeightSpec, call, param,
+    Call,
+    Category,
+    Example,
+    Inputs,
+    OpSpec,
+    Port,
+    Primitive,
+    Role,
+    WeightSpec,
+    call,
+    param,
 )
 
 

@@ -9,7 +9,17 @@ from ghn_studio.ir.tensors import TensorSpec, window_extent
 from ghn_studio.ops.binding import OnnxBinding, OnnxConstant, OnnxForm, OnnxMatch, OnnxNode, axes_of, padding_of, pair
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS
 from ghn_studio.ops.spec import (
-    Category, Example, Inputs, NoParams, OpSpec, Pair, Port, Primitive, PrimitiveNode, call, param,
+    Category,
+    Example,
+    Inputs,
+    NoParams,
+    OpSpec,
+    Pair,
+    Port,
+    Primitive,
+    PrimitiveNode,
+    call,
+    param,
 )
 
 

@@ -52,7 +52,8 @@ class OpRegistry:
             return self._by_id[op_id]
         except KeyError:
             raise UnknownOperatorError(
-                f"unknown operator '{op_id}'; this version knows {len(self._by_id)} operators (ghn-studio list operators)"
+                f"unknown operator '{op_id}'; this version knows {len(self._by_id)} operators "
+                "(ghn-studio list operators)"
             ) from None
 
     def __contains__(self, op_id: object) -> bool:

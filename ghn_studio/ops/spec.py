@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any, Generic, TypeVar
 
 from ghn_studio.ir.tensors import TensorSpec
@@ -81,7 +81,7 @@ def param(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[Any, ...] = (),
-    help: str = "",  # noqa: A002 - the field's usual name
+    help: str = "",
     key: bool = False,
 ) -> Any:
     """Declare one parameter: its default, how a person edits it, what values it takes.
@@ -191,7 +191,7 @@ class Field:
     key: bool
 
 
-@lru_cache(maxsize=None)
+@cache
 def form_of(params: type) -> tuple[Field, ...]:
     """Read the form of a dataclass whose fields were declared with :func:`param`."""
     assert is_dataclass(params)

@@ -70,7 +70,8 @@ def test_a_node_without_branches_and_a_bare_skip_disappear():
     assert simplified([[("skip", 1)]], [2], reduction=True) == Cell(((("skip", 1),),), (2,))
 
 
-@pytest.mark.parametrize("nodes", [[[("conv_3x3", 0)]], [[("skip", 1)]], [[]], [[("skip", 1)], [("skip", 1), ("skip", 2)]]],
+@pytest.mark.parametrize("nodes", [[[("conv_3x3", 0)]], [[("skip", 1)]], [[]],
+                                   [[("skip", 1)], [("skip", 1), ("skip", 2)]]],
                          ids=["ignores the previous cell", "computes nothing", "empty", "doubles a value"])
 def test_useless_cells_are_passed_over(nodes: list[list[tuple[str, int]]]):
     assert simplified(nodes, [len(nodes) + 1], reduction=False) is None

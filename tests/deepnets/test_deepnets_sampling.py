@@ -143,7 +143,9 @@ def test_wide_networks_are_test_networks_with_four_times_the_channels():
         narrow, broad = sample("test", index), sample("wide", index)
         assert structure_hash("test", index) == structure_hash("wide", index)
         assert list(narrow.nodes) == list(broad.nodes)
-        pairs = [(narrow.nodes[n].params, broad.nodes[n].params) for n in narrow.nodes if narrow.nodes[n].op == "conv2d"]
+        pairs = [
+            (node.params, broad.nodes[name].params) for name, node in narrow.nodes.items() if node.op == "conv2d"
+        ]
         assert pairs and all(4 * a.out_channels == b.out_channels for a, b in pairs)
 
 
@@ -167,7 +169,8 @@ def test_no_structure_occurs_in_two_splits():
 def test_no_graph_occurs_in_two_splits():
     """The same on the written networks, with a hash that knows nothing of genotypes."""
     home: dict[bytes, str] = {}
-    for split, count in {"train": 1500, "val": 300, "test": 300, "bnfree": 100, "dense": 60, "deep": 40, "search": 200}.items():
+    counts = {"train": 1500, "val": 300, "test": 300, "bnfree": 100, "dense": 60, "deep": 40, "search": 200}
+    for split, count in counts.items():
         for index in range(count):
             assert home.setdefault(_graph_hash(sample(split, index)), split) == split, f"{split}/{index}"
 

@@ -102,7 +102,7 @@ def test_operators_too_new_for_an_operator_set_are_named() -> None:
 def test_foreign_nodes_are_named_before_anything_is_written(tmp_path: Path) -> None:
     opaque = REGISTRY["opaque"].params("onnx", "Custom", "", ((3, 8, 8),))
     graph = chain(("x", "input", REGISTRY["input"].params()), ("odd", "opaque", opaque), ("y", "output", NoParams()))
-    with pytest.raises(OnnxConversionError, match="'odd'.*has no ONNX form"):
+    with pytest.raises(OnnxConversionError, match=r"'odd'.*has no ONNX form"):
         onnx_io.write(tmp_path / "net.onnx", graph, None)
     assert not list(tmp_path.iterdir())
 
