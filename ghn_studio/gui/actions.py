@@ -99,7 +99,7 @@ ACTIONS = (
     ActionSpec("file.save_as", "Save as…", "File", "Ctrl+Shift+S", "", "Save the project under another name"),
     ActionSpec("file.export", "Export…", "File", "Ctrl+E", "export",
                "Write PyTorch weights, source or a project file", _needs_sound_network),
-    ActionSpec("file.quit", "Quit", "File", _Key.Quit, "", "Close the window", separated=True),
+    ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "", "Close the window", separated=True),
     ActionSpec("edit.undo", "Undo", "Edit", _Key.Undo, "undo", "Take the last edit back", _needs_undo),
     ActionSpec("edit.redo", "Redo", "Edit", "Ctrl+Shift+Z", "redo", "Make the edit again", _needs_redo),
     ActionSpec("edit.cut", "Cut", "Edit", _Key.Cut, "", "Copy the selected nodes and delete them",
@@ -128,6 +128,9 @@ ACTIONS = (
     ActionSpec("help.log", "Show the log", "Help", None, "", "What happened, for a bug report"),
     ActionSpec("help.about", "About GHN Studio", "Help", None, "", "Version and licence", separated=True),
 )
+
+#: Second keys that people know from elsewhere.
+_EXTRA_KEYS = {"edit.delete": "Backspace", "view.zoom_in": "Ctrl+="}
 
 
 class ActionSet:
@@ -209,7 +212,9 @@ def shortcut_rows() -> Iterator[tuple[str, str, str]]:
     """Menu, title and keys of every action that has keys, for the cheat sheet."""
     for spec in ACTIONS:
         if spec.shortcut is not None:
-            keys = ", ".join(k.toString(QKeySequence.SequenceFormat.NativeText) for k in _keys(spec))
+            texts = [k.toString(QKeySequence.SequenceFormat.NativeText) for k in _keys(spec)]
+            first = texts[:1]  # the rest are the same on unusual keyboards
+            keys = ", ".join(first + [t for t in texts[1:] if t in _EXTRA_KEYS.values()])
             yield spec.menu, spec.title.rstrip("…").replace("&&", "&"), keys
 
 
@@ -218,9 +223,8 @@ def _keys(spec: ActionSpec) -> list[QKeySequence]:
         return [QKeySequence(spec.shortcut)]
     assert spec.shortcut is not None
     keys = QKeySequence.keyBindings(spec.shortcut)
-    extra = {"edit.delete": "Backspace", "view.zoom_in": "Ctrl+="}.get(spec.id)
-    if extra is not None:
-        keys.append(QKeySequence(extra))
+    if spec.id in _EXTRA_KEYS:
+        keys.append(QKeySequence(_EXTRA_KEYS[spec.id]))
     return keys
 
 

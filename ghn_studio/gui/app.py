@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
@@ -16,12 +15,10 @@ if TYPE_CHECKING:
 
 #: Debian and Ubuntu packages that Qt's Linux plugins load; minimal systems and containers lack some.
 LINUX_PACKAGES = (
-    "libegl1 libgl1 libxkbcommon0 libxkbcommon-x11-0 libdbus-1-3 libfontconfig1 libxcb-cursor0 libxcb-icccm4 "
-    "libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1"
+    "libegl1 libgl1 libglib2.0-0 libxkbcommon0 libxkbcommon-x11-0 libdbus-1-3 libfontconfig1 libxcb-cursor0 "
+    "libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 "
+    "libxcb-xinerama0 libxcb-xkb1"
 )
-
-#: How often the collector may run on the GUI thread.
-COLLECT_EVERY_MS = 500
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +37,6 @@ def main(argv: Sequence[str] = ()) -> int:
     app = QApplication(["ghn-studio", *argv])
     _name(app)
     install_hooks()
-    collector = _collect_on_gui_thread(app)
 
     from ghn_studio.gui.main_window import MainWindow
 
@@ -49,7 +45,6 @@ def main(argv: Sequence[str] = ()) -> int:
         window.files.open(argv[0], ask=False)
     window.show()
     status = app.exec()
-    collector.stop()
     _leave(status)
     return status
 
@@ -120,37 +115,6 @@ def _name(app: QApplication) -> None:
     app.setApplicationDisplayName(settings.APPLICATION)
     app.setApplicationVersion(__version__)
     app.setDesktopFileName("ghn-studio")
-
-
-class _Collector:
-    """Runs Python's cyclic collector on the GUI thread only.
-
-    On a worker thread it could delete Qt objects that live on the GUI thread, which Qt
-    does not survive. The thresholds stay those of the interpreter.
-    """
-
-    def __init__(self, app: QApplication) -> None:
-        from PySide6.QtCore import QTimer
-
-        gc.disable()
-        self._timer = QTimer(app, interval=COLLECT_EVERY_MS)
-        self._timer.timeout.connect(self.check)
-        self._timer.start()
-
-    def check(self) -> None:
-        """Collect the generations that are due."""
-        counts, limits = gc.get_count(), gc.get_threshold()
-        if counts[0] > limits[0]:
-            gc.collect(2 if counts[2] > limits[2] else 1 if counts[1] > limits[1] else 0)
-
-    def stop(self) -> None:
-        """Give the collector back to the interpreter."""
-        self._timer.stop()
-        gc.enable()
-
-
-def _collect_on_gui_thread(app: QApplication) -> _Collector:
-    return _Collector(app)
 
 
 def _leave(status: int) -> None:

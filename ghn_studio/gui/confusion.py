@@ -139,6 +139,7 @@ class ConfusionMatrix(pg.PlotWidget):
             axis = plot.getAxis(side)
             axis.setTextPen(colour("muted"))
             axis.setPen(QColor(0, 0, 0, 0))
+            axis.setTickPen(QColor(0, 0, 0, 0))
             font = QFont(self.font())
             font.setPixelSize(11)
             axis.setTickFont(font)

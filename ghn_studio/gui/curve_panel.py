@@ -116,14 +116,18 @@ class CurvePanel(QWidget):
         goal = self._goal
         return next((p.step for p in self._points if p.accuracy >= goal), None)
 
-    def _draw(self, match: int | None) -> None:
+    def prepare(self) -> CurvePlot:
+        """Build the chart, once. Done in a quiet moment, the first curve appears without a hitch."""
         if self.plot is None:
             # Imported here: pyqtgraph and NumPy must not delay the first paint.
             from ghn_studio.gui.curve_plot import CurvePlot
 
             self.plot = CurvePlot()
             self._column.addWidget(self.plot, 1)
-        self.plot.show_curve(self._points, self._goal, match, self._goal_name)
+        return self.plot
+
+    def _draw(self, match: int | None) -> None:
+        self.prepare().show_curve(self._points, self._goal, match, self._goal_name)
 
     def _menu_button(self) -> QToolButton:
         button = QToolButton()

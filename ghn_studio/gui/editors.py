@@ -58,6 +58,7 @@ class _Spin(QSpinBox):
             self.setSuffix(f" {field.unit}")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccelerated(True)
+        self.lineEdit().setTextMargins(6, 0, 0, 0)
         self.setMinimumWidth(50)
 
     def show_value(self, value: int, mixed: bool) -> None:

@@ -93,6 +93,10 @@ class Files(QObject):
             ))
         return True
 
+    def open_first(self, text: str) -> None:
+        """Put a shipped example on the canvas before there is anything to discard; takes milliseconds."""
+        self._show(open_architecture(text), None)
+
     def _import(self, path: Path) -> bool:
         def job() -> Job[Foreign]:
             yield Progress("reading")

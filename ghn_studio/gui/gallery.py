@@ -62,6 +62,11 @@ class Gallery(QScrollArea):
         self._arrange_cards()
         self._draw_all()
 
+    @property
+    def is_drawing(self) -> bool:
+        """True until every picture has been made."""
+        return bool(self._waiting)
+
     def show_recent(self, paths: Sequence[Path]) -> None:
         """Offer the recent files that still exist."""
         while (item := self._recent.takeAt(0)) is not None:
@@ -78,7 +83,10 @@ class Gallery(QScrollArea):
         self._recent_title.setVisible(bool(shown))
 
     def restyle(self) -> None:
-        """Draw the pictures again in the colours of the current theme."""
+        """Draw pictures and icons again in the colours of the current theme."""
+        for button in self.findChildren(QPushButton):
+            if button.property("icon_name"):
+                button.setIcon(icons.icon(button.property("icon_name")))
         self._draw_all()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -178,6 +186,7 @@ def _button(title: str, name: str, signal: object, icon: str = "") -> QPushButto
     button = QPushButton(title)
     button.setObjectName(name)
     if icon:
+        button.setProperty("icon_name", icon)
         button.setIcon(icons.icon(icon))
     button.clicked.connect(lambda: signal.emit())  # type: ignore[attr-defined]
     return button

@@ -17,7 +17,7 @@ from ghn_studio.app.edits import on_graph, renamed, with_graph
 from ghn_studio.app.faces import count_text
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.gui.editors import Editor, editor_for
-from ghn_studio.gui.look import dot, label
+from ghn_studio.gui.look import dot, label, replace_page
 from ghn_studio.gui.wording import plural
 from ghn_studio.ir.graph import Node, NodeId
 from ghn_studio.ir.tensors import TensorSpec
@@ -90,7 +90,7 @@ class Inspector(QScrollArea):
             if isinstance(body, _Nodes):
                 body.renamed.connect(self.renamed)
             self._body = body
-            self.setWidget(body)
+            replace_page(self, body)
         self._body.show_nodes(nodes)
 
 

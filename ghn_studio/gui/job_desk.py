@@ -174,12 +174,17 @@ def message_for(title: str, error: BaseException) -> Message:
     """What a person reads about an error; ours as they are, others named as what they are: faults."""
     details = "".join(traceback.format_exception(error))
     if isinstance(error, GhnStudioError):
-        text = str(error)
-        return Message(f"{text[:1].upper()}{text[1:]}" if not text.startswith(("'", '"')) else text, details=details)
+        return Message(_as_sentence(str(error)), details=details)
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return Message(f"{title} ran out of memory. Take a smaller network or smaller images.", details=details)
     first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
     return Message(f"{title} failed unexpectedly ({type(error).__name__}: {first}).", details=details)
+
+
+def _as_sentence(text: str) -> str:
+    """``text`` with a capital letter, unless it begins with a name."""
+    first = text.split(" ", 1)[0]
+    return text[:1].upper() + text[1:] if first.isalpha() else text
 
 
 def log_error(title: str, error: BaseException) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from ghn_studio.errors import JobCancelled
+from ghn_studio.gui.garbage import guard
 from ghn_studio.jobs.job import Job, Progress, run
 
 #: Qt redraws at most this often; a fast job must not flood the event queue.
@@ -78,7 +79,7 @@ class QtJobRunner(QObject):
         super().__init__(parent)
         self._stop = threading.Event()
         self._ended = threading.Event()
-        self._is_running = False
+        self._is_running = self._is_guarded = False
         self._thread = QThread()
         self._worker = _Worker(job, self._stop, prepare)
         self._worker.moveToThread(self._thread)
@@ -99,7 +100,8 @@ class QtJobRunner(QObject):
 
     def start(self) -> None:
         """Begin; returns at once. A runner runs its job once."""
-        self._is_running = True
+        self._is_running = self._is_guarded = True
+        guard.acquire()
         self._thread.start()
 
     def cancel(self) -> None:
@@ -109,11 +111,20 @@ class QtJobRunner(QObject):
     def wait(self, timeout_s: float) -> bool:
         """Block until the worker thread has ended; False if it is still busy after ``timeout_s``."""
         self._thread.quit()  # ends the thread's event loop once ``work`` has returned
-        return self._thread.wait(int(timeout_s * 1000))
+        ended = self._thread.wait(int(timeout_s * 1000))
+        if ended:
+            self._release()
+        return ended
+
+    def _release(self) -> None:
+        if self._is_guarded:
+            self._is_guarded = False
+            guard.release()
 
     @Slot()
     def _on_finished(self) -> None:
         self._thread.quit()
         self._thread.wait()
+        self._release()
         self._is_running = False
         self.finished.emit()

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
-from PySide6.QtWidgets import QFrame, QLabel, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QWidget
 
 from ghn_studio.gui import icons, theme
 from ghn_studio.ops.spec import Category
@@ -66,6 +66,15 @@ def set_property(widget: QWidget, name: str, value: object) -> None:
     widget.setProperty(name, value)
     widget.style().unpolish(widget)
     widget.style().polish(widget)
+
+
+def replace_page(area: QScrollArea, page: QWidget) -> None:
+    """Show ``page`` in a scroll area. The old page goes a moment later: the call may come from one of its signals."""
+    old = area.takeWidget()
+    if old is not None:
+        old.hide()
+        old.deleteLater()
+    area.setWidget(page)
 
 
 def line() -> QFrame:

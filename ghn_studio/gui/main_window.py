@@ -9,7 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QMimeData, QPointF, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PySide6.QtWidgets import (
-    QDockWidget, QFileDialog, QLabel, QMainWindow, QMenu, QMessageBox, QStackedWidget, QTabWidget, QToolBar,
+    QApplication, QDockWidget, QFileDialog, QLabel, QMainWindow, QMenu, QMessageBox, QStackedWidget, QTabWidget, QToolBar,
     QVBoxLayout, QWidget,
 )
 
@@ -42,6 +42,7 @@ from ghn_studio.gui.settings import STATE_VERSION, Settings
 from ghn_studio.gui.wording import duration, plural
 from ghn_studio.ir.graph import Architecture, NodeId
 from ghn_studio.jobs import Job, Progress
+from ghn_studio.project import FORMAT as PROJECT_FORMAT
 
 #: On the canvas when nothing else was asked for.
 FIRST_EXAMPLE = "example:plain_cnn"
@@ -77,7 +78,7 @@ class MainWindow(QMainWindow):
         self._connect()
         self.setAcceptDrops(True)
         self._restore()
-        self.files.open(FIRST_EXAMPLE, ask=False)
+        self.files.open_first(FIRST_EXAMPLE)
 
     # --- assembling ------------------------------------------------------------------------
 
@@ -178,6 +179,7 @@ class MainWindow(QMainWindow):
         self.gallery.empty_requested.connect(self._show_empty_canvas)
         self.gallery.back_requested.connect(self.show_canvas)
         self.files.opened.connect(self._on_opened)
+        self.files.saved.connect(self._refresh)
         self.files.recent_changed.connect(self._fill_recent)
         self.run_bar.changed.connect(self._refresh_problems)
         self.run_bar.folder_requested.connect(self._choose_folder)
@@ -193,8 +195,9 @@ class MainWindow(QMainWindow):
             source.message.connect(self.show_message)
         self.desk.failed.connect(self.show_message)
         theme.current().changed.connect(self._restyle)
+        QApplication.clipboard().dataChanged.connect(self._refresh_actions)
         self.loader.started.connect(self._show_torch)
-        self.loader.loaded.connect(self._show_torch)
+        self.loader.loaded.connect(self._on_torch)
         self.loader.failed.connect(self._on_no_torch)
 
     def _handlers(self) -> dict[str, object]:
@@ -378,7 +381,7 @@ class MainWindow(QMainWindow):
     def _refresh_actions(self) -> None:
         document = self.document
         self.actions_by_id.refresh(WindowState(
-            nodes=len(document.graph.nodes), selected=len(self.canvas.selected()),
+            nodes=len(document.graph.nodes), selected=len(self.canvas.selected()), can_paste=_can_paste(),
             undo_label=document.undo_label if document.can_undo else None,
             redo_label=document.redo_label if document.can_redo else None,
             problems=sum(not n.about_dataset for n in self._notices),
@@ -413,6 +416,11 @@ class MainWindow(QMainWindow):
         else:
             text = "PyTorch is ready" if self.loader.is_loaded else "Loading PyTorch…"
         self._torch_label.setText(text)
+
+    def _on_torch(self) -> None:
+        self._show_torch()
+        QTimer.singleShot(30, self, self.results.prepare)
+        QTimer.singleShot(120, self, self.curve.prepare)
 
     def _on_no_torch(self, error: BaseException) -> None:
         self._show_torch()
@@ -505,6 +513,11 @@ class MainWindow(QMainWindow):
         box.setObjectName("dialog.running")
         box.button(buttons.Close).setText("Stop and close")
         return box.exec() == buttons.Close
+
+
+def _can_paste() -> bool:
+    """True if the clipboard holds nodes; a look at its first line, for it may be large."""
+    return f'"{PROJECT_FORMAT}"' in QApplication.clipboard().text()[:200]
 
 
 def _dropped_file(data: QMimeData) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from ghn_studio.app.catalogues import ghns
 from ghn_studio.app.document import Document
@@ -68,8 +68,10 @@ class Predictions(QObject):
 
     def _on_progress(self, progress: Progress, graph: Architecture) -> None:
         if isinstance(progress.partial, PredictReport):
-            self.predicted.emit(progress.partial, graph)
-            self.curve_line.emit(progress.partial)
+            report = progress.partial
+            self.predicted.emit(report, graph)
+            # In a turn of its own: showing a result and drawing a curve together would take too long.
+            QTimer.singleShot(0, self, lambda: self.curve_line.emit(report))
         elif isinstance(progress.partial, CurvePoint):
             self.curve_point.emit(progress.partial)
 

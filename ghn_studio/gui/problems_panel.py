@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from ghn_studio.gui.advice import Fix, Notice
-from ghn_studio.gui.look import badge, label
+from ghn_studio.gui.look import badge, label, replace_page
 
 #: One missing wire can silence a whole network, but a list of hundreds helps nobody.
 LIMIT = 50
@@ -60,7 +60,7 @@ class ProblemsPanel(QScrollArea):
         if len(self.notices) > LIMIT:
             column.addWidget(label(f"… and {len(self.notices) - LIMIT} more", "muted"))
         column.addStretch(1)
-        self.setWidget(page)
+        replace_page(self, page)
 
 
 class _Row(QFrame):

@@ -48,8 +48,7 @@ class ResultsPanel(QWidget):
     def show_report(self, report: PredictReport) -> None:
         """Show a new result."""
         self.report = report
-        if self._page is None:
-            self._build()
+        self.prepare()
         self.stale.hide()
         self.summary.show_report(report)
         details = report.details
@@ -80,6 +79,11 @@ class ResultsPanel(QWidget):
             self.confusion.restyle()
         for widget in (self.samples.viewport(), self.classes):
             widget.update()
+
+    def prepare(self) -> None:
+        """Build the charts, once. Done in a quiet moment, the first result appears without a hitch."""
+        if self._page is None:
+            self._build()
 
     def _build(self) -> None:
         # Imported here: pyqtgraph and NumPy must not delay the first paint.
@@ -167,8 +171,8 @@ class _Summary(QScrollArea):
         column.addWidget(self.accuracy)
         column.addLayout(pill_row)
         column.addWidget(self.where)
-        column.addLayout(self._grid)
         column.addWidget(self.unpredicted)
+        column.addLayout(self._grid)
         column.addStretch(1)
         self.setWidget(page)
 

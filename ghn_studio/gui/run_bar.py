@@ -59,9 +59,9 @@ class RunBar(QWidget):
     def __init__(self, predict: QAction, compare: QAction, cancel: QAction, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("runBar")
-        self.ghn = _combo("run.ghn", "Hypernetwork", 92, 196)
+        self.ghn = _combo("run.ghn", "Hypernetwork", 92, 180)
         self.dataset = _combo("run.dataset", "Dataset", 92, 130)
-        self.head = _combo("run.head", "How the classifier is made", 114, 132)
+        self.head = _combo("run.head", "How the classifier is made", 126, 136)
         self.device = _combo("run.device", "Where to compute", 78, 92)
         for name in HEADS:
             self.head.addItem(_HEAD_TITLES.get(name, name), name)
@@ -120,7 +120,7 @@ class RunBar(QWidget):
         chosen = self.ghn.currentData()
         self.ghn.clear()
         for entry in entries:
-            self.ghn.addItem(entry["title"] if len(entry["title"]) <= 32 else entry["name"], entry["name"])
+            self.ghn.addItem(entry["name"], entry["name"])
             tip = f"{entry['title']}\nTrained on {entry['dataset']}, {entry['created']}"
             self.ghn.setItemData(self.ghn.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.ghn.addItem("None: random start", RANDOM)

@@ -14,6 +14,8 @@ import time
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from ghn_studio.gui.garbage import guard
+
 #: Time between the first paint and the start of the import, for the window to settle.
 DELAY_MS = 300
 
@@ -72,6 +74,7 @@ class TorchLoader(QObject):
             return
         self._thread = threading.Thread(target=self._import, name="torch-import", daemon=True)
         self.started.emit()
+        guard.acquire()
         self._thread.start()
 
     def _import(self) -> None:
@@ -89,10 +92,12 @@ class TorchLoader(QObject):
             self.loaded.emit(time.monotonic() - began)
 
     def _on_loaded(self, seconds: float) -> None:
+        guard.release()
         self.is_loaded = True
         _log.info("PyTorch and the engine were imported in %.1f s", seconds)
 
     def _on_failed(self, error: BaseException) -> None:
+        guard.release()
         self.error = error
 
 

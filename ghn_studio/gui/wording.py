@@ -96,5 +96,9 @@ def facts(report: PredictReport) -> tuple[tuple[str, str], ...]:
         ]
         norm = f"calibrated in {duration(report.calibration_seconds)}" if report.calibration_seconds else "calibrated"
         lines.append(("Batch norm", norm if report.batch_norm == "calibrated" else "of each batch of 64"))
-    lines += [("GHN", report.ghn or "none"), ("Device", report.device)]
+    if report.head_seconds:
+        lines.append(("Closed-form head", duration(report.head_seconds)))
+    if report.ghn:
+        lines.append(("GHN", report.ghn))
+    lines.append(("Device", report.device))
     return tuple(lines)
