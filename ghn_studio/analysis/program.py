@@ -73,7 +73,7 @@ def program(graph: Architecture, ops: OpRegistry) -> Program:
     full = graph.expanded()
     reserved = next((n for n in full.nodes if "training" in n.split(".")), None)
     if reserved is not None:
-        raise ArchitectureError(f"'{reserved}' cannot be built: PyTorch keeps its mode under 'training'; rename the node")
+        raise ArchitectureError(f"'{reserved}' cannot be built: PyTorch uses the name 'training'; rename the node")
     entry, result = input_node(full, ops), output_node(full)
     steps = _ordered(full, result)
     if entry not in {node.id for node in steps}:
