@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ghn_studio.analysis.classifier import classifier_of, with_classes
@@ -236,7 +237,7 @@ def _insertions(
         new = next(n for n in candidate.nodes if n not in graph.nodes)
         solved = all(p.node not in (new, target) for p in report.problems)
         if solved and new in report.outputs and report.outputs[new][0].rank in wanted:
-            fixes.append(Fix(title, lambda g, spec=spec: _inserted(g, target, port, spec, spec.params())))
+            fixes.append(Fix(title, partial(_inserted, target=target, port=port, spec=spec, params=spec.params())))
     return tuple(fixes[:2])
 
 

@@ -99,6 +99,7 @@ class Banner(QFrame):
     def _clear(self) -> None:
         self.buttons = []
         while (item := self._row.takeAt(0)) is not None:
-            if item.widget() is not None:
-                item.widget().hide()
-                item.widget().deleteLater()
+            widget = item.widget()
+            if widget is not None:
+                widget.hide()
+                widget.deleteLater()

@@ -132,7 +132,8 @@ class ConfusionMatrix(pg.PlotWidget):
         self.setBackground(colour("panel"))
         low, high = colour("raised"), colour("primary")
         steps = np.linspace(0, 1, 256)[:, None]
-        table = (1 - steps) * np.array(low.getRgb()[:3]) + steps * np.array(high.getRgb()[:3])
+        ends = np.array([[c.red(), c.green(), c.blue()] for c in (low, high)], dtype=float)
+        table = (1 - steps) * ends[0] + steps * ends[1]
         self._image.setLookupTable(table.astype(np.ubyte))
         plot = self.getPlotItem()
         for side in ("left", "top"):
@@ -164,7 +165,7 @@ class ConfusionMatrix(pg.PlotWidget):
             if cell is not None:
                 QToolTip.showText(event.globalPos(), self.sentence(*cell), self)  # type: ignore[attr-defined]
             return True
-        return super().eventFilter(watched, event)  # type: ignore[arg-type]
+        return bool(super().eventFilter(watched, event))
 
     def sentence(self, true: int, answer: int) -> str:
         """One cell in words."""
@@ -181,5 +182,8 @@ class ConfusionMatrix(pg.PlotWidget):
 
 def _shares(counts: np.ndarray) -> np.ndarray:
     """Each row divided by its sum; a class without images stays at zero."""
-    totals = counts.sum(1, keepdims=True) if counts.size else counts
-    return np.divide(counts, totals, out=np.zeros(counts.shape, dtype=float), where=totals > 0)
+    shares = np.zeros(counts.shape, dtype=float)
+    if counts.size:
+        totals = counts.sum(1, keepdims=True)
+        np.divide(counts, totals, out=shares, where=totals > 0)
+    return shares

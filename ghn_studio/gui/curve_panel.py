@@ -6,10 +6,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QMenu, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QHBoxLayout,
+    QMenu,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ghn_studio.app.results import CompareReport, CurvePoint, PredictReport
-from ghn_studio.gui.look import badge, label
+from ghn_studio.gui.look import badge, empty_state, label
 from ghn_studio.gui.wording import crossing, duration, percent
 
 if TYPE_CHECKING:
@@ -155,9 +164,9 @@ class CurvePanel(QWidget):
     def _save_table(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save table", "curve.csv", "Table (*.csv)")
         if name:
-            from ghn_studio.project import replace_file
-
             from pathlib import Path
+
+            from ghn_studio.project import replace_file
 
             replace_file(Path(name), table(self._points).encode())
 
@@ -170,15 +179,7 @@ def table(points: Sequence[CurvePoint]) -> str:
 
 
 def _empty() -> QWidget:
-    box = QWidget()
-    column = QVBoxLayout(box)
-    column.addStretch(1)
-    for text, role in (
-        ("Compare with SGD to see how long training needs", "strong"),
-        ("The same network is trained from a random start until it reaches the prediction, or the budget ends.", "muted"),
-    ):
-        line = label(text, role)
-        line.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        column.addWidget(line)
-    column.addStretch(1)
-    return box
+    return empty_state(
+        "Compare with SGD to see how long training needs",
+        "The same network is trained from a random start until it reaches the prediction, or the budget ends.",
+    )

@@ -22,7 +22,7 @@ class _Steps(pg.AxisItem):
     """Powers of ten and, between them, the doublings SGD is evaluated at; 0 for the random start."""
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
-        powers = range(0, math.ceil(max(high, 1)) + 1)
+        powers = range(math.ceil(max(high, 1)) + 1)
         major = [math.log10(START), *map(float, powers)]
         minor = [p + math.log10(m) for p in powers for m in (2, 5)]
         return [(1.0, [v for v in major if low - 1e-6 <= v <= high + 1e-6]),
@@ -106,7 +106,7 @@ class CurvePlot(pg.PlotWidget):
 
     def mouseMoveEvent(self, event: object) -> None:
         """Say what the nearest point is."""
-        super().mouseMoveEvent(event)  # type: ignore[arg-type]
+        super().mouseMoveEvent(event)
         if not self._points:
             return
         position = event.position().toPoint()  # type: ignore[attr-defined]

@@ -7,7 +7,14 @@ import platform
 import PySide6
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
-    QApplication, QDialog, QDialogButtonBox, QHeaderView, QPlainTextEdit, QTableWidget, QTableWidgetItem, QVBoxLayout,
+    QApplication,
+    QDialog,
+    QDialogButtonBox,
+    QHeaderView,
+    QPlainTextEdit,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
     QWidget,
 )
 

@@ -75,7 +75,7 @@ class _Spin(QSpinBox):
     def textFromValue(self, value: int) -> str:
         return MIXED if self.is_mixed else str(value)
 
-    def validate(self, text: str, position: int) -> object:
+    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
         if self.is_mixed and text.startswith(MIXED):
             return QValidator.State.Acceptable, text, position
         return super().validate(text, position)

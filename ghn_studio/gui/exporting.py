@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import (
-    QApplication, QComboBox, QDialog, QDialogButtonBox, QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout,
+    QApplication,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -20,12 +30,13 @@ from ghn_studio.app.tasks import task
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.gui.banner import Message, Way
 from ghn_studio.gui.files import Files
+from ghn_studio.gui.held_values import HeldValues
 from ghn_studio.gui.job_desk import Errand, JobDesk
 from ghn_studio.gui.look import label, set_property
 from ghn_studio.gui.run_bar import RANDOM, Choices, RunBar
 from ghn_studio.gui.settings import Settings
 from ghn_studio.gui.wording import plural
-from ghn_studio.ir.graph import Architecture
+from ghn_studio.ir.graph import Architecture, NodeId
 from ghn_studio.jobs import Job, Progress
 from ghn_studio.project import Position, read_values
 
@@ -172,7 +183,7 @@ class Exporting(QObject):
         if target.suffix.lower() == ".py":
             return _writing(target, graph, None, {}, project.layout)
         if source == HELD and held is not None:
-            return _writing(target, graph, held.tensors, held.origin, project.layout)
+            return _writing(target, graph, held, held.origin, project.layout)
         if source == STORED and self._document.path is not None:
             return _copying(target, self._document.path, self._document)
         return task("export").start(_request(target, source, choices), graph)
@@ -189,18 +200,18 @@ class Exporting(QObject):
 
 
 def _request(target: Path, source: str, choices: Choices) -> ExportRequest:
-    common = {"to": str(target), "dataset": choices.dataset, "device": choices.device}
+    request = ExportRequest(to=str(target), dataset=choices.dataset, device=choices.device)
     if source == RANDOM_START:
-        return ExportRequest(**common, init="kaiming")
-    return ExportRequest(**common, ghn=choices.ghn, head=choices.head)
+        return replace(request, init="kaiming")
+    return replace(request, ghn=choices.ghn, head=choices.head)
 
 
 def _writing(
-    target: Path, graph: Architecture, values: Mapping[str, Any] | None, origin: Mapping[str, Any],
-    layout: Mapping[Any, Position],
+    target: Path, graph: Architecture, held: HeldValues | None, origin: Mapping[str, Any],
+    layout: Mapping[NodeId, Position],
 ) -> Job[ExportReport]:
     yield Progress("writing")
-    return write_network(target, graph, values, origin, layout)
+    return write_network(target, graph, held.tensors if held else None, origin, layout)
 
 
 def _copying(target: Path, path: Path, document: Document) -> Job[ExportReport]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
@@ -23,6 +25,8 @@ from ghn_studio.project import Project, read_values, write
 OPEN_FILTER = "Networks (*.ghn *.onnx);;GHN Studio projects (*.ghn);;ONNX networks (*.onnx);;All files (*)"
 ONNX_FILTER = "ONNX networks (*.onnx);;All files (*)"
 SAVE_FILTER = "GHN Studio projects (*.ghn)"
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -102,12 +106,13 @@ class Files(QObject):
             yield Progress("reading")
             return read_foreign(str(path))
 
-        return self._desk.start(Errand(f"Import {path.name}", job, lambda found: self._show_foreign(path, found)))
+        return self._desk.start(Errand(f"Import {path.name}", job, lambda found: self._show_foreign(path, found),
+                                       needs_torch=False))
 
     def _show_foreign(self, path: Path, found: Foreign) -> None:
         self._show(found.project, None)
-        if found.values:
-            self.held = HeldValues(found.project.architecture, found.values, found.origin)
+        if found.arrays:
+            self.held = HeldValues(found.project.architecture, lambda: _tensors(found), found.origin)
         self._remember(path)
         if found.notes:
             self.message.emit(Message(f"{path.name} was imported: {'; '.join(found.notes[:3])}", "info",
@@ -168,7 +173,7 @@ class Files(QObject):
         self._settings.last_folder = path.resolve().parent
         self.recent_changed.emit()
 
-    def _wait(self, job: Job[object]) -> object:
+    def _wait(self, job: Job[T]) -> T:
         self.is_busy = True
         try:
             return finish(job)
@@ -189,6 +194,11 @@ def ask_about_changes(parent: QWidget, name: str) -> QMessageBox.StandardButton:
     box.setDefaultButton(buttons.Save)
     box.button(buttons.Discard).setText("Discard")
     return QMessageBox.StandardButton(box.exec())
+
+
+def _tensors(found: Foreign) -> Mapping[str, Any]:
+    stored = found.stored
+    return {} if stored is None else stored.tensors
 
 
 def _opening(text: str) -> Job[Project]:

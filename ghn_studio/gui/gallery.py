@@ -70,8 +70,9 @@ class Gallery(QScrollArea):
     def show_recent(self, paths: Sequence[Path]) -> None:
         """Offer the recent files that still exist."""
         while (item := self._recent.takeAt(0)) is not None:
-            if item.widget() is not None:
-                item.widget().deleteLater()
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
         shown = [p for p in paths if p.is_file()][:RECENT]
         for path in shown:
             button = QPushButton(path.name)
@@ -101,7 +102,8 @@ class Gallery(QScrollArea):
         column.setContentsMargins(24, 32, 24, 32)
         column.setSpacing(14)
         column.addWidget(label("Start with a network", "display"))
-        column.addWidget(label("Drop a .ghn or .onnx file here, drag operators from the left, or take an example.", "muted"))
+        hint = "Drop a .ghn or .onnx file here, drag operators from the left, or take an example."
+        column.addWidget(label(hint, "muted"))
         ways = QHBoxLayout()
         ways.setSpacing(8)
         ways.addWidget(_button("Open file…", "gallery.open", self.open_requested, "open"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,13 @@ class HeldValues:
     """Tensors by state-dict name, whose they are and where they come from (a project's ``origin``)."""
 
     graph: Architecture
-    tensors: Mapping[str, Any] = field(repr=False)  # torch.Tensor; imported by nobody here
+    load: Callable[[], Mapping[str, Any]] = field(repr=False)  # torch.Tensor; imported by nobody here
     origin: Mapping[str, Any]
+
+    @property
+    def tensors(self) -> Mapping[str, Any]:
+        """The values. May have to convert them first, so ask on a worker thread."""
+        return self.load()
 
     def fit(self, graph: Architecture) -> bool:
         """True if ``graph`` is still the network they were made for; its name does not matter."""
@@ -27,7 +32,7 @@ def of_report(report: PredictReport, graph: Architecture) -> HeldValues:
     """The values a prediction made for ``graph``."""
     from ghn_studio.app.predicting import origin_of
 
-    return HeldValues(graph, report.values, origin_of(report))
+    return HeldValues(graph, lambda: report.values or {}, origin_of(report))
 
 
 def same_network(one: Architecture, other: Architecture) -> bool:

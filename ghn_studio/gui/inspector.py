@@ -9,7 +9,15 @@ from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
-    QFormLayout, QFrame, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QScrollArea, QVBoxLayout, QWidget,
+    QFormLayout,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
 )
 
 from ghn_studio.app.document import Change, Cost, Document
@@ -189,7 +197,7 @@ class _Nodes(QWidget):
         self.name_edit = QLineEdit()
         self.name_edit.setObjectName("inspector.name")
         self.name_edit.setAccessibleName("Node name")
-        self.name_edit.setToolTip("The name prefixes the node's parameters in files and source: letters, digits, _ and .")
+        self.name_edit.setToolTip("Prefixes the node's parameters in files and source: letters, digits, _ and .")
         self.name_edit.editingFinished.connect(self._rename)
         form = _form()
         form.addRow("Name", self.name_edit)

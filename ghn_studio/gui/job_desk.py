@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from PySide6.QtCore import QEventLoop, QObject, QTimer, Signal
 
@@ -16,6 +16,8 @@ from ghn_studio.gui.banner import Message
 from ghn_studio.gui.job_runner import QtJobRunner
 from ghn_studio.gui.torch_loader import TorchLoader
 from ghn_studio.jobs import Job, Progress
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -195,7 +197,7 @@ def log_error(title: str, error: BaseException) -> None:
         _log.error("%s: %s", title, error, exc_info=error)
 
 
-def finish(job: Job[Any]) -> Any:
+def finish(job: Job[T]) -> T:
     """Run a short job (opening, saving) on a worker thread and return its result; the window repaints meanwhile.
 
     Clicks and keys wait in the queue until it is done.
@@ -214,7 +216,7 @@ def finish(job: Job[Any]) -> Any:
     good, value = outcome[0]
     if not good:
         raise value
-    return value
+    return cast(T, value)
 
 
 def is_any_job_left() -> bool:

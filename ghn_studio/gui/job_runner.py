@@ -40,7 +40,7 @@ class _Worker(QObject):
             result = run(self._job, self._report, self._stop.is_set)
         except JobCancelled:
             self.cancelled.emit()
-        except BaseException as error:  # the thread's edge: every kind ends here, torch's RuntimeError included
+        except BaseException as error:  # noqa: BLE001 - the thread's edge: every kind ends here
             self.failed.emit(error)
         else:
             self.succeeded.emit(result)

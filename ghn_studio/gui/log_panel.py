@@ -5,13 +5,24 @@ from __future__ import annotations
 import logging
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QApplication, QComboBox, QHBoxLayout, QLineEdit, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QHBoxLayout,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ghn_studio.gui.look import label
 
 #: Older lines are dropped beyond this.
 LINES = 5000
-LEVELS = {"Everything": logging.DEBUG, "Information": logging.INFO, "Warnings": logging.WARNING, "Errors": logging.ERROR}
+LEVELS = {
+    "Everything": logging.DEBUG, "Information": logging.INFO, "Warnings": logging.WARNING, "Errors": logging.ERROR,
+}
 
 
 class _Bridge(QObject):

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from ghn_studio.gui import icons, theme
 from ghn_studio.ops.spec import Category
@@ -57,6 +57,19 @@ def badge(kind: str, size_px: int = 16) -> QLabel:
     made.setPixmap(icons.pixmap(icon, size_px, colour(token).name(), RATIO))
     made.setAccessibleName(kind)
     return made
+
+
+def empty_state(title: str, text: str) -> QWidget:
+    """What a panel shows before it has anything: what will be here, and how it gets here."""
+    box = QWidget()
+    column = QVBoxLayout(box)
+    column.addStretch(1)
+    for words, role in ((title, "strong"), (text, "muted")):
+        centred = label(words, role)
+        centred.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        column.addWidget(centred)
+    column.addStretch(1)
+    return box
 
 
 def set_property(widget: QWidget, name: str, value: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QByteArray, QEvent, QMimeData, QObject, QSize, Qt, Signal
+from PySide6.QtCore import QByteArray, QEvent, QMimeData, QModelIndex, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QLabel, QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
@@ -46,6 +46,7 @@ class Palette(QWidget):
         self.search.setAccessibleName("Search operators")
         self.search.textChanged.connect(self._filter)
         self.search.installEventFilter(self)
+        self._sections: dict[QTreeWidgetItem, list[QTreeWidgetItem]] = {}
         self.tree = _Tree()
         self.tree.setObjectName("palette.tree")
         self.tree.setAccessibleName("Operators")
@@ -74,13 +75,12 @@ class Palette(QWidget):
 
     def restyle(self) -> None:
         """Draw the icons again in the colours of the current theme."""
-        for index in range(self.tree.topLevelItemCount()):
-            section = self.tree.topLevelItem(index)
+        for section, leaves in self._sections.items():
             category = Category(section.data(0, Qt.ItemDataRole.AccessibleTextRole))
             section.setIcon(0, dot_icon(category))
             section.setForeground(0, colour("muted"))
-            for row in range(section.childCount()):
-                section.child(row).setIcon(0, operator_icon(category))
+            for leaf in leaves:
+                leaf.setIcon(0, operator_icon(category))
 
     def visible_operators(self) -> list[str]:
         """Ids of the operators the search leaves, in their order."""
@@ -98,30 +98,32 @@ class Palette(QWidget):
             font.setWeight(font.Weight.DemiBold)
             section.setFont(0, font)
             section.setSizeHint(0, QSize(0, 30))
-            section.addChildren([_leaf(s) for s in specs])
+            leaves = [_leaf(s) for s in specs]
+            section.addChildren(leaves)
             self.tree.addTopLevelItem(section)
+            self._sections[section] = leaves
         self.tree.expandAll()
 
     def _leaves(self) -> list[QTreeWidgetItem]:
-        sections = [self.tree.topLevelItem(i) for i in range(self.tree.topLevelItemCount())]
-        return [s.child(i) for s in sections for i in range(s.childCount())]
+        return [leaf for leaves in self._sections.values() for leaf in leaves]
 
     def _filter(self, text: str) -> None:
         words = text.lower().split()
         first: QTreeWidgetItem | None = None
-        for index in range(self.tree.topLevelItemCount()):
-            section = self.tree.topLevelItem(index)
-            for row in range(section.childCount()):
-                leaf = section.child(row)
+        for section, leaves in self._sections.items():
+            for leaf in leaves:
                 found = f"{leaf.text(0)} {leaf.data(0, _OPERATOR)} {leaf.toolTip(0)} {section.text(0)}".lower()
                 leaf.setHidden(not all(w in found for w in words))
                 better = words and leaf.text(0).lower().startswith(words[0])
-                if not leaf.isHidden() and (first is None or better and not _starts(first, words[0])):
+                if not leaf.isHidden() and (first is None or (better and not _starts(first, words[0]))):
                     first = leaf
-            section.setHidden(all(section.child(i).isHidden() for i in range(section.childCount())))
+            section.setHidden(all(leaf.isHidden() for leaf in leaves))
             section.setExpanded(True)
         self._nothing.setVisible(first is None)
-        self.tree.setCurrentItem(first if words else None)
+        if first is not None and words:
+            self.tree.setCurrentItem(first)
+        else:
+            self.tree.setCurrentIndex(QModelIndex())
 
     def _on_activated(self, item: QTreeWidgetItem) -> None:
         if item.data(0, _OPERATOR):
@@ -135,8 +137,9 @@ class Palette(QWidget):
         if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
             return False
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not event.modifiers():
-            if self.tree.currentItem() is not None:
-                self._on_activated(self.tree.currentItem())
+            current = self.tree.currentItem()
+            if current is not None:
+                self._on_activated(current)
             return True
         if watched is self.search and event.key() in (Qt.Key.Key_Down, Qt.Key.Key_Up):
             self.tree.setFocus(Qt.FocusReason.TabFocusReason)

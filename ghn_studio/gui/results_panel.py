@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
-    QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QScrollArea, QStackedWidget, QVBoxLayout, QWidget,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
 )
 
 from ghn_studio.app.results import PredictReport, Unpredicted
 from ghn_studio.gui.class_bars import ClassBars
-from ghn_studio.gui.look import badge, label
+from ghn_studio.gui.look import badge, empty_state, label
 from ghn_studio.gui.sample_grid import SampleGrid
 from ghn_studio.gui.wording import facts, percent, plural
 
@@ -242,16 +250,10 @@ def _stale_line() -> QWidget:
 
 
 def _empty() -> QWidget:
-    box = QWidget()
-    column = QVBoxLayout(box)
-    column.addStretch(1)
-    for text, role in (("Run a prediction to see accuracy here", "strong"),
-                       ("Predict & Evaluate fills in every parameter and measures the network on test images.", "muted")):
-        line = label(text, role)
-        line.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        column.addWidget(line)
-    column.addStretch(1)
-    return box
+    return empty_state(
+        "Run a prediction to see accuracy here",
+        "Predict & Evaluate fills in every parameter and measures the network on test images.",
+    )
 
 
 __all__: Sequence[str] = ["ResultsPanel", "unpredicted_text"]

@@ -5,12 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
-    QComboBox, QHBoxLayout, QLabel, QMenu, QProgressBar, QPushButton, QSizePolicy, QStackedWidget, QToolButton, QWidget,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QStackedWidget,
+    QToolButton,
+    QWidget,
 )
 
 from ghn_studio.app.requests import DEVICES, HEADS
@@ -163,7 +173,8 @@ class RunBar(QWidget):
         layout = QHBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        for title, combo in (("GHN", self.ghn), ("Dataset", self.dataset), ("Head", self.head), ("Device", self.device)):
+        named = {"GHN": self.ghn, "Dataset": self.dataset, "Head": self.head, "Device": self.device}
+        for title, combo in named.items():
             name = label(title, "muted")
             name.setBuddy(combo)
             layout.addWidget(name)
@@ -180,13 +191,13 @@ class RunBar(QWidget):
         self.budget_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.budget_button)
         for index, (title, _, _) in enumerate(BUDGETS):
-            menu.addAction(title, lambda index=index: self.choose_budget(index))
+            menu.addAction(title).triggered.connect(partial(self.choose_budget, index))
         self.budget_button.setMenu(menu)
         self.choose_budget(self._budget)
         self._fill_icons()
         return self.budget_button
 
-    def choose_budget(self, index: int) -> None:
+    def choose_budget(self, index: int, _checked: bool = False) -> None:
         """Give SGD one of :data:`BUDGETS`."""
         self._budget = index
         self.budget_button.setText(BUDGETS[index][0])

@@ -49,7 +49,7 @@ class SampleModel(QAbstractListModel):
         )
         self.endResetModel()
 
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
+    def rowCount(self, parent: _Index = QModelIndex()) -> int:
         return 0 if parent.isValid() else len(self._shown)
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
@@ -80,18 +80,19 @@ class _Delegate(QStyledItemDelegate):
         verdict = colour("ok" if right else "error")
         painter.save()
         box = QRect(0, 0, PICTURE, PICTURE)
-        rect = option.rect  # type: ignore[attr-defined]
+        rect = option.rect
         box.moveCenter(rect.center())
         box.moveTop(rect.top() + 4)
         painter.drawImage(box, _image(sample))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        selected = bool(option.state & QStyle.StateFlag.State_Selected)  # type: ignore[attr-defined]
+        selected = bool(option.state & QStyle.StateFlag.State_Selected)
         painter.setPen(QPen(colour("selection") if selected else verdict, 2))
         painter.drawRoundedRect(box.adjusted(-1, -1, 1, 1), 3, 3)
         model = index.model()
         answer = model.classes[sample.answer]  # type: ignore[attr-defined]
         text = answer if right else f"{answer}, not {model.classes[sample.label]}"  # type: ignore[attr-defined]
-        self._text(painter, QRect(rect.left(), box.bottom() + 4, rect.width(), 22), ("✓ " if right else "✗ ") + text, verdict)
+        below = QRect(rect.left(), box.bottom() + 4, rect.width(), 22)
+        self._text(painter, below, f"{'✓' if right else '✗'} {text}", verdict)
         painter.restore()
 
     def _text(self, painter: QPainter, rect: QRect, text: str, ink: QColor) -> None:

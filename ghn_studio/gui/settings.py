@@ -34,8 +34,8 @@ class Settings:
     def recent_files(self) -> tuple[Path, ...]:
         """The last files opened or saved, newest first, missing ones included."""
         value = self._store.value("recent/files", [])
-        texts = [value] if isinstance(value, str) else list(value or [])
-        return tuple(Path(t) for t in texts if t)
+        texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        return tuple(Path(t) for t in texts if isinstance(t, str) and t)
 
     def add_recent(self, path: Path) -> None:
         """Put ``path`` first and forget the oldest beyond :data:`RECENT_LIMIT`."""

@@ -82,7 +82,7 @@ class TorchLoader(QObject):
         try:
             for name in MODULES:
                 importlib.import_module(name)
-        except BaseException as error:  # the thread's edge: a broken installation must be shown, not lost
+        except BaseException as error:  # noqa: BLE001 - the thread's edge: a broken installation must be shown
             _log.exception("PyTorch could not be imported")
             self.failed.emit(error)
         else:

@@ -73,7 +73,7 @@ def crossing(report: CompareReport) -> str:
 def origin(report: CompareReport) -> str:
     """``predicted``, or what was done instead: the word that fits into "what was … in 0.05 s"."""
     prediction = report.prediction
-    if prediction is None or prediction.head == "predicted" and prediction.init == "ghn":
+    if prediction is None or (prediction.head == "predicted" and prediction.init == "ghn"):
         return "predicted"
     return "fitted in closed form" if prediction.head == "closed-form" else "drawn at random"
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QElapsedTimer, QTimer, Qt
+from PySide6.QtCore import QElapsedTimer, Qt, QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMessageBox, QPushButton
 
 from ghn_studio.gui import files
@@ -34,7 +33,7 @@ def installed_ghns(tiny_ghn, foreign_ghn) -> None:
 
 
 @pytest.fixture
-def window(qtbot, installed_ghns, tmp_path, make_small_network, monkeypatch) -> Iterator[MainWindow]:
+def window(qtbot, installed_ghns, tmp_path, make_small_network, monkeypatch) -> MainWindow:
     """The window with a network of seven nodes, which a test can run in a moment."""
     monkeypatch.setattr(files, "ask_about_changes", lambda *a: QMessageBox.StandardButton.Discard)
     made = MainWindow()
@@ -45,7 +44,7 @@ def window(qtbot, installed_ghns, tmp_path, make_small_network, monkeypatch) -> 
     made.run_bar.choose(ghn="tiny", device="cpu")
     made.show()
     qtbot.waitExposed(made)
-    yield made
+    return made
 
 
 def stop(window: MainWindow) -> None:
@@ -222,7 +221,7 @@ def test_wrong_classes_are_refused_with_a_fix_that_replaces_the_classifier(windo
 def test_without_a_ghn_a_random_start_is_offered(window, qtbot, monkeypatch):
     from ghn_studio.gui import predictions
 
-    monkeypatch.setattr(predictions, "ghns", lambda: [])
+    monkeypatch.setattr(predictions, "ghns", list)
     window.actions_by_id["run.predict"].trigger()
     assert "No hypernetwork is installed" in window.banner.text.text()
     (fix,) = window.banner.findChildren(QPushButton, "banner.fix")
@@ -288,6 +287,35 @@ def test_every_format_is_exported_without_a_prediction(window, qtbot, tmp_path, 
     assert target.stat().st_size > 0
     if ending != ".py":
         assert "random" in window.banner.text.text()
+
+
+def test_a_dropped_onnx_file_comes_with_its_values(window, qtbot, tmp_path):
+    torch = pytest.importorskip("torch")
+    onnx_io = pytest.importorskip("ghn_studio.onnx_io")
+    from ghn_studio.engine.execution import Plan
+    from ghn_studio.engine.initial import kaiming
+
+    graph = window.document.graph
+    values = kaiming(Plan(graph), 3)
+    file = tmp_path / "foreign.onnx"
+    onnx_io.write(file, graph, values)
+    window.files.open(str(file), ask=False)
+    qtbot.waitUntil(lambda: window.files.held is not None, timeout=PATIENCE_MS)
+    assert window.document.path is None
+    assert window.exporting.sources()[HELD].startswith("Imported")
+    assert any(torch.equal(t, values["head.weight"]) for t in window.files.held.tensors.values())
+    assert window.files.save_to(tmp_path / "imported.ghn")
+    assert read(tmp_path / "imported.ghn").values.origin["kind"] == "imported"
+
+
+def test_an_onnx_file_that_cannot_be_read_is_refused_in_words(window, qtbot, tmp_path):
+    file = tmp_path / "broken.onnx"
+    file.write_bytes(b"not an onnx file at all")
+    before = window.document.project
+    window.files.open(str(file), ask=False)
+    qtbot.waitUntil(lambda: not window.desk.is_running, timeout=PATIENCE_MS)
+    assert window.banner.message.kind == "error" and "broken.onnx" in window.banner.text.text()
+    assert window.document.project is before
 
 
 def test_closing_during_a_job_asks_stops_and_waits(window, qtbot, monkeypatch):

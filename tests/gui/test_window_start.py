@@ -107,9 +107,10 @@ def test_exceptions_in_slots_and_threads_reach_the_log(tmp_path):
 def test_the_screenshot_script_writes_a_picture(tmp_path):
     target = tmp_path / "shot.png"
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    options = ["--to", str(target), "--scene", "error", "--size", "1200x800"]
     done = subprocess.run(
-        [sys.executable, "-m", "ghn_studio.gui.screenshot", "--to", str(target), "--scene", "error", "--size", "1200x800"],
-        env=env, capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, "-m", "ghn_studio.gui.screenshot", *options], env=env, capture_output=True, text=True,
+        timeout=120, check=False,
     )
     assert done.returncode == 0, done.stderr
     from PySide6.QtGui import QImage

@@ -71,7 +71,7 @@ def test_durations_read_like_durations(seconds, text):
 def test_numbers_read_like_numbers():
     assert percent(0.92345) == "92.3 %"
     assert percent(None) == percent(float("nan")) == "–"
-    assert plural(1, "class") == "1 class" and plural(2, "class") == "2 classes" and plural(1200, "node") == "1,200 nodes"
+    assert [plural(1, "class"), plural(2, "class"), plural(1200, "node")] == ["1 class", "2 classes", "1,200 nodes"]
     assert remaining(2) == "a few seconds left" and remaining(41) == "about 40 s left"
     assert remaining(300) == "about 5 min left"
 
