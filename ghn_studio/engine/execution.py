@@ -35,7 +35,7 @@ def target_of(call: Call) -> Any:
     module, _, name = call.target.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise ArchitectureError(
             f"'{call.target}' cannot be executed here: the node belongs to another runtime; "
             "replace it by operators of the palette"
@@ -74,6 +74,7 @@ class _Step:
     run: Callable[..., Any]
     sources: tuple[tuple[int, int], ...]  # (step, output port)
     weights: tuple[tuple[str, str], ...]  # (keyword, full name)
+    needed: tuple[str, ...]  # full names of those that are trainable
     drop: tuple[int, ...]  # steps whose values nobody needs after this one
     several: bool
 
@@ -91,7 +92,7 @@ class Plan:
     def __init__(self, graph: Architecture, ops: OpRegistry = REGISTRY, report: ShapeReport | None = None) -> None:
         self.graph = graph.expanded()
         self.report = require_shapes(graph, ops) if report is None else report
-        self._ops = ops
+        self.ops = ops
         self.output = output_node(self.graph)
         weights: list[PlanWeight] = []
         self._steps = self._compile(weights)
@@ -105,7 +106,7 @@ class Plan:
         Raises:
             ArchitectureError: The network does not have exactly one input.
         """
-        inputs = [n for n in self.graph.nodes.values() if not self._ops[n.op].inputs]
+        inputs = [n for n in self.graph.nodes.values() if not self.ops[n.op].inputs]
         if len(inputs) != 1:
             raise ArchitectureError(f"'{self.graph.name}' must have one input, it has {len(inputs)}")
         return self.report.outputs[inputs[0].id][0]
@@ -121,6 +122,9 @@ class Plan:
         Args:
             images: On the device and of the type of ``values``.
             values: Every tensor of ``parameters``; those of role buffer may be left out.
+
+        Raises:
+            ArchitectureError: ``values`` lacks a trainable tensor.
         """
         return self._execute(images, values, stop=None)
 
@@ -149,6 +153,10 @@ class Plan:
                 return inputs[0]  # type: ignore[no-any-return]
             if visit is not None and step.sources:
                 visit(step.node, inputs[0])
+            # Functions take a missing bias for a layer without one, so somebody has to look.
+            for name in step.needed:
+                if name not in values:
+                    raise ArchitectureError(f"'{self.graph.name}' cannot run: there is no value for '{name}'")
             result = step.run(*inputs, **{k: values[n] for k, n in step.weights if n in values})
             results[index] = result if step.several else (result,)
             if step.node == self.output:
@@ -160,10 +168,14 @@ class Plan:
     def _compile(self, weights: list[PlanWeight]) -> tuple[_Step, ...]:
         nodes = list(self.graph.topological())
         position = {node.id: i for i, node in enumerate(nodes)}
-        last_use = {s.node: i for i, node in enumerate(nodes) for s in node.sources}
+        last_use = {i: i for i in range(len(nodes))}  # what nobody uses goes at once
+        last_use |= {position[s.node]: i for i, node in enumerate(nodes) for s in node.sources}
+        spent: dict[int, list[int]] = {}
+        for producer, last in last_use.items():
+            spent.setdefault(last, []).append(producer)
         steps = []
         for index, node in enumerate(nodes):
-            spec, inputs = self._ops[node.op], self.report.inputs[node.id]
+            spec, inputs = self.ops[node.op], self.report.inputs[node.id]
             owned = spec.weights(node.params, inputs)
             if owned:
                 assert spec.function is not None  # the registry checks it
@@ -174,7 +186,8 @@ class Plan:
             steps.append(_Step(
                 node.id, run, tuple((position[s.node], s.port) for s in node.sources),
                 tuple((w.name.replace(".", "_"), f"{node.id}.{w.name}") for w in owned),
-                tuple(position[n] for n, last in last_use.items() if last == index),
+                tuple(f"{node.id}.{w.name}" for w in owned if w.trainable),
+                tuple(spent.get(index, ())),
                 len(spec.outputs(node.params)) > 1,
             ))
         return tuple(steps)
@@ -183,7 +196,8 @@ class Plan:
         """The last node that owns weights, if it is a matrix applied to vectors."""
         owners = {w.node: w for w in self.parameters if w.trainable and w.role is Role.WEIGHT}
         node = self.graph.nodes[self.output]
-        while not any(w.node == node.id for w in self.parameters):
+        all_owners = {w.node for w in self.parameters}
+        while node.id not in all_owners:
             if len(node.sources) != 1:
                 return None
             node = self.graph.nodes[node.sources[0].node]

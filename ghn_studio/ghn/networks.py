@@ -251,6 +251,14 @@ class GatedGnn(nn.Module):
         return message if self.mlp_ve is None else message + far.T @ virtual
 
 
+def _linear(layers: nn.Module, index: int) -> nn.Linear:
+    """The linear layer at a place in a sequence."""
+    assert isinstance(layers, nn.Sequential)
+    layer = layers[index]
+    assert isinstance(layer, nn.Linear)
+    return layer
+
+
 class WeightDecoder(nn.Module):
     """Decodes node vectors into weights of up to ``channels`` × ``channels`` × kernel (GHN-2, appendix B.2)."""
 
@@ -268,15 +276,16 @@ class WeightDecoder(nn.Module):
         rows, columns = (self._window(k) for k in kernel)
         pixels = self._pixels(x, rows, columns)
         hidden = self.conv[1](self.conv[0](pixels))
-        last = self.conv[2]
+        last = _linear(self.conv, 2)
         weight = last.weight.view(self.channels, self.channels, -1)[:, :inputs].flatten(0, 1)
         bias = last.bias.view(self.channels, self.channels)[:, :inputs].flatten()
-        decoded = F.linear(hidden, weight, bias)  # (nodes, rows, columns, channels * inputs)
+        decoded: Tensor = F.linear(hidden, weight, bias)  # (nodes, rows, columns, channels * inputs)
         decoded = decoded.unflatten(-1, (self.channels, inputs)).permute(0, 3, 4, 1, 2)
         if decoded.shape[-2:] == kernel:
             return decoded
         flat = F.interpolate(decoded.flatten(1, 2), kernel, mode="bilinear", align_corners=False)
-        return flat.unflatten(1, (self.channels, inputs))
+        resized: Tensor = flat.unflatten(1, (self.channels, inputs))
+        return resized
 
     def class_weight(self, x: Tensor) -> Tensor:
         """Map ``(nodes, hidden)`` to classifier weights ``(nodes, classes, channels)``."""
@@ -291,12 +300,12 @@ class WeightDecoder(nn.Module):
 
     def _pixels(self, x: Tensor, rows: slice, columns: slice) -> Tensor:
         """Only the pixels that are used are decoded: ``(nodes, rows, columns, first)``."""
-        fc = self.fc[0]
+        fc = _linear(self.fc, 0)
         grid = (self._first, self.grid, self.grid)
         weight = fc.weight.view(*grid, -1)[:, rows, columns].permute(1, 2, 0, 3)
         bias = fc.bias.view(grid)[:, rows, columns].permute(1, 2, 0)
-        out = F.linear(x, weight.flatten(0, 2), bias.flatten()).relu()
-        return out.unflatten(-1, bias.shape)
+        out: Tensor = F.linear(x, weight.flatten(0, 2), bias.flatten()).relu().unflatten(-1, bias.shape)
+        return out
 
 
 class Hypernetwork(nn.Module):
@@ -311,8 +320,7 @@ class Hypernetwork(nn.Module):
         self.gnn = GatedGnn(h, config.virtual_edges)
         self.ln = nn.LayerNorm(h) if config.layer_norm else None
         self.decoder = WeightDecoder(config)
-        self.decoder_1d = nn.Module()
-        self.decoder_1d.fc = nn.Sequential(nn.Linear(h, 2 * h), nn.ReLU(), nn.Linear(2 * h, 2 * m))
+        self.decoder_1d = nn.ModuleDict({"fc": nn.Sequential(nn.Linear(h, 2 * h), nn.ReLU(), nn.Linear(2 * h, 2 * m))})
         self.bias_class = nn.Sequential(nn.ReLU(), nn.Linear(m, config.classes))
 
     @torch.no_grad()
@@ -332,11 +340,11 @@ class Hypernetwork(nn.Module):
                 for parameter in module.parameters():
                     bound = 1 / math.sqrt(module.hidden_size)
                     parameter.uniform_(-bound, bound, generator=generator)
-        for last in (self.decoder.conv[2], self.decoder_1d.fc[2]):  # no ReLU follows
-            last.weight.mul_(math.sqrt(0.5))
+        for layers in (self.decoder.conv, self.decoder_1d["fc"]):
+            _linear(layers, 2).weight.mul_(math.sqrt(0.5))  # no ReLU follows
         # Small first logits: a loss of log(classes), not one of confident nonsense.
-        self.decoder.class_layer_predictor[1].weight.mul_(0.1)
-        self.bias_class[1].weight.mul_(0.1)
+        _linear(self.decoder.class_layer_predictor, 1).weight.mul_(0.1)
+        _linear(self.bias_class, 1).weight.mul_(0.1)
         return self
 
     def embed_graphs(self, graphs: Sequence[GraphEncoding]) -> list[Tensor]:
@@ -404,7 +412,7 @@ class Hypernetwork(nn.Module):
             return self.decoder.class_weight(x)
         if key.kind in ("weight", "position"):
             return self.decoder(x, key.kernel, key.inputs or self.config.max_channels)  # type: ignore[no-any-return]
-        rows = self.decoder_1d.fc(x).unflatten(1, (2, -1))
+        rows = self.decoder_1d["fc"](x).unflatten(1, (2, -1))
         if key.kind == "class_bias":
             return self.bias_class(rows)[:, 1]  # type: ignore[no-any-return]
         return rows[:, 0 if key.kind == "scale" else 1]  # type: ignore[no-any-return]

@@ -42,7 +42,7 @@ def predict_parameters(ghn: Hypernetwork, plan: Plan, seed: int = 0) -> Predicti
     A tensor whose prediction is not finite counts as not predicted.
     """
     start = time.perf_counter()
-    encoding = encode(plan.graph, report=plan.report)
+    encoding = encode(plan.graph, plan.ops, plan.report)
     encoded = time.perf_counter()
     raw = ghn([encoding], [plan.head])[0]
     device = ghn.embed.weight.device

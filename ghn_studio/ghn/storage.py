@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save
 
 from ghn_studio.errors import CheckpointError
 from ghn_studio.ghn.cards import CARD_FILE, WEIGHTS_FILE, Card, digest, read_card
+from ghn_studio.ghn.encoding import VOCABULARY
 from ghn_studio.ghn.networks import GhnConfig, Hypernetwork
 
 
@@ -61,18 +63,37 @@ def load_ghn(card: Card, device: torch.device | str = "cpu") -> Hypernetwork:
         )
     try:
         config = GhnConfig.from_json(card.config)
-        # Without memory until the file has shown the same shapes: a card may ask for anything.
-        with torch.device("meta"):
-            ghn = Hypernetwork(config)
         state = load_file(path)
         if config.classes != len(card.classes):
             raise ValueError(f"it predicts {config.classes} classes, the card names {len(card.classes)}")
         if any(tensor.dtype != torch.float32 for tensor in state.values()):
             raise ValueError("its tensors must be float32")
-        ghn.load_state_dict(state, assign=True)
+        _require_sizes(config, state)
+        ghn = Hypernetwork(config)
+        ghn.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError, TypeError, KeyError, ValueError) as error:
         raise CheckpointError(f"'{path}' does not fit the configuration on its card: {error}") from error
     return ghn.to(device).eval().requires_grad_(False)
+
+
+def _require_sizes(config: GhnConfig, state: Mapping[str, torch.Tensor]) -> None:
+    """Raise :class:`ValueError` unless the large tensors have the sizes of ``config``.
+
+    Before any memory is taken for them: a card may ask for anything. (Building on torch's
+    meta device would do, but imports nine hundred modules.)
+    """
+    first, second = config.decoder
+    expected = {
+        "embed.weight": (len(VOCABULARY), config.hidden),
+        "decoder.fc.0.weight": (first * config.grid**2, config.hidden),
+        "decoder.conv.0.weight": (second, first),
+        "decoder.conv.2.weight": (config.max_channels**2, second),
+        "bias_class.1.weight": (config.classes, config.max_channels),
+    }
+    for name, shape in expected.items():
+        found = tuple(state[name].shape) if name in state else None
+        if found != shape:
+            raise ValueError(f"'{name}' has shape {found}, not {shape}")
 
 
 def load_folder(folder: Path, device: torch.device | str = "cpu") -> tuple[Hypernetwork, Card]:

@@ -84,7 +84,7 @@ class Workers:
             raise TrainingError(
                 "another run with several processes is going on in this program; wait for it, or use one process"
             )
-        store = dist.FileStore(str(self._meeting), self._count + 1)
+        store = dist.FileStore(str(self._meeting), self._count + 1)  # type: ignore[attr-defined]
         while (ready := store.add("ready", 0)) < self._count:
             yield Progress("starting processes", ready, self._count)
             if self._ended():
@@ -135,7 +135,7 @@ class Workers:
         return [(rank, code) for rank, code in codes if code is not None]
 
 
-def join(rank: int, world: int, store: dist.Store) -> None:
+def join(rank: int, world: int, store: dist.Store) -> None:  # type: ignore[name-defined]
     """Enter the group of processes that share ``store``."""
     with _environment("GLOO_SOCKET_IFNAME", _LOOPBACK):
         dist.init_process_group("gloo", store=store, rank=rank, world_size=world, timeout=_SILENCE)
@@ -211,7 +211,7 @@ def follow(request: dict[str, Any]) -> None:
     config = TrainConfig.from_json(request["config"])
     learner = Learner(config, data, request["seed"], request["rank"], torch.device(request["device"]))
     step = learner.resume(Path(request["start"])).step if request["start"] else 0
-    store = dist.FileStore(request["meeting"], request["world"])
+    store = dist.FileStore(request["meeting"], request["world"])  # type: ignore[attr-defined]
     store.add("ready", 1)
     join(request["rank"], request["world"], store)
     while True:
