@@ -93,9 +93,9 @@ class LayerNorm2d(nn.LayerNorm):
 def squeeze_excitation(
     x: Tensor,
     fc1_weight: Tensor,
-    fc1_bias: Tensor,
+    fc1_bias: Tensor | None,
     fc2_weight: Tensor,
-    fc2_bias: Tensor,
+    fc2_bias: Tensor | None,
     gate: str = "sigmoid",
 ) -> Tensor:
     """Multiply each channel by a gate computed from the channel means (Hu et al., 2018)."""
@@ -150,7 +150,7 @@ class SelfAttention(nn.Module):
         return self_attention(x, qkv.weight, proj.weight, proj.bias, qkv.bias, self.heads)
 
 
-def patch_embedding(x: Tensor, proj_weight: Tensor, proj_bias: Tensor) -> Tensor:
+def patch_embedding(x: Tensor, proj_weight: Tensor, proj_bias: Tensor | None) -> Tensor:
     """Map each square patch of an image to a token; returns ``(N, patches, C)``."""
     patches = F.conv2d(x, proj_weight, proj_bias, stride=proj_weight.shape[-2:])
     return patches.flatten(2).transpose(1, 2)

@@ -192,7 +192,7 @@ class Field:
 
 
 @cache
-def form_of(params: type) -> tuple[Field, ...]:
+def form_of(params: type[Any]) -> tuple[Field, ...]:
     """Read the form of a dataclass whose fields were declared with :func:`param`."""
     assert is_dataclass(params)
     return tuple(
@@ -257,7 +257,7 @@ class OpSpec(Generic[P]):
     @cached_property
     def form(self) -> tuple[Field, ...]:
         """The parameters, in declared order, for forms and help texts."""
-        return form_of(self.params)
+        return form_of(self.params)  # type: ignore[arg-type]  # a class has a hash
 
     def infer_outputs(self, params: P, inputs: Inputs) -> tuple[TensorSpec, ...]:
         """Like ``infer``, always a tuple with one spec per output port."""
@@ -296,7 +296,7 @@ def check_params(params: Any) -> tuple[str, ...]:
     Cached: networks repeat layers, and validation runs on every edit.
     """
     found: list[str] = []
-    for line in form_of(type(params)):
+    for line in form_of(type(params)):  # type: ignore[arg-type]
         value = getattr(params, line.name)
         parts = value if isinstance(value, tuple) else (value,)
         if line.choices and value not in line.choices:
