@@ -150,7 +150,7 @@ class Plan:
         for index, step in enumerate(self._steps):
             inputs = [results[s][p] for s, p in step.sources] if step.sources else [images]
             if step.node == stop:
-                return inputs[0]  # type: ignore[no-any-return]
+                return inputs[0]
             if visit is not None and step.sources:
                 visit(step.node, inputs[0])
             # Functions take a missing bias for a layer without one, so somebody has to look.
