@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import io
+import pickle
 import weakref
 from typing import Any
 
@@ -74,10 +74,8 @@ def test_copies_are_independent_and_replaced_layers_take_effect(small_network: A
     twin.head = nn.Linear(6, 3)
     assert twin(images).shape == (2, 3)
     assert network(images).shape == (2, 10)
-    stored = io.BytesIO()
-    torch.save(network, stored)
-    stored.seek(0)
-    assert torch.equal(torch.load(stored, weights_only=False)(images), network(images))
+    # As a module is handed to another process.
+    assert torch.equal(pickle.loads(pickle.dumps(network))(images), network(images))
 
 
 def test_values_are_freed_after_their_last_use() -> None:
