@@ -51,8 +51,8 @@ class _Spin(QSpinBox):
         super().__init__()
         self.is_mixed = False
         self.setRange(
-            -INT_LIMIT if field.low is None else math.ceil(field.low),
-            INT_LIMIT if field.high is None else math.floor(field.high),
+            -INT_LIMIT if field.low is None else max(-INT_LIMIT, math.ceil(field.low)),
+            INT_LIMIT if field.high is None else min(INT_LIMIT, math.floor(field.high)),
         )
         if field.unit:
             self.setSuffix(f" {field.unit}")
@@ -63,6 +63,7 @@ class _Spin(QSpinBox):
 
     def show_value(self, value: int, mixed: bool) -> None:
         """Show ``value``; with ``mixed`` the text says so until a person changes it."""
+        value = max(-INT_LIMIT, min(INT_LIMIT, value))  # Qt counts in 32 bits; files may hold more
         if mixed == self.is_mixed and value == self.value():
             return
         with QSignalBlocker(self):

@@ -203,7 +203,7 @@ def _request(target: Path, source: str, choices: Choices) -> ExportRequest:
     request = ExportRequest(to=str(target), dataset=choices.dataset, device=choices.device)
     if source == RANDOM_START:
         return replace(request, init="kaiming")
-    return replace(request, ghn=choices.ghn, head=choices.head)
+    return replace(request, ghn=choices.ghn, head=choices.head, seed=choices.options.get("seed", 0))
 
 
 def _writing(

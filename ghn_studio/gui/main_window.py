@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QMimeData, QPointF, QSize, Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QPaintEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -29,11 +29,12 @@ from ghn_studio.app.document import Change, Document
 from ghn_studio.app.faces import count_text
 from ghn_studio.app.results import CompareReport, PredictReport
 from ghn_studio.datasets import DatasetInfo, describe
-from ghn_studio.errors import DatasetError
+from ghn_studio.errors import CheckpointError, DatasetError
+from ghn_studio.ghn.cards import read_card
 from ghn_studio.gui import theme, torch_loader
 from ghn_studio.gui.actions import ActionSet, WindowState
 from ghn_studio.gui.advice import Fix, Notice, notices
-from ghn_studio.gui.banner import Banner, Message
+from ghn_studio.gui.banner import Banner, DropHint, Message
 from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
 from ghn_studio.gui.curve_panel import CurvePanel
 from ghn_studio.gui.dialogs import AboutDialog, DetailsDialog, ShortcutsDialog
@@ -42,8 +43,9 @@ from ghn_studio.gui.files import Files
 from ghn_studio.gui.gallery import Gallery
 from ghn_studio.gui.held_values import of_report, same_network
 from ghn_studio.gui.inspector import Inspector
-from ghn_studio.gui.job_desk import Errand, JobDesk
+from ghn_studio.gui.job_desk import Errand, JobDesk, message_for
 from ghn_studio.gui.log_panel import LogPanel
+from ghn_studio.gui.options_dialog import OptionsDialog, defaults
 from ghn_studio.gui.palette import Palette
 from ghn_studio.gui.predictions import Predictions
 from ghn_studio.gui.problems_panel import ProblemsPanel
@@ -124,6 +126,7 @@ class MainWindow(QMainWindow):
         column.addWidget(self.banner)
         column.addWidget(self.pages, 1)
         self.setCentralWidget(centre)
+        self._drop_hint = DropHint(self)
 
     def _build_docks(self) -> None:
         self.tabs = QTabWidget()
@@ -194,6 +197,8 @@ class MainWindow(QMainWindow):
         self.files.recent_changed.connect(self._fill_recent)
         self.run_bar.changed.connect(self._refresh_problems)
         self.run_bar.folder_requested.connect(self._choose_folder)
+        self.run_bar.ghn_folder_requested.connect(self._choose_ghn)
+        self.run_bar.options_requested.connect(self._ask_options)
         self.desk.changed.connect(self._on_desk)
         self.desk.progressed.connect(self.run_bar.progress.show_progress)
         self.predictions.predicted.connect(self._on_predicted)
@@ -367,6 +372,30 @@ class MainWindow(QMainWindow):
 
         self.desk.start(Errand("Image folder", job, chosen, needs_torch=False))
 
+    def _choose_ghn(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "GHN folder", str(self.settings.last_folder))
+        if folder:
+            self.use_ghn(Path(folder))
+
+    def use_ghn(self, folder: Path) -> None:
+        """Choose a hypernetwork by its folder, such as the one a training wrote."""
+        try:
+            card = read_card(folder)
+        except CheckpointError as error:
+            self.show_message(message_for("GHN folder", error))
+            return
+        title = {"name": card.name, "title": card.title, "dataset": card.dataset, "created": card.created}
+        self.run_bar.add_ghn(str(folder), title)
+
+    def _ask_options(self) -> None:
+        dialog = OptionsDialog(self.run_bar.choices().options, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        plain = defaults()
+        dialog.accepted.connect(lambda: self.run_bar.set_options(
+            {name: value for name, value in dialog.values.items() if value != plain[name]}
+        ))
+        dialog.open()
+
     # --- showing state ---------------------------------------------------------------------
 
     def _refresh(self) -> None:
@@ -482,19 +511,30 @@ class MainWindow(QMainWindow):
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take networks, and operators meant for an empty canvas."""
-        if _dropped_file(event.mimeData()) or event.mimeData().hasFormat(OPERATOR_MIME):
+        file = _dropped_file(event.mimeData())
+        if file is not None:
             event.acceptProposedAction()
+            self._drop_hint.say(f"Drop to open {file.name}")
+        elif event.mimeData().hasFormat(OPERATOR_MIME):
+            event.acceptProposedAction()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        """Take the hint away."""
+        self._drop_hint.hide()
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open the first network dropped, or add the operator."""
+        self._drop_hint.hide()
         file = _dropped_file(event.mimeData())
         if file is not None:
             event.acceptProposedAction()
             # Queued: a question about unsaved changes must not run inside the drop.
             QTimer.singleShot(0, self, lambda: self.files.open(str(file)))
         elif event.mimeData().hasFormat(OPERATOR_MIME):
-            event.acceptProposedAction()
-            self.add_operator(bytes(event.mimeData().data(OPERATOR_MIME).data()).decode())
+            op_id = bytes(event.mimeData().data(OPERATOR_MIME).data()).decode("utf-8", "replace")
+            if op_id in self.document.ops:
+                event.acceptProposedAction()
+                self.add_operator(op_id)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask about a running job and unsaved changes, then stop what runs."""

@@ -8,12 +8,10 @@ from PySide6.QtCore import QByteArray, QEvent, QMimeData, QModelIndex, QObject, 
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QLabel, QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
+from ghn_studio.gui.canvas import OPERATOR_MIME
 from ghn_studio.gui.look import colour, dot_icon, operator_icon
 from ghn_studio.ops import OpRegistry
 from ghn_studio.ops.spec import Category, OpSpec
-
-#: The format of a dragged operator: its id, in UTF-8.
-OPERATOR_MIME = "application/x-ghn-operator"
 
 _OPERATOR = Qt.ItemDataRole.UserRole
 
@@ -45,6 +43,7 @@ class Palette(QWidget):
         self.search.setObjectName("palette.search")
         self.search.setAccessibleName("Search operators")
         self.search.textChanged.connect(self._filter)
+        self.search.setAcceptDrops(False)  # a file dropped here is for the window
         self.search.installEventFilter(self)
         self._sections: dict[QTreeWidgetItem, list[QTreeWidgetItem]] = {}
         self.tree = _Tree()

@@ -7,16 +7,17 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from ghn_studio.app.catalogues import ghns
 from ghn_studio.app.document import Document
 from ghn_studio.app.requests import CompareRequest, PredictRequest
 from ghn_studio.app.results import CompareReport, CurvePoint, PredictReport
 from ghn_studio.app.tasks import task
 from ghn_studio.datasets import DatasetInfo
-from ghn_studio.errors import DatasetError
+from ghn_studio.errors import CheckpointError, DatasetError
+from ghn_studio.ghn.cards import resolve
 from ghn_studio.gui.advice import classes_fix, output_classes
 from ghn_studio.gui.banner import Message, Way
 from ghn_studio.gui.job_desk import Errand, JobDesk
+from ghn_studio.gui.options_dialog import RUN_FIELDS, SGD_FIELDS
 from ghn_studio.gui.run_bar import RANDOM, Choices, RunBar
 from ghn_studio.gui.wording import plural
 from ghn_studio.ir.graph import Architecture
@@ -45,7 +46,7 @@ class Predictions(QObject):
         choices, graph = self._bar.choices(), self._document.graph
         if self._refused(choices, graph, self.predict):
             return
-        request = PredictRequest(**_common(choices))
+        request = PredictRequest(**_common(choices, RUN_FIELDS))
         self._desk.start(Errand(
             "Predict & Evaluate", lambda: task("predict").start(request, graph),
             lambda report: self.predicted.emit(report, graph),
@@ -56,7 +57,8 @@ class Predictions(QObject):
         choices, graph = self._bar.choices(), self._document.graph
         if self._refused(choices, graph, self.compare):
             return
-        request = CompareRequest(**_common(choices), steps=choices.steps, minutes=choices.minutes)
+        common = _common(choices, RUN_FIELDS + SGD_FIELDS)
+        request = CompareRequest(**common, steps=choices.steps, minutes=choices.minutes)
         errand = Errand(
             "Compare with SGD", lambda: task("compare").start(request, graph),
             lambda report: self._on_compared(report, graph),
@@ -108,10 +110,11 @@ class Predictions(QObject):
         return Message(text, ways=(Way("Replace the classifier", replace_classifier),))
 
 
-def _common(choices: Choices) -> dict[str, Any]:
+def _common(choices: Choices, options: tuple[str, ...]) -> dict[str, Any]:
+    """What both requests share, and those of the further options that the request knows."""
     return {
         "ghn": choices.ghn, "dataset": choices.dataset, "device": choices.device, "head": choices.head,
-        "init": choices.init,
+        "init": choices.init, **{name: value for name, value in choices.options.items() if name in options},
     }
 
 
@@ -119,15 +122,15 @@ def _ghn_refusal(choices: Choices, info: DatasetInfo, bar: RunBar, again: Callab
     """A GHN predicts the classifier of its own dataset only; its features serve any other."""
     if choices.init == RANDOM:
         return None
-    card = next((entry for entry in ghns() if entry["name"] == choices.ghn), None)
-    if card is None:
+    try:
+        card = resolve(choices.ghn, choices.dataset)
+    except CheckpointError as error:
         def random_start() -> None:
             bar.choose(ghn=RANDOM)
             again()
 
-        return Message("No hypernetwork is installed: train one (ghn-studio train), or start from random parameters.",
-                       ways=(Way("Use a random start", random_start),))
-    if choices.head != "predicted" or card["dataset"] == info.name:
+        return Message(f"No hypernetwork can be used: {error}.", ways=(Way("Use a random start", random_start),))
+    if choices.head != "predicted" or card.dataset == info.name:
         return None
 
     def closed_form() -> None:
@@ -135,7 +138,7 @@ def _ghn_refusal(choices: Choices, info: DatasetInfo, bar: RunBar, again: Callab
         again()
 
     return Message(
-        f"{card['title']} predicts the classifier for {card['dataset']}, not for {info.title}. "
+        f"{card.title} predicts the classifier for {card.dataset}, not for {info.title}. "
         "A head in closed form, fitted to training images in one step, works for every dataset.",
         ways=(Way("Use closed-form head", closed_form),),
     )

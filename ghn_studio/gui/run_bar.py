@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,8 @@ Entry = dict[str, Any]
 RANDOM = "kaiming"
 #: The entry of the dataset list that asks for a folder.
 OTHER_FOLDER = "folder:"
+#: The entry of the GHN list that asks for a folder.
+OTHER_GHN = "ghn-folder:"
 
 _HEAD_TITLES = {"predicted": "Predicted", "closed-form": "Closed form"}
 _DEVICE_TITLES = {"auto": "Auto", "cpu": "CPU", "cuda": "CUDA", "mps": "MPS"}
@@ -58,6 +60,8 @@ class Choices:
     init: str = "ghn"
     steps: int | None = 300
     minutes: float | None = None
+    #: Options that differ from their defaults, by the names of their request's fields.
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RunBar(QWidget):
@@ -65,6 +69,8 @@ class RunBar(QWidget):
 
     changed = Signal()
     folder_requested = Signal()
+    ghn_folder_requested = Signal()
+    options_requested = Signal()
 
     def __init__(self, predict: QAction, compare: QAction, cancel: QAction, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -81,7 +87,8 @@ class RunBar(QWidget):
         for name in DEVICES:
             self.device.addItem(_DEVICE_TITLES.get(name, name), name)
         self._budget = 1
-        self._dataset_before = 0
+        self._dataset_before = self._ghn_before = 0
+        self._options: Mapping[str, Any] = {}
         self.predict_button = _button(predict, "run.predict.button", primary=True)
         self.compare_button = _button(compare, "run.compare.button")
         self.cancel_button = _button(cancel, "run.cancel.button")
@@ -99,9 +106,11 @@ class RunBar(QWidget):
         layout.addWidget(self.compare_button)
         layout.addWidget(self._budget_button())
         layout.addWidget(self.predict_button)
-        for combo in (self.ghn, self.head, self.device):
+        self.ghn.activated.connect(self._on_ghn)
+        for combo in (self.head, self.device):
             combo.activated.connect(lambda _: self.changed.emit())
         self.dataset.activated.connect(self._on_dataset)
+        self.set_options({})
         self.show_running(False)
 
     def choices(self) -> Choices:
@@ -111,7 +120,7 @@ class RunBar(QWidget):
         return Choices(
             ghn="" if ghn == RANDOM else ghn, dataset=self.dataset.currentData() or "digits",
             head=self.head.currentData(), device=self.device.currentData(),
-            init=RANDOM if ghn == RANDOM else "ghn", steps=steps, minutes=minutes,
+            init=RANDOM if ghn == RANDOM else "ghn", steps=steps, minutes=minutes, options=self._options,
         )
 
     def choose(self, **names: str) -> None:
@@ -123,6 +132,8 @@ class RunBar(QWidget):
                 box.setCurrentIndex(index)
                 if box is self.dataset:
                     self._dataset_before = index
+                elif box is self.ghn:
+                    self._ghn_before = index
         self.changed.emit()
 
     def set_ghns(self, entries: Sequence[Entry]) -> None:
@@ -130,13 +141,28 @@ class RunBar(QWidget):
         chosen = self.ghn.currentData()
         self.ghn.clear()
         for entry in entries:
-            self.ghn.addItem(entry["name"], entry["name"])
-            tip = f"{entry['title']}\nTrained on {entry['dataset']}, {entry['created']}"
-            self.ghn.setItemData(self.ghn.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+            self._add_ghn(self.ghn.count(), entry["name"], entry)
         self.ghn.addItem("None: random start", RANDOM)
         self.ghn.setItemData(self.ghn.count() - 1, "Parameters drawn at random (Kaiming), to compare with.",
                              Qt.ItemDataRole.ToolTipRole)
+        self.ghn.insertSeparator(self.ghn.count())
+        self.ghn.addItem("GHN folder…", OTHER_GHN)
         self.ghn.setCurrentIndex(max(0, self.ghn.findData(chosen)))
+        self._ghn_before = self.ghn.currentIndex()
+
+    def add_ghn(self, name: str, entry: Entry) -> None:
+        """Add a hypernetwork by its folder and choose it."""
+        if self.ghn.findData(name) < 0:
+            self._add_ghn(0, name, entry)
+        self.choose(ghn=name)
+
+    def set_options(self, options: Mapping[str, Any]) -> None:
+        """Take over the options that differ from their defaults; the button shows how many."""
+        self._options = dict(options)
+        self.options_button.setText(f" {len(options)}" if options else "")
+        changed = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in options.items())
+        self.options_button.setToolTip(f"Options: {changed}" if changed else "Options: images, batch norm, seed, SGD")
+        self.changed.emit()
 
     def set_datasets(self, entries: Sequence[Entry]) -> None:
         """Fill the list of datasets; the last entry asks for an image folder."""
@@ -173,6 +199,12 @@ class RunBar(QWidget):
         layout = QHBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
+        self.options_button = QToolButton()
+        self.options_button.setObjectName("run.options")
+        self.options_button.setAccessibleName("Options of the run")
+        self.options_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.options_button.setIconSize(QSize(18, 18))
+        self.options_button.clicked.connect(self.options_requested)
         named = {"GHN": self.ghn, "Dataset": self.dataset, "Head": self.head, "Device": self.device}
         for title, combo in named.items():
             name = label(title, "muted")
@@ -180,6 +212,7 @@ class RunBar(QWidget):
             layout.addWidget(name)
             layout.addWidget(combo, 40 if combo is self.ghn else 24 if combo is self.head else 20)
             layout.addSpacing(4)
+        layout.addWidget(self.options_button)
         layout.addStretch(1)
         return row
 
@@ -208,6 +241,20 @@ class RunBar(QWidget):
         self.predict_button.setIcon(icons.icon("predict", tokens.on_primary))
         self.compare_button.setIcon(icons.icon("compare"))
         self.cancel_button.setIcon(icons.icon("stop"))
+        self.options_button.setIcon(icons.icon("settings"))
+
+    def _add_ghn(self, index: int, name: str, entry: Entry) -> None:
+        self.ghn.insertItem(index, entry["name"], name)
+        tip = f"{entry['title']}\nTrained on {entry['dataset']}, {entry['created']}"
+        self.ghn.setItemData(index, tip, Qt.ItemDataRole.ToolTipRole)
+
+    def _on_ghn(self, index: int) -> None:
+        if self.ghn.itemData(index) == OTHER_GHN:
+            self.ghn.setCurrentIndex(self._ghn_before)
+            self.ghn_folder_requested.emit()
+            return
+        self._ghn_before = index
+        self.changed.emit()
 
     def _on_dataset(self, index: int) -> None:
         if self.dataset.itemData(index) == OTHER_FOLDER:

@@ -180,6 +180,7 @@ QFrame#banner { background: $raised; border: none; border-left: 3px solid $edge_
 QFrame#banner[kind="error"] { border-left-color: $error; }
 QFrame#banner[kind="warning"] { border-left-color: $warning; }
 QFrame#banner[kind="ok"] { border-left-color: $ok; }
+QLabel#dropHint { background: $panel; border: 2px dashed $selection; font-size: 24px; font-weight: 600; }
 QFrame#staleLine { background: $raised; border: none; border-bottom: 1px solid $border; }
 QToolButton[outlined="true"] { border: 1px solid $border; min-height: 16px; padding: 5px 24px 5px 10px; }
 QToolButton[outlined="true"]::menu-indicator { image: url("@icons/chevron-down-$name.svg"); width: 12px; height: 12px;

@@ -104,6 +104,8 @@ class Theme(QObject):
         """Dress the running application; needs a ``QApplication``."""
         app = QApplication.instance()
         assert isinstance(app, QApplication)
+        if self._installed and mode == self._mode:
+            return  # dressing again would polish every widget for nothing
         app.setStyle("Fusion")
         if not self._installed:
             QGuiApplication.styleHints().colorSchemeChanged.connect(self._follow_system)

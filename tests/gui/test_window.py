@@ -12,13 +12,16 @@ from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton
 
 from ghn_studio.app.architectures import open_architecture
+from ghn_studio.app.document import Document
 from ghn_studio.app.edits import on_graph
 from ghn_studio.gui import theme
 from ghn_studio.gui.actions import ACTIONS
+from ghn_studio.gui.inspector import Inspector
 from ghn_studio.gui.main_window import MainWindow
 from ghn_studio.gui.settings import Settings
-from ghn_studio.ir.graph import Edge
-from ghn_studio.project import read, write
+from ghn_studio.ir.graph import Architecture, Edge, Node
+from ghn_studio.ops import REGISTRY
+from ghn_studio.project import Project, read, write
 
 
 @pytest.fixture
@@ -320,12 +323,13 @@ def test_values_that_no_longer_fit_are_left_out_of_the_saved_project(window, tmp
 
 def drop(window: MainWindow, path: Path) -> None:
     data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path))])
+    data.setUrls([QUrl.fromLocalFile(str(path.parent / "notes.txt")), QUrl.fromLocalFile(str(path))])
     middle = QPointF(window.rect().center())
     none, left = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.LeftButton
     enter = QDragEnterEvent(middle.toPoint(), Qt.DropAction.CopyAction, data, left, none)
     window.dragEnterEvent(enter)
     assert enter.isAccepted()
+    assert path.name in window._drop_hint.text() and window._drop_hint.isVisible()
     window.dropEvent(QDropEvent(middle, Qt.DropAction.CopyAction, data, left, none))
 
 
@@ -372,6 +376,47 @@ def test_keys_in_a_text_field_do_not_edit_the_network(window, qtbot):
     qtbot.keyClick(search, Qt.Key.Key_Backspace)
     qtbot.keyClick(window.palette_panel.tree, Qt.Key.Key_Delete)
     assert window.document.graph is before
+
+
+@pytest.mark.parametrize("spec", list(REGISTRY), ids=lambda s: s.id)
+def test_every_operator_has_a_form_that_shows_and_edits_it(qtbot, spec):
+    for example in spec.examples[:2]:
+        document = Document(Project(Architecture().with_node(Node("n", spec.id, example.params))))
+        form = Inspector(document)
+        qtbot.addWidget(form)
+        form.show_selection(("n",))
+        assert set(form.editors) == {field.name for field in spec.form}
+        assert not document.can_undo
+        for name, editor in form.editors.items():
+            value = getattr(document.graph.nodes["n"].params, name)
+            editor.edited.emit(value)
+            assert not document.can_undo, "the same value is no edit"
+
+
+def test_numbers_that_no_spin_box_holds_are_shown_and_not_changed(qtbot):
+    from ghn_studio.ops.dense import LinearParams
+
+    document = Document(Project(Architecture().with_node(Node("n", "linear", LinearParams(10**12)))))
+    form = Inspector(document)
+    qtbot.addWidget(form)
+    form.show_selection(("n",))
+    assert document.graph.nodes["n"].params.out_features == 10**12 and not document.can_undo
+
+
+def test_small_numbers_are_typed_as_people_write_them(qtbot):
+    from ghn_studio.ops.normalisation import BatchNormParams
+
+    document = Document(Project(Architecture().with_node(Node("n", "batch_norm", BatchNormParams()))))
+    form = Inspector(document)
+    qtbot.addWidget(form)
+    form.show_selection(("n",))
+    line = form.editors["eps"].line
+    assert line.text() == "1e-05"
+    for typed, value in (("0,001", 0.001), ("2e-3", 0.002), ("nonsense", 0.002), ("nan", 0.002)):
+        line.setText(typed)
+        line.editingFinished.emit()
+        assert document.graph.nodes["n"].params.eps == value
+        assert bool(line.property("wrong")) == (typed in ("nonsense", "nan"))
 
 
 def test_the_theme_changes_everything_and_is_remembered(window):

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QElapsedTimer, Qt, QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMessageBox, QPushButton
 
 from ghn_studio.gui import files
@@ -219,15 +219,45 @@ def test_wrong_classes_are_refused_with_a_fix_that_replaces_the_classifier(windo
 
 
 def test_without_a_ghn_a_random_start_is_offered(window, qtbot, monkeypatch):
-    from ghn_studio.gui import predictions
+    from ghn_studio.ghn import cards
 
-    monkeypatch.setattr(predictions, "ghns", list)
+    monkeypatch.setattr(cards, "list_cards", tuple)
     window.actions_by_id["run.predict"].trigger()
-    assert "No hypernetwork is installed" in window.banner.text.text()
+    assert "No hypernetwork can be used" in window.banner.text.text()
     (fix,) = window.banner.findChildren(QPushButton, "banner.fix")
     fix.click()
     qtbot.waitUntil(lambda: not window.desk.is_running and window.results.report is not None, timeout=PATIENCE_MS)
     assert window.results.report.init == "kaiming"
+
+
+def test_a_ghn_is_taken_from_its_folder(window, qtbot, foreign_ghn, tmp_path):
+    window.use_ghn(tmp_path)
+    assert "no hypernetwork" in window.banner.text.text()
+    assert window.run_bar.choices().ghn == "tiny"
+    window.use_ghn(Path(foreign_ghn))
+    assert window.run_bar.choices().ghn == foreign_ghn
+    window.run_bar.choose(head="closed-form")
+    run(qtbot, window, "run.predict")
+    assert window.results.report.ghn == "foreign"
+
+
+def test_options_are_made_from_the_request_and_reach_the_run(window, qtbot):
+    qtbot.mouseClick(window.run_bar.options_button, Qt.MouseButton.LeftButton)
+    dialog = window.findChild(QDialog, "dialog.options")
+    assert dialog.editors["images"].spin.text() == "default"
+    dialog.editors["images"].spin.setValue(100)
+    dialog.editors["batch_norm"].combo.setCurrentIndex(1)
+    dialog.editors["batch_norm"].combo.activated.emit(1)
+    dialog.accept()
+    assert window.run_bar.choices().options == {"images": 100, "batch_norm": "batch"}
+    run(qtbot, window, "run.predict")
+    assert window.results.report.images == 100 and window.results.report.batch_norm == "batch"
+    qtbot.mouseClick(window.run_bar.options_button, Qt.MouseButton.LeftButton)
+    again = window.findChildren(QDialog, "dialog.options")[-1]
+    assert again.editors["images"].spin.value() == 100
+    again.reset()
+    again.accept()
+    assert window.run_bar.choices().options == {}
 
 
 def test_predicted_values_are_saved_with_the_project_and_can_be_exported_again(window, qtbot, tmp_path):
@@ -362,25 +392,31 @@ def test_clicks_and_keys_during_the_import_of_torch_are_not_lost(window, qtbot):
 
 def test_the_window_stays_responsive_during_a_prediction(window, qtbot):
     run(qtbot, window, "run.predict")  # imports are done, charts are built
-    window.files.open("example:resnet20", ask=False)
-    gaps: list[int] = []
-    clock = QElapsedTimer()
+    window.files.open("example:lenet5", ask=False)
+    gaps: list[tuple[float, float]] = []
+    last = [time.perf_counter(), time.thread_time()]
 
     def tick() -> None:
-        gaps.append(clock.restart())
+        now = [time.perf_counter(), time.thread_time()]
+        gaps.append((1000 * (now[0] - last[0]), 1000 * (now[1] - last[1])))
+        last[:] = now
 
     timer = QTimer(interval=5, timerType=Qt.TimerType.PreciseTimer)
     timer.timeout.connect(tick)
     QApplication.processEvents()
-    clock.start()
+    tick()
+    gaps.clear()
     timer.start()
     run(qtbot, window, "run.predict")
     qtbot.wait(100)
     timer.stop()
-    worst = sorted(gaps)[-3:]
-    print(f"{len(gaps)} ticks, longest gaps {worst} ms")
-    # The aim is 50 ms on a quiet machine; a machine that trains on every core gets a margin.
-    quiet = os.getloadavg()[0] < (os.cpu_count() or 1)
-    assert worst[0] <= (50 if quiet else 400)
+    waited, worked = max(g[0] for g in gaps), max(g[1] for g in gaps)
+    print(f"{len(gaps)} ticks, longest gap {waited:.0f} ms, longest work of the window {worked:.0f} ms")
+    assert len(gaps) > 10
+    # The window's own work between two ticks, whatever else the machine is busy with.
+    assert worked <= 50
+    # Waiting counts too where cores are free: for the interpreter's lock, above all.
+    if os.getloadavg()[0] < (os.cpu_count() or 1):
+        assert waited <= 100
 
 

@@ -1,0 +1,92 @@
+"""Further options of a run. The form is made from the request's own declaration, like the command line's options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+
+from ghn_studio.app.requests import CompareRequest
+from ghn_studio.gui.editors import Editor, IntegerEditor, editor_for
+from ghn_studio.gui.look import label
+from ghn_studio.ops.spec import Field, form_of
+
+#: Fields of the requests that are not in the bar itself: those of every run, and those of the comparison.
+RUN_FIELDS = ("images", "image_size", "batch_norm", "head_images", "seed")
+SGD_FIELDS = ("batch_size", "learning_rate")
+
+_FIELDS: Mapping[str, Field] = {f.name: f for f in form_of(CompareRequest)}
+
+
+def defaults() -> dict[str, Any]:
+    """The value of every option when nobody changed it."""
+    return {name: _FIELDS[name].default for name in (*RUN_FIELDS, *SGD_FIELDS)}
+
+
+class OptionalIntegerEditor(IntegerEditor):
+    """A whole number or nothing, which is written as "default"."""
+
+    def __init__(self, field: Field) -> None:
+        super().__init__(field)
+        self.spin.setMinimum(int(field.low or 1) - 1)
+        self.spin.setSpecialValueText("default")
+
+    def show_values(self, values: list[Any]) -> None:
+        """Show a number, or None as "default"."""
+        nothing = self.spin.minimum()
+        super().show_values([nothing if v is None else v for v in values])
+        if values[0] is None:
+            self.spin.lineEdit().setText(self.spin.specialValueText())
+
+    def _on_change(self, value: int) -> None:
+        self.edited.emit(None if value == self.spin.minimum() else value)
+
+
+class OptionsDialog(QDialog):
+    """Edits a copy; ``values`` is taken over when the dialog is accepted."""
+
+    def __init__(self, values: Mapping[str, Any], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("dialog.options")
+        self.setWindowTitle("Options")
+        self.setMinimumWidth(420)
+        self.values: dict[str, Any] = {**defaults(), **values}
+        self.editors: dict[str, Editor] = {}
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        reset = buttons.addButton("Defaults", QDialogButtonBox.ButtonRole.ResetRole)
+        reset.clicked.connect(self.reset)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(20, 18, 20, 16)
+        layout.setSpacing(12)
+        for title, names in (("Prediction and evaluation", RUN_FIELDS), ("SGD", SGD_FIELDS)):
+            layout.addWidget(label(title, "heading"))
+            layout.addLayout(self._form(names))
+        layout.addWidget(buttons)
+        self._show()
+
+    def reset(self) -> None:
+        """Go back to what the command line does without options."""
+        self.values = defaults()
+        self._show()
+
+    def _form(self, names: tuple[str, ...]) -> QFormLayout:
+        form = QFormLayout()
+        form.setVerticalSpacing(8)
+        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        for name in names:
+            field = _FIELDS[name]
+            editor = OptionalIntegerEditor(field) if field.default is None else editor_for(field, field.default)
+            editor.edited.connect(lambda value, name=name: self.values.update({name: value}))
+            title = QLabel(field.label)
+            title.setToolTip(editor.toolTip())
+            form.addRow(title, editor)
+            self.editors[name] = editor
+        return form
+
+    def _show(self) -> None:
+        for name, editor in self.editors.items():
+            editor.show_values([self.values[name]])
