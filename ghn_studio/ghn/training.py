@@ -305,7 +305,10 @@ class _Run:
             title=options.title or f"GHN for {learner.data.info.title}",
             created=datetime.now(UTC).date().isoformat(),
             dataset=options.dataset, classes=tuple(learner.data.info.classes), config={},
-            sampler={"channels": list(config.channels), "sizes": list(config.sizes), "split": "train"},
+            sampler={
+                "channels": list(config.channels), "sizes": list(config.sizes),
+                "splits": {"train": round(1 - config.search_share, 6), "search": config.search_share},
+            },
             training={
                 "command": _command(options), "seed": options.seed, "processes": options.processes,
                 "device": str(learner.device), "hardware": describe(learner.device),
