@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ghn_studio.ir import Architecture, Node, NodeId, Source
 from ghn_studio.ops.convolution import Conv2dParams
@@ -13,6 +14,10 @@ from ghn_studio.ops.dense import LinearParams
 from ghn_studio.ops.normalisation import BatchNormParams
 from ghn_studio.ops.spec import NoParams
 from ghn_studio.ops.terminals import InputParams
+
+# How long an example takes on a busy machine says nothing about the program.
+settings.register_profile("studio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("studio")
 
 
 def make_network(classes: int = 10, norm: bool = True, size: int = 8, name: str = "small") -> Architecture:
