@@ -142,7 +142,7 @@ class RunBar(QWidget):
         self.ghn.clear()
         for entry in entries:
             self._add_ghn(self.ghn.count(), entry["name"], entry)
-        self.ghn.addItem("None: random start", RANDOM)
+        self.ghn.addItem("Random start", RANDOM)
         self.ghn.setItemData(self.ghn.count() - 1, "Parameters drawn at random (Kaiming), to compare with.",
                              Qt.ItemDataRole.ToolTipRole)
         self.ghn.insertSeparator(self.ghn.count())

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QEvent, QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox, QPushButton
 
 from ghn_studio.app.architectures import open_architecture
 from ghn_studio.app.document import Document
@@ -32,8 +32,8 @@ def window(qtbot) -> Iterator[MainWindow]:
     qtbot.waitExposed(made)
     made.loader.hold()  # these tests need no torch
     yield made
-    made.document.mark_saved()
-    made.close()
+    made.deleteLater()  # windows that stay would be polished again with every change of theme
+    QApplication.sendPostedEvents(made, QEvent.Type.DeferredDelete)
 
 
 def params(window: MainWindow, node: str):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMessageBox, QPushButton
 
 from ghn_studio.gui import files
@@ -33,7 +34,7 @@ def installed_ghns(tiny_ghn, foreign_ghn) -> None:
 
 
 @pytest.fixture
-def window(qtbot, installed_ghns, tmp_path, make_small_network, monkeypatch) -> MainWindow:
+def window(qtbot, installed_ghns, tmp_path, make_small_network, monkeypatch) -> Iterator[MainWindow]:
     """The window with a network of seven nodes, which a test can run in a moment."""
     monkeypatch.setattr(files, "ask_about_changes", lambda *a: QMessageBox.StandardButton.Discard)
     made = MainWindow()
@@ -44,7 +45,9 @@ def window(qtbot, installed_ghns, tmp_path, make_small_network, monkeypatch) -> 
     made.run_bar.choose(ghn="tiny", device="cpu")
     made.show()
     qtbot.waitExposed(made)
-    return made
+    yield made
+    made.deleteLater()
+    QApplication.sendPostedEvents(made, QEvent.Type.DeferredDelete)
 
 
 def stop(window: MainWindow) -> None:
