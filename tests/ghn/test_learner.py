@@ -1,0 +1,212 @@
+"""One process's part of a training step, and the settings of a run."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ghn_studio.engine import data as pixels
+from ghn_studio.errors import TrainingError, UsageError
+from ghn_studio.ghn.learner import Clock, Learned, Learner, RidgeHead, TrainConfig
+from ghn_studio.ghn.networks import GhnConfig
+from ghn_studio.ghn.workers import Command, exchange
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def digits() -> pixels.ImageData:
+    return pixels.load("digits")
+
+
+@pytest.fixture
+def learner(tiny_config: TrainConfig, digits: pixels.ImageData) -> Learner:
+    return Learner(tiny_config, digits, 0, 0, CPU)
+
+
+def gradients(learner: Learner) -> list[torch.Tensor]:
+    return [p.grad.clone() if p.grad is not None else torch.zeros_like(p) for p in learner.parameters]
+
+
+def test_the_rate_warms_up_stays_and_decays_by_a_cosine() -> None:
+    config = TrainConfig(learning_rate=1.0, warm_up=4)
+    assert [Clock(step=s).rate(config) for s in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    decaying = [Clock(step=s, decay_start=10, decay_steps=8).rate(config) for s in range(10, 20)]
+    assert decaying[:8] == pytest.approx([0.5 * (1 + math.cos(math.pi * i / 8)) for i in range(8)])
+    assert decaying[8:] == pytest.approx([1e-3, 1e-3])
+
+
+def test_settings_survive_json() -> None:
+    config = TrainConfig(ghn=GhnConfig(hidden=8), sizes={8: 0.25, 16: 0.75}, channels=(8, 16), head="both", flip=True)
+    assert TrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert TrainConfig.from_json({}) == TrainConfig()
+    assert TrainConfig.from_json({"ghn": {"hidden": 16}}).ghn == GhnConfig(hidden=16)
+
+
+@pytest.mark.parametrize("data", [
+    {"surprise": 1}, {"head": "none"}, {"sizes": {}}, {"sizes": {"8": 0}}, {"sizes": {"x": 1}}, {"sizes": [8]},
+    {"sizes": {"4": 1}}, {"batch": 0}, {"batch": "8"}, {"networks": 0}, {"learning_rate": 0}, {"clip": -1},
+    {"grey_share": 1.5}, {"decay_share": -0.1}, {"ema": 1}, {"channels": [8]}, {"channels": [16, 8]},
+    {"channels": [7, 9]}, {"betas": 1}, {"ghn": {"hidden": 3}}, {"ghn": {"surprise": 1}}, {"ghn": 1}, [], 5, "x", None,
+], ids=str)
+def test_malformed_settings_are_refused(data: Any) -> None:
+    with pytest.raises(UsageError, match=r"setting|channels|images"):
+        TrainConfig.from_json(data)
+
+
+def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"batch": 16}', "utf-8")
+    assert TrainConfig.read(str(path)) == TrainConfig(batch=16)
+    assert TrainConfig.read("") == TrainConfig()
+    for text in ("{", "\x00"):
+        path.write_text(text, "utf-8")
+        with pytest.raises(UsageError, match=r"config\.json' cannot be read"):
+            TrainConfig.read(str(path))
+    with pytest.raises(UsageError, match="cannot be read"):
+        TrainConfig.read(str(tmp_path / "nowhere"))
+
+
+def test_the_ridge_head_is_ridge_regression_on_part_of_the_batch() -> None:
+    torch.manual_seed(0)
+    features, labels = torch.randn(16, 5).double() * 3 + 1, torch.randint(3, (16,))
+    head = RidgeHead().double()
+    logits, asked = head(features, labels, 3)
+    known, rest = features[:12], features[12:]
+    floor = 0.01 * known.var(0).mean() + 1e-6
+    scale = (known.var(0) + floor).sqrt() * math.sqrt(5)
+    x, y = (known - known.mean(0)) / scale, torch.nn.functional.one_hot(labels[:12], 3).double() - 1 / 3
+    weight = torch.linalg.solve(x.T @ x + torch.eye(5).double(), x.T @ y)  # the primal form of the same problem
+    expected = (rest - known.mean(0)) / scale @ weight * math.exp(1.5)
+    torch.testing.assert_close(logits, expected)
+    assert torch.equal(asked, labels[12:])
+
+
+def test_a_step_draws_the_same_for_the_same_seed_step_and_process(learner: Learner) -> None:
+    def drawn(step: int) -> tuple[Learned, torch.Tensor]:
+        learner.optimiser.zero_grad()
+        return learner.gradient(step), torch.cat([g.flatten() for g in gradients(learner)])
+
+    first, gradient = drawn(3)
+    again, same = drawn(3)
+    assert first == again
+    assert torch.equal(gradient, same)
+    assert drawn(4)[0] != first
+    learner.rank = 1
+    assert drawn(3)[0] != first
+    learner.rank, learner.rollbacks = 0, 1
+    assert drawn(3)[0] != first
+
+
+@pytest.mark.parametrize("head", ["predicted", "closed-form", "both"])
+def test_the_loss_falls_with_every_head(head: str, tiny_config: TrainConfig, digits: pixels.ImageData) -> None:
+    learner = Learner(replace(tiny_config, head=head, batch=16), digits, 0, 0, CPU)
+    losses = []
+    for _ in range(30):  # the same networks and images, so that only learning changes the loss
+        learned = learner.gradient(1)
+        total, rate, _ = exchange(learner.parameters, learned, 1e-2, Command.GO_ON, alone=True)
+        assert all(g.isfinite().all() for g in gradients(learner))
+        learner.apply(rate)
+        losses.append(total.loss / total.networks)
+    assert losses[-1] < 0.85 * losses[0]
+    assert bool(learner.ridge.log_strength) == (head != "predicted"), "the strength is learned where the loss sees it"
+
+
+def test_the_average_follows_the_parameters(learner: Learner) -> None:
+    before = [p.clone() for p in learner.average.parameters()]
+    exchange(learner.parameters, learner.gradient(0), alone=True)
+    learner.apply(1e-2)
+    ema = learner.config.ema
+    for kept, old, new in zip(learner.average.parameters(), before, learner.ghn.parameters(), strict=True):
+        torch.testing.assert_close(kept, ema * old + (1 - ema) * new.detach())
+
+
+def test_gradients_are_means_over_networks(learner: Learner) -> None:
+    learned = learner.gradient(0)
+    second = learner.gradient(1)  # added to the first
+    summed = gradients(learner)
+    learned = Learned(learned.loss + second.loss, learned.accuracy + second.accuracy, 2, 0)
+    total, rate, command = exchange(learner.parameters, learned, 0.25, Command.GO_ON, alone=True)
+    assert (total.networks, total.skipped, rate, command) == (2, 0, 0.25, Command.GO_ON)
+    assert total.loss == pytest.approx(learned.loss)
+    for whole, parameter in zip(summed, learner.parameters, strict=True):
+        torch.testing.assert_close(parameter.grad, whole / 2)
+
+
+def test_networks_without_a_finite_loss_are_skipped_and_counted(learner: Learner) -> None:
+    with torch.no_grad():
+        learner.ghn.decoder_1d.fc[2].bias.fill_(float("nan"))
+    assert learner.gradient(0) == Learned(0, 0, 0, 1)
+    assert all(not g.any() for g in gradients(learner))
+
+
+def test_a_step_that_would_spoil_the_parameters_is_not_taken(learner: Learner) -> None:
+    before = [p.detach().clone() for p in learner.parameters]
+    learner.gradient(0)
+    learner.parameters[0].grad[0, 0] = float("inf")  # type: ignore[index]
+    assert not math.isfinite(learner.apply(1e-3))
+    assert all(torch.equal(p, b) for p, b in zip(learner.parameters, before, strict=True))
+    assert all(not g.any() for g in gradients(learner))
+
+
+def test_going_back_draws_anew_every_time_and_forgets_the_step(learner: Learner, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(learner.checkpoint(Clock(step=7)))
+    for count in (1, 2, 3):
+        learner.gradient(7)
+        assert learner.resume(path, go_back=True).step == 7
+        assert learner.rollbacks == count
+        assert all(not g.any() for g in gradients(learner))
+
+
+def test_checkpoints_hold_everything(
+    learner: Learner, tiny_config: TrainConfig, digits: pixels.ImageData, tmp_path: Path
+) -> None:
+    for step in range(3):
+        exchange(learner.parameters, learner.gradient(step), alone=True)
+        learner.apply(1e-2)
+    path = tmp_path / "checkpoint.pt"
+    clock = Clock(3, 1.5, 2, 4, 6, 1)
+    path.write_bytes(learner.checkpoint(clock))
+    other = Learner(tiny_config, digits, 0, 0, CPU)
+    assert other.resume(path) == clock
+    for learner_ in (learner, other):
+        exchange(learner_.parameters, learner_.gradient(3), alone=True)
+        learner_.apply(1e-2)
+    for mine, its in zip(learner.parameters, other.parameters, strict=True):
+        assert torch.equal(mine, its)
+    for mine, its in zip(learner.average.parameters(), other.average.parameters(), strict=True):
+        assert torch.equal(mine, its)
+
+
+def test_checkpoints_of_other_settings_are_refused(
+    learner: Learner, tiny_config: TrainConfig, digits: pixels.ImageData, tmp_path: Path
+) -> None:
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(learner.checkpoint(Clock()))
+    with pytest.raises(TrainingError, match="run with another batch, clip"):
+        Learner(replace(tiny_config, batch=16, clip=0.5), digits, 0, 0, CPU).resume(path)
+    with pytest.raises(TrainingError, match="run with another seed"):
+        Learner(tiny_config, digits, 1, 0, CPU).resume(path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(TrainingError, match="cannot be used as a checkpoint"):
+        learner.resume(path)
+
+
+@pytest.mark.parametrize("head", ["predicted", "closed-form"])
+def test_validation_gives_one_accuracy_per_held_out_network(
+    head: str, tiny_config: TrainConfig, digits: pixels.ImageData
+) -> None:
+    learner = Learner(replace(tiny_config, validation_networks=2, head=head), digits, 0, 0, CPU)
+    first = list(learner.validate())
+    assert len(first) == 2
+    assert all(0 <= a <= 1 for a in first)
+    assert first == list(learner.validate())
+    if head == "closed-form":  # ridge regression on features of a random start knows digits a little
+        assert min(first) > 0.15
