@@ -127,7 +127,7 @@ class RunBar(QWidget):
         """Set combos by value (``ghn``, ``dataset``, ``head``, ``device``); unknown values leave them alone."""
         for combo, value in names.items():
             box: QComboBox = getattr(self, combo)
-            index = box.findData(value)
+            index = box.findData(value) if value else -1
             if index >= 0:
                 box.setCurrentIndex(index)
                 if box is self.dataset:
@@ -147,7 +147,8 @@ class RunBar(QWidget):
                              Qt.ItemDataRole.ToolTipRole)
         self.ghn.insertSeparator(self.ghn.count())
         self.ghn.addItem("GHN folder…", OTHER_GHN)
-        self.ghn.setCurrentIndex(max(0, self.ghn.findData(chosen)))
+        # A separator holds None: it must not be found in place of "nothing chosen yet".
+        self.ghn.setCurrentIndex(max(0, self.ghn.findData(chosen)) if chosen else 0)
         self._ghn_before = self.ghn.currentIndex()
 
     def add_ghn(self, name: str, entry: Entry) -> None:

@@ -233,6 +233,24 @@ def test_without_a_ghn_a_random_start_is_offered(window, qtbot, monkeypatch):
     assert window.results.report.init == "kaiming"
 
 
+def test_the_bar_starts_with_a_hypernetwork_for_the_dataset(qtbot, installed_ghns):
+    made = MainWindow()
+    qtbot.addWidget(made)
+    assert made.run_bar.ghn.currentText() and made.run_bar.ghn.currentIndex() == 0
+    assert made.run_bar.choices().ghn and made.run_bar.choices().init == "ghn"
+    made.run_bar.choose(ghn="", dataset="", head="nonsense")
+    assert made.run_bar.ghn.currentIndex() == 0 and made.run_bar.choices().head == "predicted"
+
+
+def test_the_choices_are_remembered(window, qtbot):
+    window.run_bar.choose(ghn="foreign", head="closed-form")
+    window.document.mark_saved()
+    window.close()
+    again = MainWindow()
+    qtbot.addWidget(again)
+    assert (again.run_bar.choices().ghn, again.run_bar.choices().head) == ("foreign", "closed-form")
+
+
 def test_a_ghn_is_taken_from_its_folder(window, qtbot, foreign_ghn, tmp_path):
     window.use_ghn(tmp_path)
     assert "no hypernetwork" in window.banner.text.text()
