@@ -87,7 +87,7 @@ def find_layout(name: str) -> FolderLayout:
     """
     root = Path(name.removeprefix(PREFIX).strip()).expanduser()
     if not name.removeprefix(PREFIX).strip():
-        raise DatasetError("folder: needs a path, as in folder:/home/me/pictures")
+        raise DatasetError("folder: needs a path, as in folder:photos")
     try:
         folders = {path.name.lower(): path for path in _folders(root, [])}
         parts = {part: _part(folders, names) for part, names in _PART_NAMES.items()}
