@@ -57,11 +57,20 @@ class Workers:
     """The processes besides this one. ``close`` ends them whatever they are doing."""
 
     def __init__(self, count: int, request: dict[str, Any]) -> None:
-        """Start ``count`` processes that do what ``request`` says; :meth:`gather` waits for them."""
+        """Start ``count`` processes that do what ``request`` says; :meth:`gather` waits for them.
+
+        Raises:
+            TrainingError: This process is in another group.
+        """
         self._count = count
+        self._has_joined = False
         self._processes: list[subprocess.Popen[bytes]] = []
         if not count:
             return
+        if dist.is_initialized():
+            raise TrainingError(
+                "another run with several processes is going on in this program; wait for it, or use one process"
+            )
         self._folder = TemporaryDirectory(prefix="ghn-studio-")
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         for rank in range(1, count + 1):
@@ -76,14 +85,10 @@ class Workers:
         """Wait until every process is ready, then form the group.
 
         Raises:
-            TrainingError: One of them ended instead, or this process is in another group.
+            TrainingError: One of them ended instead.
         """
         if not self._count:
             return
-        if dist.is_initialized():
-            raise TrainingError(
-                "another run with several processes is going on in this program; wait for it, or use one process"
-            )
         store = dist.FileStore(str(self._meeting), self._count + 1)  # type: ignore[attr-defined]
         while (ready := store.add("ready", 0)) < self._count:
             yield Progress("starting processes", ready, self._count)
@@ -91,6 +96,7 @@ class Workers:
                 raise TrainingError(self.fault())
             time.sleep(0.05)
         join(0, self._count + 1, store)
+        self._has_joined = True
 
     def fault(self) -> str:
         """Say which process is gone and why."""
@@ -118,7 +124,7 @@ class Workers:
                 process.kill()
                 process.wait()
         self._processes.clear()
-        if dist.is_initialized():
+        if self._has_joined:
             dist.destroy_process_group()
         self._folder.cleanup()
 
@@ -207,9 +213,8 @@ def follow(request: dict[str, Any]) -> None:
     """Do a worker's part of a run until the leader says stop."""
     torch.set_num_threads(1)
     keep_freed_memory()
-    data = pixels.load(request["dataset"])
-    config = TrainConfig.from_json(request["config"])
-    learner = Learner(config, data, request["seed"], request["rank"], torch.device(request["device"]))
+    device, config = torch.device(request["device"]), TrainConfig.from_json(request["config"])
+    learner = Learner(config, pixels.load(request["dataset"]), request["seed"], request["rank"], device)
     step = learner.resume(Path(request["start"])).step if request["start"] else 0
     store = dist.FileStore(request["meeting"], request["world"])  # type: ignore[attr-defined]
     store.add("ready", 1)

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from ghn_studio.errors import TrainingError, UsageError
+from ghn_studio.ghn import training as training
 from ghn_studio.ghn.cards import CARD_FILE, read_card
 from ghn_studio.ghn.learner import TrainConfig
 from ghn_studio.ghn.lock import only_writer
@@ -49,7 +50,7 @@ class Runner:
     def stop_after(self, name: str, count: int, **more: Any) -> None:
         """Close the job after so many steps."""
         job = train(self.options(name, **more))
-        for _ in training(job, count):
+        for _ in steps_of(job, count):
             pass
         job.close()
 
@@ -64,7 +65,7 @@ class Runner:
         return [json.loads(line, parse_constant=refuse) for line in lines]
 
 
-def training(job: Iterator[Progress], steps: int) -> Iterator[Progress]:
+def steps_of(job: Iterator[Progress], steps: int) -> Iterator[Progress]:
     """The progress of the first so many steps."""
     while steps:
         progress = next(job)
@@ -201,7 +202,7 @@ def test_a_time_budget_only_decides_when_the_decay_starts(runner: Runner) -> Non
 def test_closing_writes_a_checkpoint_lets_go_of_the_folder_and_restores_threads(runner: Runner) -> None:
     threads = torch.get_num_threads()
     job = train(runner.options("a", steps=100))
-    list(training(job, 2))
+    list(steps_of(job, 2))
     with pytest.raises(TrainingError, match=r"another run is writing to .*choose another --out"):
         next(train(runner.options("a", steps=100, resume=True)))
     job.close()
@@ -214,7 +215,7 @@ def test_closing_writes_a_checkpoint_lets_go_of_the_folder_and_restores_threads(
 
 def test_the_folder_holds_a_hypernetwork_and_a_checkpoint_from_the_start(runner: Runner) -> None:
     job = train(runner.options("a", steps=5))
-    list(training(job, 1))
+    list(steps_of(job, 1))
     load_folder(runner.root / "a")
     assert runner.load("a")["clock"]["step"] == 0
     job.close()
@@ -279,27 +280,29 @@ def test_budgets_that_are_none_are_refused(more: dict[str, Any], tmp_path: Path)
         TrainOptions(out=tmp_path, **more)
 
 
-def test_a_run_that_explodes_goes_back_and_then_gives_up(runner: Runner) -> None:
+def test_a_run_that_explodes_goes_back_and_then_gives_up(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "BAD_STEPS", 3)
     runner.config = replace(runner.config, learning_rate=1e30, warm_up=1)
     with pytest.raises(TrainingError, match=r"had no finite loss .* smaller learning rate"):
         runner.run("a", steps=1000)
     metrics = runner.metrics("a")
     assert [m["kind"] for m in metrics].count("rollback") == GO_BACK_LIMIT
-    assert metrics[-1]["skipped"] >= 10 * GO_BACK_LIMIT, "skipped networks stay counted"
+    assert metrics[-1]["skipped"] >= 3 * GO_BACK_LIMIT, "skipped networks stay counted"
     # What is on disk is the last state with a finite loss.
     assert all(v.isfinite().all() and v.abs().max() < 1e3 for v in runner.load("a")["ghn"].values())
     load_folder(runner.root / "a")
 
 
-def test_metrics_are_lines_of_json(runner: Runner) -> None:
-    runner.config = replace(runner.config, validate_seconds=3, checkpoint_seconds=0.5)
-    report = runner.run("a", steps=52)
+def test_metrics_are_lines_of_json(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "WINDOW", 5)
+    runner.config = replace(runner.config, validate_seconds=0.2, checkpoint_seconds=0.1)
+    report = runner.run("a", steps=8)
     metrics = runner.metrics("a")
     assert {m["kind"] for m in metrics} == {"train", "validation"}
     assert all({"step", "seconds", "networks", "skipped", "kind"} <= m.keys() for m in metrics)
     assert [m["step"] for m in metrics] == sorted(m["step"] for m in metrics)
     window = next(m for m in metrics if m["kind"] == "train")
-    assert (window["step"], window["networks"]) == (50, 50)
+    assert (window["step"], window["networks"]) == (5, 5)
     assert 0 < window["loss"] < 10
     assert window["loss"] == report.loss
     assert json.dumps(report.to_json(), allow_nan=False)
@@ -313,7 +316,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(runner: Runner) -> None:
     runner.stop_after("a", 1, steps=9)
     kept = (runner.root / "a" / NEWEST).read_bytes()
     job = train(runner.options("a", steps=9, resume=True))
-    list(training(job, 1))
+    list(steps_of(job, 1))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))
@@ -332,7 +335,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(runner: Runner) -> None:
 def test_an_error_inside_a_step_keeps_what_was_learnt(runner: Runner) -> None:
     """Ctrl+C arrives anywhere in a step; parameters and clock agree, so the run can go on exactly."""
     job = train(runner.options("a", steps=40))
-    list(training(job, 2))
+    list(steps_of(job, 2))
     before = signal.getsignal(signal.SIGALRM)
     signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     signal.setitimer(signal.ITIMER_REAL, 0.01)

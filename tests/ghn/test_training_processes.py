@@ -22,7 +22,10 @@ from ghn_studio.ghn.training import NEWEST, TrainOptions, train
 from ghn_studio.ghn.workers import Workers
 from ghn_studio.jobs import run
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes through /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes through /proc"),
+]
 
 #: Starting a process imports torch; on a busy machine that takes long.
 PATIENCE_S = 120
@@ -123,7 +126,8 @@ def test_processes_do_not_outlive_a_killed_leader(tmp_path: Path, tiny_config: T
         "    print(p.stage, flush=True)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "run"), str(settings)]
-    leader = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # it cannot tidy up
+    leader = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         assert leader.stdout is not None
         assert any(line.startswith("training") for line in leader.stdout), "it ended before the first step"
