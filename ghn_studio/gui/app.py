@@ -118,10 +118,15 @@ def _name(app: QApplication) -> None:
 
 
 def _leave(status: int) -> None:
-    """End at once if a job did not stop in time: Qt aborts when a running thread is destroyed."""
+    """End at once while a thread cannot be waited for.
+
+    Qt aborts when a running thread is destroyed, and an import of PyTorch that goes on
+    while the interpreter shuts down may crash it.
+    """
+    from ghn_studio.gui import torch_loader
     from ghn_studio.gui.job_desk import is_any_job_left
 
-    if is_any_job_left():
+    if is_any_job_left() or torch_loader.shared().is_running:
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

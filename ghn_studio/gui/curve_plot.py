@@ -25,7 +25,7 @@ class _Steps(pg.AxisItem):
         powers = range(math.ceil(max(high, 1)) + 1)
         major = [math.log10(START), *map(float, powers)]
         minor = [p + math.log10(m) for p in powers for m in (2, 5)]
-        return [(1.0, [v for v in major if low - 1e-6 <= v <= high + 1e-6]),
+        return [(1.0, [v for v in major if low <= v <= high]),
                 (0.3, [v for v in minor if low <= v <= high])]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
@@ -70,13 +70,13 @@ class CurvePlot(pg.PlotWidget):
         self._line_text.setVisible(goal is not None)
         reached = [p for p in points if p.step == match]
         self._ring.setData([math.log10(max(p.step, START)) for p in reached], [100 * p.accuracy for p in reached])
-        right = max([1.0, *xs]) + 0.08
-        self.getPlotItem().setXRange(math.log10(START) - 0.06, right, padding=0)
+        left, right = min([0.0, *xs]) - 0.06, max([1.0, *xs]) + 0.08
+        self.getPlotItem().setXRange(left, right, padding=0)
         self.getPlotItem().setYRange(0, 104, padding=0)
         if goal is not None:
             self._line.setValue(100 * goal)
             self._line_text.setText(f"{goal_name} {percent(goal)}", colour("edge_hot"))
-            self._line_text.setPos(math.log10(START) - 0.04, 100 * goal)
+            self._line_text.setPos(left + 0.02, 100 * goal)
             self._line_text.setAnchor((0, 1) if goal < 0.85 else (0, 0))
 
     def restyle(self) -> None:

@@ -12,10 +12,8 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEv
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
-    QFileDialog,
     QLabel,
     QMainWindow,
-    QMenu,
     QMessageBox,
     QStackedWidget,
     QTabWidget,
@@ -28,14 +26,13 @@ from ghn_studio.app.catalogues import datasets, ghns
 from ghn_studio.app.document import Change, Document
 from ghn_studio.app.faces import count_text
 from ghn_studio.app.results import CompareReport, PredictReport
-from ghn_studio.datasets import DatasetInfo, describe
-from ghn_studio.errors import CheckpointError, DatasetError
-from ghn_studio.ghn.cards import read_card
+from ghn_studio.errors import DatasetError
 from ghn_studio.gui import theme, torch_loader
 from ghn_studio.gui.actions import ActionSet, WindowState
 from ghn_studio.gui.advice import Fix, Notice, notices
 from ghn_studio.gui.banner import Banner, DropHint, Message
 from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
+from ghn_studio.gui.choosing import Choosing
 from ghn_studio.gui.curve_panel import CurvePanel
 from ghn_studio.gui.dialogs import AboutDialog, DetailsDialog, ShortcutsDialog
 from ghn_studio.gui.exporting import Exporting
@@ -43,18 +40,17 @@ from ghn_studio.gui.files import Files
 from ghn_studio.gui.gallery import Gallery
 from ghn_studio.gui.held_values import of_report, same_network
 from ghn_studio.gui.inspector import Inspector
-from ghn_studio.gui.job_desk import Errand, JobDesk, message_for
+from ghn_studio.gui.job_desk import JobDesk
 from ghn_studio.gui.log_panel import LogPanel
-from ghn_studio.gui.options_dialog import OptionsDialog, defaults
 from ghn_studio.gui.palette import Palette
 from ghn_studio.gui.predictions import Predictions
 from ghn_studio.gui.problems_panel import ProblemsPanel
+from ghn_studio.gui.recent_menu import RecentMenu
 from ghn_studio.gui.results_panel import ResultsPanel
 from ghn_studio.gui.run_bar import RunBar
 from ghn_studio.gui.settings import STATE_VERSION, Settings
 from ghn_studio.gui.wording import duration, plural
 from ghn_studio.ir.graph import Architecture, NodeId
-from ghn_studio.jobs import Job, Progress
 from ghn_studio.project import FORMAT as PROJECT_FORMAT
 
 #: On the canvas when nothing else was asked for.
@@ -82,7 +78,6 @@ class MainWindow(QMainWindow):
         self.desk = JobDesk(self.loader, self)
         self._notices: tuple[Notice, ...] = ()
         self._shown_graph: Architecture | None = None
-        self._infos: dict[str, DatasetInfo] = {}
         self._is_painted = self._is_closed = self._is_grown = False
         self._put_away: list[QDockWidget] = []
         self.files = Files(self.document, self.settings, self.desk, self)
@@ -107,7 +102,8 @@ class MainWindow(QMainWindow):
         self.run_bar.set_ghns(ghns())
         self.run_bar.set_datasets(datasets())
         self.run_bar.choose(**{k: self.settings.text(f"run/{k}", "") for k in ("head", "device", "ghn")})
-        self.predictions = Predictions(self.document, self.run_bar, self.desk, self.dataset_info, self)
+        self.choosing = Choosing(self.run_bar, self.desk, self.settings, self)
+        self.predictions = Predictions(self.document, self.run_bar, self.desk, self.choosing.dataset, self)
         self.exporting = Exporting(self.document, self.files, self.run_bar, self.desk, self.settings, self)
         self.banner = Banner(self._show_details)
         actions.bind_to_canvas(self.canvas)
@@ -167,10 +163,8 @@ class MainWindow(QMainWindow):
         bar.addWidget(self.run_bar)
         bar.toggleViewAction().setVisible(False)
         self.addToolBar(bar)
-        self._recent_menu = QMenu("Open recent")
-        self._recent_menu.menuAction().setObjectName("file.open_recent")
-        self._recent_menu.setToolTipsVisible(True)
-        menus = self.actions_by_id.fill(self.menuBar(), self._recent_menu)
+        self.recent_menu = RecentMenu(self.settings, self.files.open, self)
+        menus = self.actions_by_id.fill(self.menuBar(), self.recent_menu)
         menus["View"].addSeparator()
         menus["View"].addActions([dock.toggleViewAction() for dock in self._docks])
         self._count_label, self._torch_label = QLabel(), QLabel()
@@ -194,11 +188,8 @@ class MainWindow(QMainWindow):
         self.gallery.back_requested.connect(self.show_canvas)
         self.files.opened.connect(self._on_opened)
         self.files.saved.connect(self._refresh)
-        self.files.recent_changed.connect(self._fill_recent)
+        self.files.recent_changed.connect(self.recent_menu.fill)
         self.run_bar.changed.connect(self._refresh_problems)
-        self.run_bar.folder_requested.connect(self._choose_folder)
-        self.run_bar.ghn_folder_requested.connect(self._choose_ghn)
-        self.run_bar.options_requested.connect(self._ask_options)
         self.desk.changed.connect(self._on_desk)
         self.desk.progressed.connect(self.run_bar.progress.show_progress)
         self.predictions.predicted.connect(self._on_predicted)
@@ -207,7 +198,7 @@ class MainWindow(QMainWindow):
         self.predictions.curve_point.connect(self.curve.add_point)
         self.predictions.compared.connect(self._on_compared)
         self.predictions.compare_stopped.connect(self.curve.show_stopped)
-        for source in (self.files, self.predictions, self.exporting):
+        for source in (self.files, self.predictions, self.exporting, self.choosing):
             source.message.connect(self.show_message)
         self.desk.failed.connect(self.show_message)
         theme.current().changed.connect(self._restyle)
@@ -271,17 +262,6 @@ class MainWindow(QMainWindow):
         if message.kind in ("error", "warning"):
             _log.warning("%s", message.text)
         self.banner.show_message(message)
-
-    def dataset_info(self) -> DatasetInfo:
-        """What is known about the chosen dataset.
-
-        Raises:
-            DatasetError: It is not there any more.
-        """
-        name = self.run_bar.choices().dataset
-        if name not in self._infos:
-            self._infos[name] = describe(name)
-        return self._infos[name]
 
     # --- what the panels report ------------------------------------------------------------
 
@@ -353,49 +333,6 @@ class MainWindow(QMainWindow):
             self.show_canvas()
             self.canvas.setFocus()
 
-    def _choose_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Image folder", str(self.settings.last_folder))
-        if folder:
-            self.use_folder(Path(folder))
-
-    def use_folder(self, folder: Path) -> None:
-        """Read what an image folder holds and choose it as the dataset."""
-        name = f"folder:{folder}"
-
-        def job() -> Job[DatasetInfo]:
-            yield Progress("looking at the images")
-            return describe(name)
-
-        def chosen(info: DatasetInfo) -> None:
-            self._infos[name] = info
-            self.run_bar.add_folder(name, folder.name)
-
-        self.desk.start(Errand("Image folder", job, chosen, needs_torch=False))
-
-    def _choose_ghn(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "GHN folder", str(self.settings.last_folder))
-        if folder:
-            self.use_ghn(Path(folder))
-
-    def use_ghn(self, folder: Path) -> None:
-        """Choose a hypernetwork by its folder, such as the one a training wrote."""
-        try:
-            card = read_card(folder)
-        except CheckpointError as error:
-            self.show_message(message_for("GHN folder", error))
-            return
-        title = {"name": card.name, "title": card.title, "dataset": card.dataset, "created": card.created}
-        self.run_bar.add_ghn(str(folder), title)
-
-    def _ask_options(self) -> None:
-        dialog = OptionsDialog(self.run_bar.choices().options, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        plain = defaults()
-        dialog.accepted.connect(lambda: self.run_bar.set_options(
-            {name: value for name, value in dialog.values.items() if value != plain[name]}
-        ))
-        dialog.open()
-
     # --- showing state ---------------------------------------------------------------------
 
     def _refresh(self) -> None:
@@ -408,7 +345,7 @@ class MainWindow(QMainWindow):
 
     def _refresh_problems(self) -> None:
         try:
-            info = self.dataset_info()
+            info = self.choosing.dataset()
         except DatasetError as error:
             _log.warning("%s", error)
             info = None
@@ -469,20 +406,6 @@ class MainWindow(QMainWindow):
             details=f"{type(error).__name__}: {error}",
         ))
 
-    def _fill_recent(self) -> None:
-        self._recent_menu.clear()
-        for path in self.settings.recent_files():
-            action = self._recent_menu.addAction(path.name)
-            action.setEnabled(path.is_file())
-            action.setToolTip(str(path) if path.is_file() else f"{path} is not there any more")
-            action.triggered.connect(lambda _=False, path=path: self.files.open(str(path)))
-        self._recent_menu.addSeparator()
-        self._recent_menu.addAction("Clear", self._clear_recent)
-
-    def _clear_recent(self) -> None:
-        self.settings.clear_recent()
-        self._fill_recent()
-
     def _restyle(self) -> None:
         self.actions_by_id.refresh_icons()
         for panel in (self.palette_panel, self.inspector, self.problems, self.results, self.curve, self.gallery,
@@ -496,7 +419,6 @@ class MainWindow(QMainWindow):
             self.restoreGeometry(geometry)
         if state is not None:
             self.restoreState(state, STATE_VERSION)
-        self._fill_recent()
         if self.loader.is_running or self.loader.is_loaded:
             self._show_torch()
 

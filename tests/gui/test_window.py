@@ -347,8 +347,8 @@ def test_recent_files_are_listed_and_missing_ones_greyed(window, tmp_path):
         write(file, open_architecture("example:lenet5"))
         window.files.open(str(file))
     gone.unlink()
-    window._fill_recent()
-    actions = {a.text(): a for a in window._recent_menu.actions()}
+    window.recent_menu.fill()
+    actions = {a.text(): a for a in window.recent_menu.actions()}
     assert actions["here.ghn"].isEnabled() and not actions["gone.ghn"].isEnabled()
     actions["here.ghn"].trigger()
     assert window.document.path == here

@@ -252,10 +252,10 @@ def test_the_choices_are_remembered(window, qtbot):
 
 
 def test_a_ghn_is_taken_from_its_folder(window, qtbot, foreign_ghn, tmp_path):
-    window.use_ghn(tmp_path)
+    window.choosing.use_ghn(tmp_path)
     assert "no hypernetwork" in window.banner.text.text()
     assert window.run_bar.choices().ghn == "tiny"
-    window.use_ghn(Path(foreign_ghn))
+    window.choosing.use_ghn(Path(foreign_ghn))
     assert window.run_bar.choices().ghn == foreign_ghn
     window.run_bar.choose(head="closed-form")
     run(qtbot, window, "run.predict")
@@ -392,7 +392,7 @@ def test_an_image_folder_becomes_the_dataset(window, qtbot, tmp_path):
                 image = QImage(8, 8, QImage.Format.Format_RGB888)
                 image.fill(QColor(colour + number, colour + number, colour))
                 image.save(str(folder / f"{number}.png"))
-    window.use_folder(tmp_path / "shades")
+    window.choosing.use_folder(tmp_path / "shades")
     qtbot.waitUntil(lambda: window.run_bar.choices().dataset == f"folder:{tmp_path / 'shades'}", timeout=10_000)
     assert window.run_bar.dataset.currentText() == "shades"
     (notice,) = window.problems.notices
