@@ -39,7 +39,8 @@ def test_it_is_complete_small_and_described(path: Path) -> None:
     assert found.summary.endswith(".")
     assert found.summary.count(". ") <= 1, "one sentence, apart from 'et al.'"
     assert found.values is None
-    assert plan.input_spec.shape == (("N", 1, 32, 32) if path.stem == "lenet5" else ("N", 3, 32, 32))
+    size = 16 if path.stem in {"plain_cnn", "resnet20", "se_net", "mobilenetv2_like"} else 32
+    assert plan.input_spec.shape == ("N", 1 if path.stem == "lenet5" else 3, size, size)
     assert plan.output_spec.shape == ("N", 10)
     trainable = sum(prod(w.shape) for n in plan.graph.nodes.values() for w in plan.weights(n) if w.trainable)
     assert 30_000 <= trainable <= 1_000_000
