@@ -6,6 +6,7 @@ happens before the first paint. Qt keeps clicks and keys that arrive meanwhile.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import logging
@@ -19,18 +20,26 @@ from ghn_studio.gui.garbage import guard
 #: Time between the first paint and the start of the import, for the window to settle.
 DELAY_MS = 300
 
-#: Imported in this order: what a prediction and its charts need, so that the first click does not pay for it.
+#: Imported in this order: all that a prediction, a comparison, an export and their charts need, so that
+#: no first click pays for an import. (The first optimiser of a process imports torch._dynamo, 900 modules.)
 MODULES = (
     "torch",
+    "torch._dynamo",
     "pyqtgraph",
-    "ghn_studio.engine.execution",
-    "ghn_studio.engine.evaluation",
-    "ghn_studio.engine.heads",
+    "safetensors.torch",
+    "sklearn.datasets",
+    "ghn_studio.app.predicting",
+    "ghn_studio.app.comparing",
+    "ghn_studio.app.exporting",
     "ghn_studio.engine.data",
+    "ghn_studio.engine.evaluation",
+    "ghn_studio.engine.execution",
+    "ghn_studio.engine.heads",
     "ghn_studio.engine.sgd",
     "ghn_studio.ghn.prediction",
-    "ghn_studio.app.tasks",
-    "sklearn.datasets",
+    "ghn_studio.ghn.storage",
+    "ghn_studio.gui.confusion",
+    "ghn_studio.gui.curve_plot",
 )
 
 _log = logging.getLogger(__name__)
@@ -89,6 +98,8 @@ class TorchLoader(QObject):
             # Some 400,000 long-lived objects came in. Walking them in every full collection would
             # stop all threads for a tenth of a second, so they are set aside for good.
             gc.freeze()
+            # Given back at the end, or the interpreter reports every one of them as leaked.
+            atexit.register(gc.unfreeze)
             self.loaded.emit(time.monotonic() - began)
 
     def _on_loaded(self, seconds: float) -> None:

@@ -114,3 +114,27 @@ def test_the_screenshot_script_writes_a_picture(tmp_path):
 
     image = QImage(str(target))
     assert (image.width(), image.height()) == (1200, 800)
+
+
+def test_no_first_click_pays_for_an_import(tmp_path):
+    """What a comparison and an export import was imported with torch, in the background."""
+    pytest.importorskip("torch")
+    code = """
+        import importlib, sys
+        from ghn_studio.gui.torch_loader import MODULES
+        for name in MODULES:
+            importlib.import_module(name)
+        from ghn_studio.app.architectures import open_architecture
+        from ghn_studio.app.requests import CompareRequest, ExportRequest
+        from ghn_studio.app.tasks import task
+        from ghn_studio.jobs import run
+        graph = open_architecture("example:lenet5").architecture
+        before = set(sys.modules)
+        run(task("compare").start(CompareRequest(steps=1, init="kaiming", head="closed-form"), graph))
+        run(task("export").start(ExportRequest(to=sys.argv[1] + "/x.pt", init="kaiming"), graph))
+        print(len(set(sys.modules) - before), sorted(set(sys.modules) - before)[:5])
+    """
+    code = textwrap.dedent(code).replace("sys.argv[1]", repr(str(tmp_path)))
+    done = start(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[0]) <= 12, done.stdout

@@ -8,9 +8,21 @@ the nearest one at hand is scaled instead.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen, QPixmap
+from PySide6.QtGui import (
+    QBrush,
+    QColor,
+    QFont,
+    QFontMetricsF,
+    QLinearGradient,
+    QPainter,
+    QPainterPath,
+    QPen,
+    QPixmap,
+    QRadialGradient,
+)
 
 from ghn_studio.app.faces import FOOTER, HEADER, PAD_X, ROW, NodeFace, Slot
 from ghn_studio.gui.theme import Tokens, faded, mixed, mono_font, ui_font
@@ -19,6 +31,8 @@ from ghn_studio.gui.theme import Tokens, faded, mixed, mono_font, ui_font
 MARGIN = 18.0
 RADIUS = 10.0
 PORT = 5.5
+#: How far a node's shadow reaches, and how far it lies below the node.
+SHADOW, SHADOW_DOWN = 11.0, 4.0
 #: Below this zoom nodes are coloured boxes; below the last one they show a large title
 #: only, for smaller text could not be read. Captions of wires go a little further out.
 OVERVIEW_ZOOM = 0.30
@@ -216,11 +230,42 @@ def _box(face: NodeFace) -> QPainterPath:
 
 
 def _shadow(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(faded("#000000", tokens.shadow))
-    box = QRectF(0, 0, face.width, face.height)
-    for i in range(11, 0, -1):
-        painter.drawRoundedRect(box.adjusted(-i, 4 - i, i, 4 + i), RADIUS + i, RADIUS + i)
+    """A soft rim, 4 px down. Four strips and four corners: a tenth of the cost of stacked translucent boxes."""
+    stops = _shadow_stops(tokens.shadow)
+    left, top, right, bottom = 0.0, SHADOW_DOWN, face.width, face.height + SHADOW_DOWN
+    out, inner = SHADOW, RADIUS
+    corners = (
+        (QPointF(left + inner, top + inner), -1, -1), (QPointF(right - inner, top + inner), 0, -1),
+        (QPointF(left + inner, bottom - inner), -1, 0), (QPointF(right - inner, bottom - inner), 0, 0),
+    )
+    # Without smoothing, neighbouring strips share their pixels out exactly and leave no seam.
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+    for middle, dx, dy in corners:
+        side = inner + out
+        radial = QRadialGradient(middle, side)
+        for share, color in stops:
+            radial.setColorAt((inner + share * out) / side, color)
+        painter.fillRect(QRectF(middle.x() + dx * side, middle.y() + dy * side, side, side), QBrush(radial))
+    for start, end, strip in (
+        (QPointF(0, top), QPointF(0, top - out), QRectF(left + inner, top - out, face.width - 2 * inner, inner + out)),
+        (QPointF(0, bottom), QPointF(0, bottom + out),
+         QRectF(left + inner, bottom - inner, face.width - 2 * inner, inner + out)),
+        (QPointF(left, 0), QPointF(left - out, 0),
+         QRectF(left - out, top + inner, inner + out, bottom - top - 2 * inner)),
+        (QPointF(right, 0), QPointF(right + out, 0),
+         QRectF(right - inner, top + inner, inner + out, bottom - top - 2 * inner)),
+    ):
+        linear = QLinearGradient(start, end)
+        linear.setStops(stops)
+        painter.fillRect(strip, QBrush(linear))
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+
+
+@lru_cache(maxsize=4)
+def _shadow_stops(opacity: float) -> list[tuple[float, QColor]]:
+    """The rim's darkness from the box outwards, as if ``SHADOW`` layers of ``opacity`` lay on each other."""
+    count = round(SHADOW)
+    return [(i / count, faded("#000000", 1 - (1 - opacity) ** (count - i))) for i in range(count + 1)]
 
 
 def trouble(face: NodeFace, tokens: Tokens) -> str:
