@@ -87,6 +87,7 @@ def test_distances_and_levels_are_those_of_networkx(split: str, index: int) -> N
 
 
 def test_paths_of_more_than_fifty_edges_are_no_edges(make_chain: Callable[..., Architecture]) -> None:
+    assert LONGEST_PATH == 50
     layers = [(f"c{i}", "conv2d", Conv2dParams(4, bias=False)) for i in range(LONGEST_PATH + 3)]
     encoding = encode(make_chain(("x", "input", InputParams(3, 8, 8)), *layers))
     assert encoding.distances.dtype == np.uint8

@@ -350,3 +350,24 @@ def test_an_error_inside_a_step_keeps_what_was_learnt(runner: Runner) -> None:
     runner.run("a", steps=last, resume=True)
     runner.run("b", steps=last)
     assert_equal(runner.load("a"), runner.load("b"))
+
+
+def test_an_error_between_parameters_and_clock_keeps_neither(whole: Runner) -> None:
+    """The parameters have taken the third step, the clock has not: together they would be no state of the run."""
+    from torch.optim.optimizer import register_optimizer_step_post_hook
+
+    job = train(whole.options("torn", steps=6))
+    list(steps_of(job, 2))
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    hook = register_optimizer_step_post_hook(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            next(job)
+    finally:
+        hook.remove()
+    assert whole.load("torn")["clock"]["step"] == 0
+    whole.run("torn", steps=6, resume=True)
+    assert_equal(whole.load("whole"), whole.load("torn"))
