@@ -133,6 +133,7 @@ class CurvePanel(QWidget):
 
             self.plot = CurvePlot()
             self._column.addWidget(self.plot, 1)
+            self.plot.grab()  # loads the axes' fonts, a tenth of a second, before it matters
         return self.plot
 
     def _draw(self, match: int | None) -> None:

@@ -92,6 +92,7 @@ class ResultsPanel(QWidget):
         """Build the charts, once. Done in a quiet moment, the first result appears without a hitch."""
         if self._page is None:
             self._build()
+            self._confusion().grab()  # loads the axes' fonts before it matters
 
     def _build(self) -> None:
         # Imported here: pyqtgraph and NumPy must not delay the first paint.
