@@ -28,11 +28,21 @@ LONGEST_PATH = 50
 
 @dataclass(frozen=True, slots=True)
 class EncodedParameter:
-    """One tensor to predict: its full name, shape and role."""
+    """One tensor to predict.
+
+    Attributes:
+        name: Its full name.
+        shape: Its shape.
+        role: How it is decoded and scaled.
+        is_class: It goes to the class decoder, whatever its size.
+        official: Scaled as the official code does, where that differs from ours.
+    """
 
     name: str
     shape: tuple[int, ...]
     role: Role
+    is_class: bool = False
+    official: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +99,7 @@ def encode(graph: Architecture, ops: OpRegistry = REGISTRY, report: ShapeReport 
             ))
             before.append(tuple(preds))
         exits[node.id] = (len(nodes) - 1,) if len(nodes) > first else entry
-    return GraphEncoding(tuple(nodes), _distances(before), _levels(before))
+    return GraphEncoding(tuple(nodes), distances(before), levels(before))
 
 
 def _entry(sources: tuple[Source, ...], exits: dict[NodeId, tuple[int, ...]]) -> tuple[int, ...]:
@@ -103,7 +113,8 @@ def _parameter(node: NodeId, weight: WeightSpec) -> EncodedParameter:
     return EncodedParameter(f"{node}.{weight.name}", weight.shape, weight.role)
 
 
-def _distances(before: list[tuple[int, ...]]) -> NDArray[np.uint8]:
+def distances(before: list[tuple[int, ...]]) -> NDArray[np.uint8]:
+    """Shortest-path lengths given each node's predecessors, which stand in front of it; see :class:`GraphEncoding`."""
     count = len(before)
     unreachable = LONGEST_PATH + 1
     # Column v: distances from every node to v. Predecessors come first, so one pass is exact.
@@ -117,8 +128,9 @@ def _distances(before: list[tuple[int, ...]]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(columns.T)
 
 
-def _levels(before: list[tuple[int, ...]]) -> NDArray[np.int64]:
-    levels = np.zeros(len(before), dtype=np.int64)
-    for v, preds in enumerate(before):
-        levels[v] = max((levels[p] + 1 for p in preds), default=0)
-    return levels
+def levels(before: list[tuple[int, ...]]) -> NDArray[np.int64]:
+    """Longest-path lengths given each node's predecessors, which stand in front of it."""
+    found: list[int] = []
+    for preds in before:
+        found.append(max((found[p] + 1 for p in preds), default=0))
+    return np.array(found, dtype=np.int64)
