@@ -14,28 +14,45 @@ from ghn_studio.ops.spec import Role
 _DEPTHWISE_GAIN = 1.0
 _GAIN = 2.0
 
+#: GHN-3 draws the position of a class token from a normal distribution of this deviation.
+_TOKEN_STD = 0.02
+
+#: From this height on the official code takes a tensor with one output for a position encoding.
+_POSITION_HEIGHT = 11
+
 
 def fit(source: Tensor, parameter: EncodedParameter, weight_norm: bool) -> Tensor:
-    """Bring a decoded tensor to its parameter's shape and scale.
+    """Bring a decoded tensor to its parameter's shape and scale; gradients flow through.
 
     Wider layers repeat the decoded channels (``W[a, b] = W'[a mod o, b mod i]``); then the
     fan-in rule of GHN-2 applies (appendix B.3): no statistic of the tensor is used.
     """
+    return tile(pattern(source, parameter, weight_norm), parameter.shape)
+
+
+def pattern(source: Tensor, parameter: EncodedParameter, weight_norm: bool) -> Tensor:
+    """The part of a decoded tensor that its parameter repeats, at the parameter's scale.
+
+    Scale and range are set before repeating: the result is the same and small.
+    """
     shape, role = parameter.shape, parameter.role
     if role is Role.POSITION:
-        return _fit_position(source, shape)
+        return _positions(source, parameter, weight_norm)
     if role is Role.TOKEN:
-        return tile(source, shape[-1:]).view(shape)
-    if role is Role.WEIGHT and source.dim() > len(shape):
-        source = source.reshape(source.shape[: len(shape)])  # the kernel of a matrix is 1 × 1
-    tensor = tile(source, shape)
+        return source[: shape[-1]].expand(*shape[:-1], -1)
+    if role is Role.WEIGHT and source.dim() != len(shape):
+        # The kernel of a matrix is 1 × 1, and a classifier may be a convolution.
+        source = source.reshape(*source.shape[:2], *(source.shape[2 + i] if source.dim() > 2 + i else 1
+                                                     for i in range(len(shape) - 2)))
+    small = source[tuple(slice(0, n) for n in shape)]
     if not weight_norm:
-        return tensor
+        return small
     if role is Role.WEIGHT:
-        return tensor * weight_scale(shape)
+        is_position = parameter.official and shape[0] == 1 and len(shape) > 2 and shape[2] >= _POSITION_HEIGHT
+        return small if is_position else small * weight_scale(shape)
     if role is Role.SCALE:
-        return 2 * torch.sigmoid(0.5 * tensor)
-    return torch.tanh(0.2 * tensor)
+        return 2 * torch.sigmoid(0.5 * small)
+    return torch.tanh(0.2 * small)
 
 
 @lru_cache(maxsize=4096)
@@ -47,12 +64,35 @@ def weight_scale(shape: tuple[int, ...]) -> float:
 
 
 def tile(source: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Cut ``source`` to ``shape``, repeating it along the first two axes where it is too small."""
+    """Cut ``source`` to ``shape``, repeating it along the axes where it is too small."""
     source = source[tuple(slice(0, n) for n in shape)]
-    repeats = [-(-n // s) if axis < 2 else 1 for axis, (n, s) in enumerate(zip(shape, source.shape, strict=True))]
+    repeats = [-(-n // s) for n, s in zip(shape, source.shape, strict=True)]
     if max(repeats) > 1:
         source = source.repeat(repeats)[tuple(slice(0, n) for n in shape)]
     return source
+
+
+def write(source: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The same as :func:`tile`, in memory of its own, each value written once. Without gradients.
+
+    """
+    if source.shape[2:] != shape[2:]:
+        source = tile(source, (*source.shape[:2], *shape[2:]))
+    if source.shape == shape:
+        return source.clone(memory_format=torch.contiguous_format)
+    source = source.contiguous()
+    result = source.new_empty(shape)
+    rows, columns = source.shape[0], source[0].numel()
+    small, large = source.view(rows, columns), result.view(shape[0], -1)
+    first = large[:rows]
+    whole = large.shape[1] // columns * columns
+    first[:, :whole].unflatten(1, (-1, columns)).copy_(small.unsqueeze(1))
+    first[:, whole:].copy_(small[:, : large.shape[1] - whole])
+    whole = shape[0] // rows * rows
+    if whole > rows:
+        large[rows:whole].unflatten(0, (-1, rows)).copy_(first)
+    large[whole:].copy_(first[: shape[0] - whole])
+    return result
 
 
 def as_map(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -63,12 +103,23 @@ def as_map(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (1, shape[2], side, side)
 
 
-def _fit_position(source: Tensor, shape: tuple[int, ...]) -> Tensor:
-    first = source[:1]  # one map, (1, channels, height, width)
+def _positions(source: Tensor, parameter: EncodedParameter, weight_norm: bool) -> Tensor:
+    shape = parameter.shape
+    first = source[:1, : as_map(shape)[1]]  # one map, (1, channels, height, width)
     if len(shape) == 4:
-        return tile(first, shape)
-    tokens = tile(first, (1, shape[2], *first.shape[2:])).flatten(2).transpose(1, 2)
+        small = parameter.official and weight_norm and shape[2] < _POSITION_HEIGHT
+        return first * weight_scale(shape) if small else first
+    tokens = first.flatten(2).transpose(1, 2)
     extra = shape[1] - tokens.shape[1]
-    if extra > 0:  # class tokens have no place on the map; they start from its mean
-        tokens = torch.cat((tokens.mean(1, keepdim=True).expand(-1, extra, -1), tokens), 1)
+    if extra > 0:  # class tokens have no place on the map
+        tokens = torch.cat((_token_rows(tokens, extra, parameter), tokens), 1)
     return tokens
+
+
+def _token_rows(tokens: Tensor, count: int, parameter: EncodedParameter) -> Tensor:
+    """Rows for class tokens: ours start from the mean of the map, GHN-3 draws them."""
+    if not parameter.official:
+        return tokens.mean(1, keepdim=True).expand(-1, count, -1)
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(1, count, tokens.shape[2], generator=generator) * _TOKEN_STD
+    return drawn.to(tokens.device)

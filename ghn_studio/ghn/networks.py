@@ -10,19 +10,21 @@ GHN-3 (Knyazev et al., 2023), so that kernel sizes share their middle.
 from __future__ import annotations
 
 import math
+import sys
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ghn_studio.ghn.config import GhnConfig
+from ghn_studio.ghn.decoding import ClassHead, DecodeKey, decoder_for, key_of, linear_at
 from ghn_studio.ghn.encoders import Graphormer, encoder_for
 from ghn_studio.ghn.encoding import PRIMITIVE_INDEX, VOCABULARY, EncodedParameter, GraphEncoding
-from ghn_studio.ghn.fitting import as_map, fit
-from ghn_studio.ops.spec import Role
+from ghn_studio.ghn.fitting import fit, pattern, write
+
+#: Numbers that are decoded at once for a prediction.
+_LARGEST_GROUP = 1 << 23
 
 
 def channel_table(classes: int) -> list[int]:
@@ -86,75 +88,6 @@ class ShapeEncoder(nn.Module):
         return nearest(self._extents, 3 if size == 2 else size)
 
 
-def _linear(layers: nn.Module, index: int) -> nn.Linear:
-    """The linear layer at a place in a sequence."""
-    assert isinstance(layers, nn.Sequential)
-    layer = layers[index]
-    assert isinstance(layer, nn.Linear)
-    return layer
-
-
-class WeightDecoder(nn.Module):
-    """Decodes node vectors into weights of up to ``channels`` × ``channels`` × kernel (GHN-2, appendix B.2)."""
-
-    def __init__(self, config: GhnConfig) -> None:
-        super().__init__()
-        self.channels, self.grid, self.crop = config.max_channels, config.grid, config.crop
-        first, second = config.decoder
-        self.fc = nn.Sequential(nn.Linear(config.hidden, first * config.grid**2), nn.ReLU())
-        self.conv = nn.Sequential(nn.Linear(first, second), nn.ReLU(), nn.Linear(second, self.channels**2))
-        self.class_layer_predictor = nn.Sequential(nn.ReLU(), nn.Linear(self.channels, config.classes))
-        self._first = first
-
-    def forward(self, x: Tensor, kernel: tuple[int, int], inputs: int) -> Tensor:
-        """Map ``(nodes, hidden)`` to ``(nodes, channels, inputs, *kernel)``, ``inputs`` at most ``channels``."""
-        rows, columns = (self._window(k) for k in kernel)
-        pixels = self._pixels(x, rows, columns)
-        hidden = self.conv[1](self.conv[0](pixels))
-        last = _linear(self.conv, 2)
-        weight = last.weight.view(self.channels, self.channels, -1)[:, :inputs].flatten(0, 1)
-        bias = last.bias.view(self.channels, self.channels)[:, :inputs].flatten()
-        decoded: Tensor = F.linear(hidden, weight, bias)  # (nodes, rows, columns, channels * inputs)
-        decoded = decoded.unflatten(-1, (self.channels, inputs)).permute(0, 3, 4, 1, 2)
-        if decoded.shape[-2:] == kernel:
-            return decoded
-        flat = F.interpolate(decoded.flatten(1, 2), kernel, mode="bilinear", align_corners=False)
-        resized: Tensor = flat.unflatten(1, (self.channels, inputs))
-        return resized
-
-    def class_weight(self, x: Tensor) -> Tensor:
-        """Map ``(nodes, hidden)`` to classifier weights ``(nodes, classes, channels)``."""
-        square = self(x, (1, 1), self.channels)[..., 0, 0]  # (nodes, out, in)
-        return self.class_layer_predictor(square.transpose(1, 2)).transpose(1, 2)  # type: ignore[no-any-return]
-
-    def _window(self, size: int) -> slice:
-        if size > self.grid:
-            return slice(0, self.grid)
-        start = 0 if self.crop == "corner" else self.grid // 2 - size // 2
-        return slice(start, start + size)
-
-    def _pixels(self, x: Tensor, rows: slice, columns: slice) -> Tensor:
-        """Only the pixels that are used are decoded: ``(nodes, rows, columns, first)``."""
-        fc = _linear(self.fc, 0)
-        grid = (self._first, self.grid, self.grid)
-        weight = fc.weight.view(*grid, -1)[:, rows, columns].permute(1, 2, 0, 3)
-        bias = fc.bias.view(grid)[:, rows, columns].permute(1, 2, 0)
-        out: Tensor = F.linear(x, weight.flatten(0, 2), bias.flatten()).relu().unflatten(-1, bias.shape)
-        return out
-
-
-@dataclass(frozen=True, slots=True)
-class ClassHead:
-    """A network's classifier: its node, and which of the hypernetwork's class rows it takes.
-
-    A hypernetwork for several tasks has the rows of all of them, one task after the other.
-    """
-
-    node: str
-    start: int
-    stop: int
-
-
 class Hypernetwork(nn.Module):
     """Predicts every parameter of a network in one pass."""
 
@@ -166,7 +99,7 @@ class Hypernetwork(nn.Module):
         self.shape_enc = ShapeEncoder(h, config.classes, config.grid)
         self.gnn = encoder_for(config)
         self.ln = nn.LayerNorm(h) if config.layer_norm else None
-        self.decoder = WeightDecoder(config)
+        self.decoder = decoder_for(config)
         self.decoder_1d = nn.ModuleDict({"fc": nn.Sequential(nn.Linear(h, 2 * h), nn.ReLU(), nn.Linear(2 * h, 2 * m))})
         self.bias_class = nn.Sequential(nn.ReLU(), nn.Linear(m, config.classes))
 
@@ -190,11 +123,11 @@ class Hypernetwork(nn.Module):
                     parameter.uniform_(-bound, bound, generator=generator)
         if isinstance(self.gnn, Graphormer):
             self.gnn.soften()
-        for layers in (self.decoder.conv, self.decoder_1d["fc"]):
-            _linear(layers, 2).weight.mul_(math.sqrt(0.5))  # no ReLU follows
+        for last in (self.decoder.last, linear_at(self.decoder_1d["fc"], 2)):
+            last.weight.mul_(math.sqrt(0.5))  # no ReLU follows
         # Small first logits: a loss of log(classes), not one of confident nonsense.
-        _linear(self.decoder.class_layer_predictor, 1).weight.mul_(0.1)
-        _linear(self.bias_class, 1).weight.mul_(0.1)
+        linear_at(self.decoder.class_layer_predictor, 1).weight.mul_(0.1)
+        linear_at(self.bias_class, 1).weight.mul_(0.1)
         return self
 
     def classifier(self, node: str | None, start: int = 0, stop: int | None = None) -> ClassHead | None:
@@ -229,66 +162,64 @@ class Hypernetwork(nn.Module):
             For each network a tensor per trainable parameter, by full name. Gradients
             flow back into the hypernetwork.
         """
-        vectors = self.embed_graphs(graphs)
-        heads = heads if heads is not None else [None] * len(graphs)
-        wanted: dict[_DecodeKey, list[tuple[int, Tensor, EncodedParameter]]] = {}
-        for index, (graph, rows, head) in enumerate(zip(graphs, vectors, heads, strict=True)):
-            for node, row in zip(graph.nodes, rows.unbind(0), strict=True):
-                for parameter in node.parameters:
-                    key = self._key(parameter, head)
-                    wanted.setdefault(key, []).append((index, row, parameter))
         results: list[dict[str, Tensor]] = [{} for _ in graphs]
-        for key, items in wanted.items():
-            decoded = self._decode(key, torch.stack([row for _, row, _ in items]))
-            for (index, _, parameter), source in zip(items, decoded.unbind(0), strict=True):
-                head = heads[index]
-                if key.is_class and head is not None:
-                    source = source[head.start:head.stop]
-                results[index][parameter.name] = fit(source, parameter, self.config.weight_norm)
+        for index, parameter, source in self._decoded(graphs, heads or [None] * len(graphs)):
+            results[index][parameter.name] = fit(source, parameter, self.config.weight_norm)
         return results
 
-    def _key(self, parameter: EncodedParameter, head: ClassHead | None) -> _DecodeKey:
-        shape, role = parameter.shape, parameter.role
-        is_class = (
-            head is not None and parameter.name.rpartition(".")[0] == head.node
-            and shape[0] == head.stop - head.start
-        )
-        if role is Role.WEIGHT:
-            if is_class and len(shape) == 2:
-                return _DecodeKey("class_weight")
-            kernel = _kernel(shape)
-            return _DecodeKey("weight", kernel, 1 if shape[1] == 1 else self.config.max_channels)
-        if role is Role.POSITION:
-            return _DecodeKey("position", _kernel(as_map(shape)))
-        if role is Role.BIAS and is_class:
-            return _DecodeKey("class_bias")
-        return _DecodeKey("scale" if role is Role.SCALE else "bias")
+    @torch.no_grad()
+    def predict(self, graph: GraphEncoding, head: ClassHead | None = None) -> tuple[dict[str, Tensor], frozenset[str]]:
+        """Predict the parameters of one network without gradients, for use rather than training.
 
-    def _decode(self, key: _DecodeKey, x: Tensor) -> Tensor:
+        Returns:
+            A tensor with memory of its own per trainable parameter, by full name, on the
+            hypernetwork's device; and the names of those that are not finite.
+        """
+        values: dict[str, Tensor] = {}
+        finite: list[Tensor] = []
+        for _, parameter, source in self._decoded([graph], [head]):
+            small = pattern(source, parameter, self.config.weight_norm)
+            finite.append(small.isfinite().all())
+            values[parameter.name] = write(small, parameter.shape)
+        flags = torch.stack(finite).tolist() if finite else []  # one transfer
+        return values, frozenset(name for name, is_finite in zip(values, flags, strict=True) if not is_finite)
+
+    def _decoded(
+        self, graphs: Sequence[GraphEncoding], heads: Sequence[ClassHead | None]
+    ) -> Iterator[tuple[int, EncodedParameter, Tensor]]:
+        """Each parameter with the number of its graph and what was decoded for it, group by group."""
+        wanted: dict[DecodeKey, list[tuple[int, int, EncodedParameter]]] = {}
+        row = 0
+        for index, (graph, head) in enumerate(zip(graphs, heads, strict=True)):
+            for node in graph.nodes:
+                for parameter in node.parameters:
+                    key = key_of(parameter, head, self.config.max_channels)
+                    wanted.setdefault(key, []).append((index, row, parameter))
+                row += 1
+        vectors = torch.cat(self.embed_graphs(graphs))
+        for key, group in wanted.items():
+            size = self._group_size(key)
+            for items in (group[start:start + size] for start in range(0, len(group), size)):
+                rows = torch.tensor([row for _, row, _ in items], device=vectors.device)
+                sources = self._decode(key, vectors[rows]).unbind(0)
+                for (index, _, parameter), source in zip(items, sources, strict=True):
+                    head = heads[index]
+                    yield index, parameter, source[head.start:head.stop] if key.is_class and head else source
+
+    def _group_size(self, key: DecodeKey) -> int:
+        """How many tensors of a key are decoded at once: all in training, a few dozen megabytes for use."""
+        if torch.is_grad_enabled():
+            return sys.maxsize
+        one = self.config.max_channels * key.inputs * math.prod(key.kernel)
+        return max(1, _LARGEST_GROUP // max(1, one))
+
+    def _decode(self, key: DecodeKey, x: Tensor) -> Tensor:
         """Decode the vectors of one key, ``(items, hidden)``, to ``(items, ...)`` of one common size."""
         if key.kind == "class_weight":
             return self.decoder.class_weight(x)
-        if key.kind in ("weight", "position"):
-            return self.decoder(x, key.kernel, key.inputs or self.config.max_channels)  # type: ignore[no-any-return]
+        if key.kind == "weight":
+            return self.decoder(x, key.kernel, key.inputs)  # type: ignore[no-any-return]
         rows = self.decoder_1d["fc"](x).unflatten(1, (2, -1))
-        if key.kind == "class_bias":
-            return self.bias_class(rows)[:, 1]  # type: ignore[no-any-return]
-        return rows[:, 0 if key.kind == "scale" else 1]  # type: ignore[no-any-return]
-
-
-@dataclass(frozen=True, slots=True)
-class _DecodeKey:
-    """Parameters with equal keys are decoded in one call."""
-
-    kind: str
-    kernel: tuple[int, int] = (1, 1)
-    inputs: int = 0
-
-    @property
-    def is_class(self) -> bool:
-        """True for the tensors of a classifier."""
-        return self.kind.startswith("class")
-
-
-def _kernel(shape: tuple[int, ...]) -> tuple[int, int]:
-    return (shape[2] if len(shape) > 2 else 1, shape[3] if len(shape) > 3 else 1)
+        if key.is_class:
+            rows = self.bias_class(rows)
+        return rows[:, 0 if key.kind.endswith("scale") else 1]  # type: ignore[no-any-return]

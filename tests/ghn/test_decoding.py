@@ -15,17 +15,10 @@ from torch.nn import functional as F
 
 from ghn_studio.engine.execution import Plan
 from ghn_studio.ghn.config import GhnConfig
+from ghn_studio.ghn.decoding import ConvDecoder
 from ghn_studio.ghn.encoding import EncodedParameter, encode
 from ghn_studio.ghn.fitting import fit, tile, weight_scale
-from ghn_studio.ghn.networks import (
-    Hypernetwork,
-    ShapeEncoder,
-    WeightDecoder,
-    channel_table,
-    nearest,
-    shape_to_four,
-    spatial_table,
-)
+from ghn_studio.ghn.networks import Hypernetwork, ShapeEncoder, channel_table, nearest, shape_to_four, spatial_table
 from ghn_studio.ir import Architecture
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.convolution import Conv2dParams
@@ -102,9 +95,9 @@ def test_nearest_is_nearest_and_ties_go_down(entries: list[int], value: int) -> 
     assert table[nearest(table, value)] == min(table, key=lambda e: (abs(e - value), e))
 
 
-def whole_weight(decoder: WeightDecoder, x: Tensor, rows: slice, columns: slice) -> Tensor:
+def whole_weight(decoder: ConvDecoder, x: Tensor, rows: slice, columns: slice) -> Tensor:
     """Section 8 of the parity specification without any short cut: decode everything, then cut."""
-    grid = decoder.fc(x).view(len(x), -1, decoder.grid, decoder.grid)[:, :, rows, columns]
+    grid = decoder.fc(x).view(len(x), -1, decoder.grid.size, decoder.grid.size)[:, :, rows, columns]
     pixels = decoder.conv(grid.permute(0, 2, 3, 1))
     return pixels.permute(0, 3, 1, 2).unflatten(1, (decoder.channels, decoder.channels))
 
@@ -115,7 +108,7 @@ def whole_weight(decoder: WeightDecoder, x: Tensor, rows: slice, columns: slice)
 @torch.no_grad()
 def test_kernels_are_the_centre_of_the_grid(kernel: tuple[int, int], first: tuple[int, int], inputs: int) -> None:
     torch.manual_seed(0)
-    decoder, x = WeightDecoder(GhnConfig(hidden=8, max_channels=8, decoder=(8, 8))), torch.randn(2, 8)
+    decoder, x = ConvDecoder(GhnConfig(hidden=8, max_channels=8, decoder=(8, 8))), torch.randn(2, 8)
     rows, columns = (slice(f, f + k) for f, k in zip(first, kernel, strict=True))
     expected = whole_weight(decoder, x, rows, columns)[:, :, :inputs]
     torch.testing.assert_close(decoder(x, kernel, inputs), expected, rtol=1e-5, atol=1e-6)
@@ -124,7 +117,7 @@ def test_kernels_are_the_centre_of_the_grid(kernel: tuple[int, int], first: tupl
 @torch.no_grad()
 def test_official_kernels_are_the_top_left_corner() -> None:
     torch.manual_seed(0)
-    decoder = WeightDecoder(GhnConfig(hidden=8, max_channels=8, decoder=(8, 8), crop="corner"))
+    decoder = ConvDecoder(GhnConfig(hidden=8, max_channels=8, decoder=(8, 8), crop="corner"))
     x = torch.randn(1, 8)
     torch.testing.assert_close(decoder(x, (3, 5), 8), whole_weight(decoder, x, slice(0, 3), slice(0, 5)))
 
@@ -132,7 +125,7 @@ def test_official_kernels_are_the_top_left_corner() -> None:
 @torch.no_grad()
 def test_kernels_larger_than_the_grid_are_stretched() -> None:
     torch.manual_seed(0)
-    decoder, x = WeightDecoder(GhnConfig(hidden=8, max_channels=8, grid=5, decoder=(8, 8))), torch.randn(2, 8)
+    decoder, x = ConvDecoder(GhnConfig(hidden=8, max_channels=8, grid=5, decoder=(8, 8))), torch.randn(2, 8)
     whole = whole_weight(decoder, x, slice(0, 5), slice(0, 5))
     expected = F.interpolate(whole.flatten(1, 2), (13, 13), mode="bilinear").unflatten(1, (8, 8))
     torch.testing.assert_close(decoder(x, (13, 13), 8), expected, rtol=1e-5, atol=1e-6)
@@ -142,7 +135,7 @@ def test_kernels_larger_than_the_grid_are_stretched() -> None:
 @torch.no_grad()
 def test_class_weights_are_mapped_along_the_outputs() -> None:
     torch.manual_seed(0)
-    decoder, x = WeightDecoder(GhnConfig(hidden=8, max_channels=8, classes=3, decoder=(8, 8))), torch.randn(2, 8)
+    decoder, x = ConvDecoder(GhnConfig(hidden=8, max_channels=8, classes=3, decoder=(8, 8))), torch.randn(2, 8)
     square = whole_weight(decoder, x, slice(5, 6), slice(5, 6))[..., 0, 0].relu()
     linear = decoder.class_layer_predictor[1]
     expected = torch.einsum("co,noi->nci", linear.weight, square) + linear.bias[:, None]
