@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -31,14 +30,27 @@ class DecodeKey:
     """Parameters with equal keys are decoded in one call.
 
     Attributes:
-        kind: ``weight``, ``class_weight``, or a vector: ``scale``, ``bias``, ``class_scale``, ``class_bias``.
+        kind: ``weight``, ``class_weight``, ``token``, or a vector that is brought to a range: ``scale``, ``bias``,
+            ``class_scale``, ``class_bias``.
         kernel: Of a weight.
         inputs: Input channels that are decoded; 0 for vectors.
+        rows: Of a classifier: which class rows it takes; None for all.
     """
 
     kind: str
     kernel: tuple[int, int] = (1, 1)
     inputs: int = 0
+    rows: tuple[int, int] | None = None
+
+    @property
+    def is_scale(self) -> bool:
+        """True for what multiplies."""
+        return self.kind.endswith("scale")
+
+    @property
+    def is_vector(self) -> bool:
+        """True for what :func:`ghn_studio.ghn.fitting.squash` brings to its range."""
+        return self.kind.endswith(("scale", "bias"))
 
     @property
     def is_class(self) -> bool:
@@ -52,14 +64,17 @@ def key_of(parameter: EncodedParameter, head: ClassHead | None, channels: int) -
     is_class = parameter.is_class or (
         head is not None and parameter.name.rpartition(".")[0] == head.node and shape[0] == head.stop - head.start
     )
+    rows = None if head is None else (head.start, head.stop)
     if role is Role.WEIGHT:
         if is_class and (len(shape) == 2 or parameter.is_class):
-            return DecodeKey("class_weight", inputs=channels)
+            return DecodeKey("class_weight", inputs=channels, rows=rows)
         return DecodeKey("weight", _kernel(shape), _inputs(shape[1], channels))
     if role is Role.POSITION:
         return DecodeKey("weight", _kernel(as_map(shape)), channels)
+    if role is Role.TOKEN:
+        return DecodeKey("token")
     if is_class and (role is Role.BIAS or parameter.is_class):
-        return DecodeKey("class_scale" if role is Role.SCALE else "class_bias")
+        return DecodeKey("class_scale" if role is Role.SCALE else "class_bias", rows=rows)
     return DecodeKey("scale" if role is Role.SCALE else "bias")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +20,9 @@ _TOKEN_STD = 0.02
 
 #: From this height on the official code takes a tensor with one output for a position encoding.
 _POSITION_HEIGHT = 11
+
+#: Bytes from which on a tensor's memory comes from NumPy.
+_HUGE = 1 << 22
 
 
 def fit(source: Tensor, parameter: EncodedParameter, weight_norm: bool) -> Tensor:
@@ -50,9 +54,12 @@ def pattern(source: Tensor, parameter: EncodedParameter, weight_norm: bool) -> T
     if role is Role.WEIGHT:
         is_position = parameter.official and shape[0] == 1 and len(shape) > 2 and shape[2] >= _POSITION_HEIGHT
         return small if is_position else small * weight_scale(shape)
-    if role is Role.SCALE:
-        return 2 * torch.sigmoid(0.5 * small)
-    return torch.tanh(0.2 * small)
+    return squash(small, is_scale=role is Role.SCALE)
+
+
+def squash(x: Tensor, is_scale: bool) -> Tensor:
+    """Bring vectors to their range: scales to 0 to 2, shifts and biases to -1 to 1 (appendix B.3)."""
+    return 2 * torch.sigmoid(0.5 * x) if is_scale else torch.tanh(0.2 * x)
 
 
 @lru_cache(maxsize=4096)
@@ -76,23 +83,36 @@ def write(source: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The same as :func:`tile`, in memory of its own, each value written once. Without gradients.
 
     """
-    if source.shape[2:] != shape[2:]:
-        source = tile(source, (*source.shape[:2], *shape[2:]))
     if source.shape == shape:
         return source.clone(memory_format=torch.contiguous_format)
-    source = source.contiguous()
-    result = source.new_empty(shape)
-    rows, columns = source.shape[0], source[0].numel()
-    small, large = source.view(rows, columns), result.view(shape[0], -1)
+    if len(shape) == 1:
+        whole, rest = divmod(shape[0], len(source))
+        return torch.cat((*[source] * whole, source[:rest]))
+    if source.shape[2:] != shape[2:]:
+        source = tile(source, (*source.shape[:2], *shape[2:]))
+    rows, small = source.shape[0], source.flatten(1).contiguous()
+    columns = small.shape[1]
+    result = _allocate(source, shape)
+    large = result.view(shape[0], -1)
     first = large[:rows]
     whole = large.shape[1] // columns * columns
-    first[:, :whole].unflatten(1, (-1, columns)).copy_(small.unsqueeze(1))
-    first[:, whole:].copy_(small[:, : large.shape[1] - whole])
+    first[:, :whole].view(rows, -1, columns).copy_(small.unsqueeze(1))
+    if whole < large.shape[1]:
+        first[:, whole:].copy_(small[:, : large.shape[1] - whole])
     whole = shape[0] // rows * rows
     if whole > rows:
-        large[rows:whole].unflatten(0, (-1, rows)).copy_(first)
-    large[whole:].copy_(first[: shape[0] - whole])
+        large[rows:whole].view(-1, rows, large.shape[1]).copy_(first)
+    if whole < shape[0]:
+        large[whole:].copy_(first[: shape[0] - whole])
     return result
+
+
+def _allocate(source: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Memory for a tensor like ``source``, not yet set."""
+    if source.device.type != "cpu" or math.prod(shape) * source.element_size() < _HUGE:
+        return source.new_empty(shape)
+    # NumPy asks the system for huge pages: a first write takes a fifth of the time.
+    return torch.from_numpy(np.empty(shape, source.numpy().dtype))
 
 
 def as_map(shape: tuple[int, ...]) -> tuple[int, ...]:

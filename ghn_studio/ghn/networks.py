@@ -13,6 +13,7 @@ import math
 import sys
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from ghn_studio.ghn.config import GhnConfig
 from ghn_studio.ghn.decoding import ClassHead, DecodeKey, decoder_for, key_of, linear_at
 from ghn_studio.ghn.encoders import Graphormer, encoder_for
 from ghn_studio.ghn.encoding import PRIMITIVE_INDEX, VOCABULARY, EncodedParameter, GraphEncoding
-from ghn_studio.ghn.fitting import fit, pattern, write
+from ghn_studio.ghn.fitting import fit, pattern, squash, write
 
 #: Numbers that are decoded at once for a prediction.
 _LARGEST_GROUP = 1 << 23
@@ -86,6 +87,20 @@ class ShapeEncoder(nn.Module):
 
     def _extent(self, size: int) -> int:
         return nearest(self._extents, 3 if size == 2 else size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Parameters that were decoded together.
+
+    Attributes:
+        items: Number of the network, row of the node and parameter.
+        sources: ``(items, ...)``, one decoded tensor each.
+    """
+
+    key: DecodeKey
+    items: list[tuple[int, int, EncodedParameter]]
+    sources: Tensor
 
 
 class Hypernetwork(nn.Module):
@@ -163,8 +178,9 @@ class Hypernetwork(nn.Module):
             flow back into the hypernetwork.
         """
         results: list[dict[str, Tensor]] = [{} for _ in graphs]
-        for index, parameter, source in self._decoded(graphs, heads or [None] * len(graphs)):
-            results[index][parameter.name] = fit(source, parameter, self.config.weight_norm)
+        for group in self._decoded(graphs, heads or [None] * len(graphs)):
+            for (index, _, parameter), source in zip(group.items, group.sources.unbind(0), strict=True):
+                results[index][parameter.name] = fit(source, parameter, self.config.weight_norm)
         return results
 
     @torch.no_grad()
@@ -177,17 +193,20 @@ class Hypernetwork(nn.Module):
         """
         values: dict[str, Tensor] = {}
         finite: list[Tensor] = []
-        for _, parameter, source in self._decoded([graph], [head]):
-            small = pattern(source, parameter, self.config.weight_norm)
-            finite.append(small.isfinite().all())
-            values[parameter.name] = write(small, parameter.shape)
-        flags = torch.stack(finite).tolist() if finite else []  # one transfer
+        for group in self._decoded([graph], [head]):
+            sources, key = group.sources, group.key
+            finite.append(sources.isfinite().flatten(1).all(1))
+            if key.is_vector and self.config.weight_norm:
+                sources = squash(sources, key.is_scale)  # all at once
+            for (_, _, parameter), source in zip(group.items, sources.unbind(0), strict=True):
+                if not key.is_vector:
+                    source = pattern(source, parameter, self.config.weight_norm)
+                values[parameter.name] = write(source[: parameter.shape[0]], parameter.shape)
+        flags = torch.cat(finite).tolist() if finite else []  # one transfer
         return values, frozenset(name for name, is_finite in zip(values, flags, strict=True) if not is_finite)
 
-    def _decoded(
-        self, graphs: Sequence[GraphEncoding], heads: Sequence[ClassHead | None]
-    ) -> Iterator[tuple[int, EncodedParameter, Tensor]]:
-        """Each parameter with the number of its graph and what was decoded for it, group by group."""
+    def _decoded(self, graphs: Sequence[GraphEncoding], heads: Sequence[ClassHead | None]) -> Iterator[_Group]:
+        """What is decoded for the parameters of several networks, group by group."""
         wanted: dict[DecodeKey, list[tuple[int, int, EncodedParameter]]] = {}
         row = 0
         for index, (graph, head) in enumerate(zip(graphs, heads, strict=True)):
@@ -197,14 +216,11 @@ class Hypernetwork(nn.Module):
                     wanted.setdefault(key, []).append((index, row, parameter))
                 row += 1
         vectors = torch.cat(self.embed_graphs(graphs))
-        for key, group in wanted.items():
+        for key, items in wanted.items():
             size = self._group_size(key)
-            for items in (group[start:start + size] for start in range(0, len(group), size)):
-                rows = torch.tensor([row for _, row, _ in items], device=vectors.device)
-                sources = self._decode(key, vectors[rows]).unbind(0)
-                for (index, _, parameter), source in zip(items, sources, strict=True):
-                    head = heads[index]
-                    yield index, parameter, source[head.start:head.stop] if key.is_class and head else source
+            for part in (items[start:start + size] for start in range(0, len(items), size)):
+                rows = torch.tensor([row for _, row, _ in part], device=vectors.device)
+                yield _Group(key, part, self._decode(key, vectors[rows]))
 
     def _group_size(self, key: DecodeKey) -> int:
         """How many tensors of a key are decoded at once: all in training, a few dozen megabytes for use."""
@@ -216,10 +232,12 @@ class Hypernetwork(nn.Module):
     def _decode(self, key: DecodeKey, x: Tensor) -> Tensor:
         """Decode the vectors of one key, ``(items, hidden)``, to ``(items, ...)`` of one common size."""
         if key.kind == "class_weight":
-            return self.decoder.class_weight(x)
+            weight = self.decoder.class_weight(x)
+            return weight if key.rows is None else weight[:, slice(*key.rows)]
         if key.kind == "weight":
             return self.decoder(x, key.kernel, key.inputs)  # type: ignore[no-any-return]
         rows = self.decoder_1d["fc"](x).unflatten(1, (2, -1))
         if key.is_class:
             rows = self.bias_class(rows)
-        return rows[:, 0 if key.kind.endswith("scale") else 1]  # type: ignore[no-any-return]
+        rows = rows[:, 0 if key.is_scale else 1]
+        return rows if key.rows is None else rows[:, slice(*key.rows)]  # type: ignore[no-any-return]

@@ -37,17 +37,18 @@ class _Cell:
     def send(self, level: Matrix) -> Matrix:
         """Messages of nodes ``(nodes, hidden)``, one row per node and kind."""
         inner = np.maximum(level @ self.first + self.first_bias, 0)
-        return np.maximum(inner @ self.second + self.second_bias, 0).reshape(-1, level.shape[1])
+        both: Matrix = np.maximum(inner @ self.second + self.second_bias, 0)
+        return both.reshape(-1, level.shape[1])
 
 
 def cell_of(gru: nn.GRUCell, messages: tuple[nn.Sequential, ...]) -> _Cell:
     """Lay out the weights of a gated GNN with one or two kinds of messages."""
-    firsts, seconds = ([_array(m[i].weight).T for m in messages] for i in (0, 2))
+    firsts, seconds = ([_array(_linear(m, i).weight).T for m in messages] for i in (0, 2))
     inner, hidden = seconds[0].shape
     second = np.zeros((inner * len(messages), hidden * len(messages)), np.float32)
     for kind, matrix in enumerate(seconds):
         second[kind * inner:(kind + 1) * inner, kind * hidden:(kind + 1) * hidden] = matrix
-    biases = [np.concatenate([_array(m[i].bias) for m in messages]) for i in (0, 2)]
+    biases = [np.concatenate([_array(_linear(m, i).bias) for m in messages]) for i in (0, 2)]
     return _Cell(
         np.ascontiguousarray(np.concatenate(firsts, 1)), biases[0], second, biases[1],
         np.ascontiguousarray(_array(gru.weight_ih).T), _array(gru.bias_ih),
@@ -81,17 +82,23 @@ def sweep(cell: _Cell, x: Matrix, bounds: tuple[int, ...], weights: Matrix) -> M
     states = x @ cell.state + cell.state_bias
     # Nodes that are still to come have sent what they started with; only cycles look there.
     sent = cell.send(x)
-    for start, stop in pairwise(bounds):
-        gates = (weights[start:stop] @ sent) @ cell.input + cell.input_bias
-        state = states[start:stop]
-        with np.errstate(over="ignore"):  # a gate that is shut
+    with np.errstate(over="ignore"):  # of gates that are shut
+        for start, stop in pairwise(bounds):
+            gates = (weights[start:stop] @ sent) @ cell.input + cell.input_bias
+            state = states[start:stop]
             both = 1 / (1 + np.exp(-(gates[:, :2 * hidden] + state[:, :2 * hidden])))
-        new = np.tanh(gates[:, 2 * hidden:] + both[:, :hidden] * state[:, 2 * hidden:])
-        level = new + both[:, hidden:] * (x[start:stop] - new)
-        updated[start:stop] = level
-        sent[start * kinds:stop * kinds] = cell.send(level)
+            new = np.tanh(gates[:, 2 * hidden:] + both[:, :hidden] * state[:, 2 * hidden:])
+            level = (new + both[:, hidden:] * (x[start:stop] - new)).astype(np.float32, copy=False)
+            updated[start:stop] = level
+            sent[start * kinds:stop * kinds] = cell.send(level)
     return updated
 
 
+def _linear(layers: nn.Sequential, index: int) -> nn.Linear:
+    layer = layers[index]
+    assert isinstance(layer, nn.Linear)
+    return layer
+
+
 def _array(tensor: Tensor) -> Matrix:
-    return tensor.detach().cpu().numpy()  # type: ignore[no-any-return]
+    return tensor.detach().cpu().numpy()

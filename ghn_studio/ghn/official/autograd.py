@@ -100,8 +100,8 @@ def record(run: Callable[[], Any], parameters: Mapping[str, Tensor], first_only:
     """Return the autograd functions of the results of ``run``, a forward pass on meta tensors.
 
     Args:
-        run: Must take its input and parameters from the meta device.
-        parameters: By full name; others do not appear.
+        run: Must take its input from the meta device; what is computed of parameters has no data either.
+        parameters: By full name, on any device; others do not appear.
         first_only: Follow only the first of several results.
     """
     recorder = _Recorder({id(tensor): Leaf(name) for name, tensor in parameters.items()})
@@ -132,6 +132,7 @@ class _Recorder(TorchFunctionMode):
             parts += (name, _signature(kwargs[name], tensors))
         origins = [self.origin(tensor) for tensor in tensors]
         if not any(origins):
+            args, kwargs = _on_one_device(args, kwargs, tensors)
             result = func(*args, **kwargs)
             if not any(True for _ in _tensors(result)) and not func.__name__.endswith("_"):
                 _silent.add(func)
@@ -183,10 +184,12 @@ class _Recorder(TorchFunctionMode):
         """Note an operation in place; through a view it changes the whole (autograd's ``CopySlices``)."""
         base = tensor.__dict__.get(_VIEW_OF)
         if base is not None:
+            inputs = origin.inputs if isinstance(origin, Function) else []
+            others = [o for o in inputs if o is not self.origin(tensor)]
             before = self.origin(base)
-            others = [o for o in (origin.inputs if isinstance(origin, Function) else []) if o is not self.origin(tensor)]
-            setattr(base, _ATTRIBUTE, Function("CopySlices", ([before] if before else []) + others))
-            origin = Function("AsStrided", [base.__dict__[_ATTRIBUTE]])
+            whole = Function("CopySlices", [before, *others] if before is not None else others)
+            setattr(base, _ATTRIBUTE, whole)
+            origin = Function("AsStrided", [whole])
         setattr(tensor, _ATTRIBUTE, origin)
 
 
@@ -237,6 +240,14 @@ def _rebuild(value: Any, replacements: Any) -> Any:
     return value
 
 
+def _on_one_device(args: Any, kwargs: Any, tensors: list[Tensor]) -> tuple[Any, Any]:
+    """The arguments, without data as soon as one of them has none."""
+    if len({tensor.device.type for tensor in tensors}) < 2:
+        return args, kwargs
+    feed = iter([tensor.to("meta") for tensor in tensors])
+    return _rebuild(args, feed), _rebuild(kwargs, feed)
+
+
 def _learn(
     func: Any, args: Any, kwargs: Any, tensors: list[Tensor], origins: list[Origin | None]
 ) -> _Known:
@@ -253,18 +264,12 @@ def _learn(
     arguments = _rebuild(args, feed)
     result = func(*arguments, **_rebuild(kwargs, feed))
     returned = list(_tensors(result))
-    changed = [
-        i for i, (d, t) in enumerate(zip(stand_ins, tensors, strict=True))
-        if d.grad_fn is not None and d.grad_fn not in edges and doubles[id(t)] is d
-        or (d.grad_fn is None and d.requires_grad and origins[i] is None)
-    ]
+    changed = [i for i, double in enumerate(stand_ins) if double.grad_fn is not None and double.grad_fn not in edges]
     starts = [t.grad_fn for t in (*returned, *(stand_ins[i] for i in changed)) if t.grad_fn is not None]
     steps, numbers = _steps(starts, edges)
 
     def origin_of(tensor: Tensor) -> int | None:
-        if tensor.grad_fn is not None:
-            return numbers[tensor.grad_fn]
-        return None
+        return None if tensor.grad_fn is None else numbers[tensor.grad_fn]
 
     results = []
     for tensor in returned:

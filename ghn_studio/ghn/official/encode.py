@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from ghn_studio.engine.execution import Plan, target_of
 from ghn_studio.ghn.encoding import LONGEST_PATH, EncodedNode, EncodedParameter, GraphEncoding, distances, levels
@@ -62,15 +61,11 @@ def encode_module(module: nn.Module, input_shape: Sequence[int], mode: str) -> G
     Raises:
         RefusedError: The official builder refuses the network, or it needs values to be traced.
     """
-    known = owners.parameters_of(module)
-    doubles = {
-        name: torch.empty_like(tensor, device="meta")
-        for name, tensor in (*module.named_parameters(), *module.named_buffers())
-    }
-    leaves = {name: doubles[name] for name in known}
-    images = torch.empty(_BATCH[mode], *input_shape, device="meta")
+    known, leaves = owners.parameters_of(module)
+    kinds = {tensor.dtype for tensor in leaves.values() if tensor.is_floating_point()}
+    images = torch.empty(_BATCH[mode], *input_shape, dtype=next(iter(kinds), None), device="meta")
     with _evaluating(module):
-        return _encode(lambda: functional_call(module, doubles, (images,)), leaves, known, mode)
+        return _encode(lambda: module(images), leaves, known, mode)
 
 
 def _encode(

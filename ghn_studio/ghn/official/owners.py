@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 CONV = "torch.nn.modules.conv.Conv2d"
 LINEAR = "torch.nn.modules.linear.Linear"
@@ -63,15 +63,17 @@ def owner_of(name: str, module: nn.Module) -> Owner:
     )
 
 
-def parameters_of(root: nn.Module) -> dict[str, Parameter]:
-    """Every trainable tensor of a module by full name; a shared one once, under its first name."""
+def parameters_of(root: nn.Module) -> tuple[dict[str, Parameter], dict[str, Tensor]]:
+    """Every parameter of a module, described and itself, by full name; a shared one once, under its first name."""
     found: dict[str, Parameter] = {}
+    tensors: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, module in root.named_modules():
-        owner = None
-        for local, tensor in module.named_parameters(name, recurse=False):
-            if id(tensor) not in seen:
-                owner = owner or owner_of(name, module)
-                found[local] = Parameter(local, tuple(tensor.shape), owner)
+        own = [(key, tensor) for key, tensor in module._parameters.items() if tensor is not None]
+        owner = owner_of(name, module) if own else None
+        for key, tensor in own:
+            if owner is not None and id(tensor) not in seen:
+                full = f"{name}.{key}" if name else key
+                found[full], tensors[full] = Parameter(full, tuple(tensor.shape), owner), tensor
                 seen.add(id(tensor))
-    return found
+    return found, tensors

@@ -19,7 +19,7 @@ NORMS = frozenset({owners.BATCH_NORM, owners.LAYER_NORM, owners.MAP_LAYER_NORM})
 
 def is_attention(name: str) -> bool:
     """Whether an autograd function is the middle of an attention."""
-    return name in _ATTENTIONS or name.startswith("ScaledDotProduct") or name.startswith("_ScaledDotProduct")
+    return name in _ATTENTIONS or name.startswith(("ScaledDotProduct", "_ScaledDotProduct"))
 
 
 def of_function(name: str) -> Primitive | None:
