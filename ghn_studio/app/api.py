@@ -29,12 +29,14 @@ def predict(
     if unknown:
         raise UsageError(f"predict takes no option '{unknown[0]}'; it takes {', '.join(known)}")
     request = PredictRequest(ghn=str(ghn), **options)
-    job = task("predict").start(request, _network(architecture))
+    job = task("predict").start(request, _network(architecture, request))
     report: PredictReport = run(job, on_progress) if on_progress else run(job)
     return report
 
 
-def _network(given: str | Path | Architecture | Project) -> Architecture:
+def _network(given: str | Path | Architecture | Project, request: PredictRequest) -> Architecture:
     if isinstance(given, Architecture):
         return given
-    return given.architecture if isinstance(given, Project) else open_architecture(str(given)).architecture
+    if isinstance(given, Project):
+        return given.architecture
+    return open_architecture(str(given), task("predict").wish(request)).architecture

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding
+from ghn_studio.ops.torch_binding import TorchBinding
 
 P = TypeVar("P")
 Inputs = Sequence[TensorSpec]
@@ -129,6 +130,11 @@ class WeightSpec:
         return self.role is not Role.BUFFER
 
 
+def full_name(node_id: str, weight_name: str) -> str:
+    """The name of a node's tensor in state dicts and files; that of the node for a bare parameter."""
+    return f"{node_id}.{weight_name}" if weight_name else node_id
+
+
 @dataclass(frozen=True, slots=True)
 class PrimitiveNode:
     """One node of the hypernetwork's graph inside an operator.
@@ -232,6 +238,7 @@ class OpSpec(Generic[P]):
         macs: Multiply-accumulates for one image.
         suggest: Parameters that fit given inputs, starting from others; new layers use it.
         onnx: How it is written to ONNX and recognised there (``ops/binding.py``).
+        torch: How it is recognised in a traced module (``ops/torch_binding.py``).
     """
 
     id: str
@@ -251,6 +258,7 @@ class OpSpec(Generic[P]):
     macs: Callable[[P, Inputs], int] = _no_macs
     suggest: Callable[[P, Inputs], P] = lambda params, inputs: params
     onnx: OnnxBinding[P] | None = None
+    torch: TorchBinding = TorchBinding()
     version: int = 1
     upgrades: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
 

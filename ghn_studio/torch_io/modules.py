@@ -1,0 +1,101 @@
+"""Any ``torch.nn.Module`` as an architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx, nn
+
+from ghn_studio.analysis.shapes import require_shapes
+from ghn_studio.errors import TorchConversionError
+from ghn_studio.ir.graph import Architecture, Group
+from ghn_studio.ops.catalog import REGISTRY
+from ghn_studio.ops.registry import OpRegistry
+from ghn_studio.torch_io.assembly import Assembled, Assembly
+from ghn_studio.torch_io.names import Names
+from ghn_studio.torch_io.symbolic import Entry, ShapeTracer
+from ghn_studio.torch_io.twins import examples_of, stored_tensors, twin_of
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A module as an architecture.
+
+    Attributes:
+        architecture: Node ids are module paths, so parameters keep their names.
+        values: The module's tensors that the architecture owns, by name; empty for a module
+            on the meta device.
+        unused: Names of parameters the result does not depend on, which have no node.
+        notes: Remarks for a person.
+    """
+
+    architecture: Architecture
+    values: Mapping[str, Tensor]
+    unused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def trace(module: nn.Module, example: object, name: str = "", ops: OpRegistry = REGISTRY) -> Traced:
+    """Return ``module`` as an architecture; it is neither changed nor run on data.
+
+    Args:
+        module: Traced as in evaluation mode.
+        example: A batch of images it takes; only its shape counts.
+        name: Of the architecture; the module's class by default.
+
+    Raises:
+        TorchConversionError: Some part cannot be followed, or no operator expresses it; the
+            message says which part and why.
+    """
+    images = examples_of(example)
+    if len(images) != 1:
+        raise TorchConversionError(f"{type(module).__name__} takes {len(images)} inputs; networks here take one")
+    assembled = _assembled(module, images[0], ops)
+    paths = {name: type(part).__name__ for name, part in module.named_modules() if name}
+    graph = Architecture.build(assembled.nodes, _groups(assembled, paths), name or type(module).__name__)
+    require_shapes(graph, ops)
+    unused = tuple(n for n, _ in module.named_parameters() if n not in assembled.owned)
+    return Traced(graph, _values(module, assembled.owned), unused, _notes(unused))
+
+
+def _assembled(module: nn.Module, images: Tensor, ops: OpRegistry) -> Assembled:
+    twin = twin_of(module)
+    stored = stored_tensors(twin)
+    names = Names([*(path for path, _ in twin.named_modules() if path), *stored])
+    assembly = Assembly(ops, Entry(twin), stored, stored_tensors(module), names)
+    tracer = ShapeTracer(assembly.takes, assembly.may_take)
+    graph = _recorded(tracer, twin, images)
+    for node in graph.nodes:
+        assembly.add(node)
+    return assembly.result()
+
+
+def _recorded(tracer: ShapeTracer, twin: nn.Module, images: Tensor) -> fx.Graph:
+    try:
+        return tracer.trace_network(twin, images)
+    except (RuntimeError, ValueError, TypeError, NotImplementedError, AttributeError, LookupError,
+            AssertionError) as error:
+        raise TorchConversionError(f"{type(twin).__name__} cannot be traced: {error}") from error
+
+
+def _groups(assembled: Assembled, kinds: Mapping[str, str]) -> list[Group]:
+    """A block for every module that holds nodes, in their order."""
+    paths: dict[str, None] = {}
+    for node in assembled.nodes:
+        parts = node.id.split(".")
+        paths.update(dict.fromkeys(".".join(parts[:i]) for i in range(1, len(parts))))
+    return [Group(path, kinds.get(path, "")) for path in paths]
+
+
+def _values(module: nn.Module, owned: frozenset[str]) -> dict[str, Tensor]:
+    found = {n: t.detach() for n, t in stored_tensors(module).items() if n in owned}
+    return {} if any(t.device == torch.device("meta") for t in found.values()) else found
+
+
+def _notes(unused: tuple[str, ...]) -> tuple[str, ...]:
+    if not unused:
+        return ()
+    shown = ", ".join(f"'{name}'" for name in unused[:5]) + (f" and {len(unused) - 5} more" if len(unused) > 5 else "")
+    return (f"the result does not depend on {shown}",)
