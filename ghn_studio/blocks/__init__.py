@@ -199,17 +199,21 @@ class ClassToken(nn.Module):
         return prepend_token(x, self.weight)
 
 
-def scale_channels(x: Tensor, weight: Tensor) -> Tensor:
+def scale_channels(x: Tensor, weight: Tensor, last: bool = False) -> Tensor:
     """Multiply each channel of a map, or each feature of tokens and vectors, by its own factor."""
-    return x * (weight[:, None, None] if x.dim() == 4 else weight)
+    on_map = x.dim() == 4 and not last
+    return x * weight.reshape((-1, 1, 1) if on_map else (-1,))
 
 
 class LayerScale(nn.Module):
-    """Learned factor per channel, started at ``init``."""
+    """Learned factor per channel, started at ``init``; ``trailing`` axes of length one follow."""
 
-    def __init__(self, channels: int, init: float = 1e-4) -> None:
+    def __init__(
+        self, channels: int, init: float = 1e-4, trailing: int = 0, last: bool = False
+    ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.full((channels,), init))
+        self.weight = nn.Parameter(torch.full((channels, *(1,) * trailing), init))
+        self.last = last
 
     def forward(self, x: Tensor) -> Tensor:
-        return scale_channels(x, self.weight)
+        return scale_channels(x, self.weight, self.last)

@@ -63,13 +63,17 @@ class New:
     """A constructor call. ``keys`` gives each argument's keyword, None by position.
 
     ``brackets`` encloses the arguments of containers: ``[]`` for lists, ``{}`` for
-    dictionaries (whose keywords are the keys), empty for ordinary calls.
+    dictionaries (whose keywords are the keys), empty for ordinary calls. ``keeps`` names the
+    tensor of a layer that stays when the layer itself is dropped: a bare parameter, or a
+    buffer where ``is_buffer`` is set.
     """
 
     target: str
     keys: tuple[str | None, ...] = ()
     items: tuple[Item, ...] = ()
     brackets: str = ""
+    keeps: str = ""
+    is_buffer: bool = False
 
 
 Item = Value | Ref | New
@@ -121,6 +125,8 @@ def skeleton(new: New) -> New:
 
 def printed(new: New, indent: int, room: int) -> str:
     """The call as source: on one line if ``room`` characters suffice, else one argument per line."""
+    if new.keeps:
+        return f"{printed(replace(new, keeps=''), indent, room - len(new.keeps) - 1)}.{new.keeps}"
     if _is_loop(new):
         inner = printed(new.items[0], indent + 4, room) if isinstance(new.items[0], New) else ""
         loop = f"{inner} for _ in range({len(new.items)})"

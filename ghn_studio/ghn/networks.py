@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ghn_studio.ghn.encoding import PRIMITIVE_INDEX, VOCABULARY, EncodedParameter, GraphEncoding
-from ghn_studio.ghn.fitting import as_map, fit
+from ghn_studio.ghn.fitting import as_map, as_tokens, fit
 from ghn_studio.ops.spec import Role
 
 #: Largest sizes a card may ask for; several times those of the largest published hypernetwork.
@@ -395,13 +395,13 @@ class Hypernetwork(nn.Module):
     def _key(self, parameter: EncodedParameter, head: str | None) -> _DecodeKey:
         shape, role = parameter.shape, parameter.role
         is_class = head is not None and parameter.name.rpartition(".")[0] == head and shape[0] == self.config.classes
-        if role is Role.WEIGHT:
+        if role in (Role.WEIGHT, Role.TRANSPOSED):
             if is_class and len(shape) == 2:
                 return _DecodeKey("class_weight")
-            kernel = _kernel(shape)
-            return _DecodeKey("weight", kernel, 1 if shape[1] == 1 else self.config.max_channels)
-        if role is Role.POSITION:
-            return _DecodeKey("position", _kernel(as_map(shape)))
+            inputs = shape[0 if role is Role.TRANSPOSED else 1]
+            return _DecodeKey("weight", _kernel(shape), 1 if inputs == 1 else self.config.max_channels)
+        if role in (Role.POSITION, Role.TABLE):
+            return _DecodeKey("position", _kernel(as_map(shape if role is Role.POSITION else as_tokens(shape))))
         if role is Role.BIAS and is_class:
             return _DecodeKey("class_bias")
         return _DecodeKey("scale" if role is Role.SCALE else "bias")

@@ -48,7 +48,7 @@ def _bn_weights(p: BatchNormParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
         *norm_weights(c, Primitive.BATCH_NORM),
         WeightSpec("running_mean", (c,), Role.BUFFER),
         WeightSpec("running_var", (c,), Role.BUFFER),
-        WeightSpec("num_batches_tracked", (), Role.BUFFER),
+        WeightSpec("num_batches_tracked", (), Role.BUFFER, dtype="int64"),
     )
 
 

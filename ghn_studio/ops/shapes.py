@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from ghn_studio.ir.tensors import TensorSpec
-from ghn_studio.ops.spec import Inputs, Pair, Primitive, Role, WeightSpec
+from ghn_studio.ops.spec import BARE, Inputs, Pair, Primitive, Role, WeightSpec, param
 
 IMAGE = TensorSpec(("N", 4, 8, 8))
 ODD_IMAGE = TensorSpec(("N", 6, 7, 9))
@@ -50,3 +50,14 @@ def norm_weights(size: int, primitive: Primitive) -> tuple[WeightSpec, WeightSpe
 def half(kernel: Pair, dilation: Pair = (1, 1)) -> Pair:
     """The padding that keeps the size for odd kernels."""
     return (dilation[0] * (kernel[0] - 1) // 2, dilation[1] * (kernel[1] - 1) // 2)
+
+
+def bare_param() -> Any:
+    """The parameter of operators whose one tensor may belong to the block around them."""
+    return param(False, label="Bare parameter",
+                 help="Names the tensor like the node itself: class_token, not class_token.weight.")
+
+
+def name_of(bare: bool) -> str:
+    """The name of an operator's only tensor."""
+    return "" if bare else BARE

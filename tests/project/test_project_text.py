@@ -42,7 +42,17 @@ def test_the_golden_file_of_format_1_is_read_and_written_unchanged() -> None:
 
 
 def test_there_is_a_golden_file_for_every_version() -> None:
-    assert {f.name for f in GOLDEN.glob("*.ghn")} == {f"v{v}.ghn" for v in range(1, project.VERSION + 1)}
+    found = {f.stem for f in GOLDEN.glob("*.ghn")}
+    assert found == {*(f"v{v}" for v in range(1, project.VERSION + 1)), "v1_sharing"}
+
+
+def test_the_golden_file_with_shared_and_bare_parameters_is_read_and_written_unchanged() -> None:
+    """Format 1 with the entry ``shares``, which files from before it do not have."""
+    text = (GOLDEN / "v1_sharing.ghn").read_text(encoding="utf-8")
+    graph = project.loads(text).architecture
+    assert graph.sharing(NodeId("again")) == ("body.conv", "body.conv_2", "again")
+    assert graph.nodes[NodeId("gamma")].params.bare
+    assert project.dumps(project.Project(graph)) == text
 
 
 PLAIN = {
