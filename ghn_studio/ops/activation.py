@@ -30,8 +30,9 @@ from ghn_studio.ops.spec import (
     call,
     param,
 )
-from ghn_studio.ops.torch_binding import TorchBinding, TorchMatch, TorchNode, axis, function, given, layer
+from ghn_studio.ops.torch_binding import TorchBinding
 from ghn_studio.ops.torch_binding import plain as torch_plain
+from ghn_studio.ops.torch_readers import activation as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,39 +132,6 @@ def _softmax_read(node: OnnxNode) -> OnnxMatch[SoftmaxParams]:
     return OnnxMatch(SoftmaxParams(axis))
 
 
-def _relu6_layer(node: TorchNode) -> TorchMatch:
-    node.require(min_val=0.0, max_val=6.0)
-    return TorchMatch(data=(node.data(),))
-
-
-def _relu6_function(node: TorchNode) -> TorchMatch:
-    limits = node.args[1:3] or tuple(node.kwargs.get(a, node.kwargs.get(b)) for a, b in _LIMITS)
-    if limits != (0, 6):
-        raise ValueError(f"limits {limits}, only 0 to 6 (ReLU6) can be read")
-    return TorchMatch(data=(node.data(),))
-
-
-def _prelu_layer(node: TorchNode) -> TorchMatch:
-    return TorchMatch({"per_channel": node.options["num_parameters"] > 1}, (node.data(),))
-
-
-def _prelu_function(node: TorchNode) -> TorchMatch:
-    slopes = node.stored(1, "weight")
-    assert slopes is not None
-    return TorchMatch({"per_channel": slopes.shape != (1,)}, (node.data(),), given(weight=slopes))
-
-
-def _softmax_dim(node: TorchNode, dim: object) -> TorchMatch:
-    x = node.data()
-    if not isinstance(dim, int):
-        raise ValueError("the axis is left to guess, a number is needed")
-    place = axis(dim, len(x.shape))
-    return TorchMatch({"dim": -1 if place == len(x.shape) - 1 else place}, (x,))
-
-
-#: Names of the two limits, in torch.nn.functional.hardtanh and in torch.clamp.
-_LIMITS = (("min_val", "min"), ("max_val", "max"))
-
 RELU = _plain("relu", "ReLU", "Sets negative values to zero.", "ReLU", plain("Relu", NoParams()))
 RELU6 = _plain(
     "relu6", "ReLU6", "Limits values to the range 0 to 6.", "ReLU6",
@@ -173,15 +141,14 @@ RELU6 = _plain(
         ),
         {"Clip": _relu6_read},
     ),
-    TorchBinding({"torch.nn.ReLU6": layer(), "torch.nn.Hardtanh": _relu6_layer},
-                 {"relu6": function(), "hardtanh": _relu6_function, "clamp": _relu6_function}),
+    read.RELU6,
 )
 LEAKY_RELU = OpSpec(
     id="leaky_relu", title="LeakyReLU", category=Category.ACTIVATION, summary="Keeps a fraction of negative values.",
     params=LeakyReluParams, inputs=(Port("x"),), infer=same,
     module=lambda p, i: call("torch.nn.LeakyReLU", p.negative_slope),
     onnx=OnnxBinding(lambda p, i: OnnxForm("LeakyRelu", {"alpha": p.negative_slope}), {"LeakyRelu": _leaky_relu_read}),
-    torch=TorchBinding({"torch.nn.LeakyReLU": layer("negative_slope")}, {"leaky_relu": function("negative_slope")}),
+    torch=read.LEAKY_RELU,
     examples=(Example(LeakyReluParams(), (IMAGE,)), Example(LeakyReluParams(0.2), (VECTOR,))),
 )
 PRELU = OpSpec(
@@ -190,7 +157,7 @@ PRELU = OpSpec(
     module=lambda p, i: call("torch.nn.PReLU", i[0].size(1) if p.per_channel else 1),
     function=lambda p, i: call("torch.nn.functional.prelu"), weights=_prelu_weights,
     onnx=OnnxBinding(_prelu_write, {"PRelu": _prelu_read}),
-    torch=TorchBinding({"torch.nn.PReLU": _prelu_layer}, {"prelu": _prelu_function}),
+    torch=read.PRELU,
     examples=(Example(PReluParams(), (IMAGE,)), Example(PReluParams(True), (ODD_IMAGE,))),
 )
 GELU = OpSpec(
@@ -199,7 +166,7 @@ GELU = OpSpec(
     params=GeluParams, inputs=(Port("x"),), infer=same,
     module=lambda p, i: call("torch.nn.GELU", approximate=p.approximate),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Gelu", {"approximate": p.approximate}, since=20), {"Gelu": _gelu_read}),
-    torch=TorchBinding({"torch.nn.GELU": layer("approximate")}, {"gelu": function("approximate")}),
+    torch=read.GELU,
     examples=(Example(GeluParams(), (TOKENS,)), Example(GeluParams("tanh"), (IMAGE,))),
 )
 SILU = _plain(
@@ -227,7 +194,6 @@ SOFTMAX = OpSpec(
     params=SoftmaxParams, inputs=(Port("x"),), infer=_softmax_infer,
     module=lambda p, i: call("torch.nn.Softmax", dim=p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Softmax", {"axis": p.dim}, since=13), {"Softmax": _softmax_read}),
-    torch=TorchBinding({"torch.nn.Softmax": lambda node: _softmax_dim(node, node.options["dim"])},
-                       {"softmax": lambda node: _softmax_dim(node, node.arg(1, "dim", None))}),
+    torch=read.SOFTMAX,
     examples=(Example(SoftmaxParams(), (VECTOR,)), Example(SoftmaxParams(1), (IMAGE,))),
 )

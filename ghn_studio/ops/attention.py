@@ -36,6 +36,7 @@ from ghn_studio.ops.spec import (
     call,
     param,
 )
+from ghn_studio.ops.torch_readers import attention as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +323,7 @@ POSITION_EMBEDDING = OpSpec(
     module=lambda p, i: call("ghn_studio.blocks.PositionEmbedding", _position_weights(p, i)[0].shape[1:]),
     function=lambda p, i: call("ghn_studio.blocks.add_position"), weights=_position_weights,
     onnx=OnnxBinding(_position_onnx, {"Add": _position_read}), primitives=_position_graph,
+    torch=read.POSITION_EMBEDDING,
     examples=(Example(PositionEmbeddingParams(), (TOKENS,)), Example(PositionEmbeddingParams(), (ODD_IMAGE,)),
               Example(PositionEmbeddingParams(True), (TOKENS,))),
     version=2, upgrades={1: lambda old: {**old, "bare": False}},
@@ -333,6 +335,7 @@ CLASS_TOKEN = OpSpec(
     module=lambda p, i: call("ghn_studio.blocks.ClassToken", i[0].size(2)),
     function=lambda p, i: call("ghn_studio.blocks.prepend_token"), onnx=OnnxBinding(_token_onnx),
     weights=_class_token_weights, primitives=_class_token_graph,
+    torch=read.CLASS_TOKEN,
     examples=(Example(ClassTokenParams(), (TOKENS,)), Example(ClassTokenParams(True), (TOKENS,))),
     version=2, upgrades={1: lambda old: {**old, "bare": False}},
 )
@@ -343,6 +346,7 @@ LAYER_SCALE = OpSpec(
     module=lambda p, i: call("ghn_studio.blocks.LayerScale", _scaled(p, i), p.init, **_scale_options(p)),
     function=lambda p, i: call("ghn_studio.blocks.scale_channels", last=p.axis == "last"),
     onnx=OnnxBinding(_scale_onnx, {"Mul": _scale_read}), weights=_scale_weights,
+    torch=read.LAYER_SCALE,
     examples=(Example(LayerScaleParams(), (TOKENS,)), Example(LayerScaleParams(0.5), (ODD_IMAGE,)),
               Example(LayerScaleParams(trailing=2, bare=True), (ODD_IMAGE,)),
               Example(LayerScaleParams(axis="last"), (ODD_IMAGE,))),

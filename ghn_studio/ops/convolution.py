@@ -22,7 +22,7 @@ from ghn_studio.ops.spec import (
     call,
     param,
 )
-from ghn_studio.ops.torch_binding import TorchBinding, TorchMatch, TorchNode, conv_padding, given
+from ghn_studio.ops.torch_readers import convolution as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,32 +104,11 @@ def _onnx_read(node: OnnxNode) -> OnnxMatch[Conv2dParams]:
     return OnnxMatch(params, weights=weights)
 
 
-def _torch_layer(node: TorchNode) -> TorchMatch:
-    node.require(padding_mode="zeros")
-    names = ("out_channels", "kernel_size", "stride", "dilation", "groups")
-    found = {name: node.options[name] for name in names}
-    padding = conv_padding(node.options["padding"], found["kernel_size"], found["dilation"])
-    return TorchMatch({**found, "padding": padding, "bias": "bias" in node.tensors}, (node.data(),))
-
-
-def _torch_function(node: TorchNode) -> TorchMatch:
-    filters, shift = node.stored(1, "weight"), node.stored(2, "bias")
-    if filters is None or len(filters.shape) != 4:
-        raise ValueError("only two-dimensional filters can be read")
-    kernel, dilation = filters.shape[2:], node.arg(5, "dilation", (1, 1))
-    params = {
-        "out_channels": filters.shape[0], "kernel_size": kernel, "stride": node.arg(3, "stride", (1, 1)),
-        "padding": conv_padding(node.arg(4, "padding", (0, 0)), kernel, dilation), "dilation": dilation,
-        "groups": node.arg(6, "groups", 1), "bias": shift is not None,
-    }
-    return TorchMatch(params, (node.data(),), given(weight=filters, bias=shift))
-
-
 CONV2D = OpSpec(
     id="conv2d", title="Conv2d", category=Category.CONVOLUTION, summary="Slides learned filters over an image.",
     params=Conv2dParams, inputs=(Port("image", (4,)),), infer=_infer, module=_module, function=_function,
     weights=_weights, macs=_macs, suggest=_suggest, onnx=OnnxBinding(_onnx_write, {"Conv": _onnx_read}),
-    torch=TorchBinding({"torch.nn.Conv2d": _torch_layer}, {"conv2d": _torch_function}),
+    torch=read.CONV2D,
     examples=(
         Example(Conv2dParams(8), (IMAGE,)),
         Example(Conv2dParams(12, (5, 5), (2, 2), (2, 2), groups=2, bias=False), (ODD_IMAGE,)),

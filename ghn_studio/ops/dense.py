@@ -19,7 +19,7 @@ from ghn_studio.ops.spec import (
     call,
     param,
 )
-from ghn_studio.ops.torch_binding import TorchBinding, TorchMatch, TorchNode, given
+from ghn_studio.ops.torch_readers import dense as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +63,6 @@ def _gemm_read(node: OnnxNode) -> OnnxMatch[LinearParams]:
     return _linear(node, not node.attrs.get("transB", 0))
 
 
-def _torch_layer(node: TorchNode) -> TorchMatch:
-    return TorchMatch({"out_features": node.options["out_features"], "bias": "bias" in node.tensors}, (node.data(),))
-
-
-def _torch_function(node: TorchNode) -> TorchMatch:
-    matrix, shift = node.stored(1, "weight"), node.stored(2, "bias")
-    if matrix is None or len(matrix.shape) != 2:
-        raise ValueError("a matrix with two axes is needed")
-    params = {"out_features": matrix.shape[0], "bias": shift is not None}
-    return TorchMatch(params, (node.data(),), given(weight=matrix, bias=shift))
-
-
 LINEAR = OpSpec(
     id="linear", title="Linear", category=Category.LINEAR,
     summary="Multiplies vectors, or every token, by a learned matrix.",
@@ -84,7 +72,7 @@ LINEAR = OpSpec(
     weights=_weights, macs=lambda p, i: elements(i[0]) * p.out_features,
     # A third input of MatMul is the bias of an Add that follows it (lifting/patterns.py).
     onnx=OnnxBinding(_onnx_write, {"Gemm": _gemm_read, "MatMul": lambda node: _linear(node, True)}),
-    torch=TorchBinding({"torch.nn.Linear": _torch_layer}, {"linear": _torch_function}),
+    torch=read.LINEAR,
     examples=(
         Example(LinearParams(5), (VECTOR,)),
         Example(LinearParams(7, bias=False), (VECTOR,)),

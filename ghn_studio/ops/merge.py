@@ -8,8 +8,7 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR
 from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, call, param
-from ghn_studio.ops.torch_binding import TorchBinding, TorchMatch, TorchNode, axis
-from ghn_studio.ops.torch_binding import tensors as torch_tensors
+from ghn_studio.ops.torch_readers import merge as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,33 +103,12 @@ def _split_read(node: OnnxNode) -> OnnxMatch[ChunkParams]:
     return OnnxMatch(ChunkParams(int(parts), axis))
 
 
-def _torch_merge(node: TorchNode) -> TorchMatch:
-    node.require(alpha=1)
-    return TorchMatch(data=torch_tensors(node))
-
-
-def _torch_concat(node: TorchNode) -> TorchMatch:
-    parts = node.arg(0, "tensors")
-    if len(parts) == 1:
-        return TorchMatch(same=parts[0])
-    dim = axis(node.arg(1, "dim", node.kwargs.get("axis", 0)), len(parts[0].shape))
-    return TorchMatch({"dim": dim}, tuple(parts))
-
-
-def _torch_chunk(node: TorchNode) -> TorchMatch:
-    x, dim = node.data(), node.arg(2, "dim", 0)
-    sizes = {str(part) for part in node.results}
-    if len(sizes) != 1:
-        raise ValueError("splits into unequal parts")
-    return TorchMatch({"chunks": len(node.results), "dim": axis(dim, len(x.shape))}, (x,))
-
-
 ADD = OpSpec(
     id="add", title="Add", category=Category.MERGE, summary="Adds tensors of matching shape.",
     params=NoParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.SUM,
     infer=lambda p, i: broadcast(i), module=lambda p, i: call("ghn_studio.blocks.Add"),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Add" if len(i) == 2 else "Sum"), {"Add": _merge_read, "Sum": _merge_read}),
-    torch=TorchBinding(functions={"add": _torch_merge}),
+    torch=read.ADD,
     examples=(Example(NoParams(), (IMAGE, IMAGE)), Example(NoParams(), (ODD_IMAGE, ODD_IMAGE, ODD_IMAGE))),
 )
 MULTIPLY = OpSpec(
@@ -139,7 +117,7 @@ MULTIPLY = OpSpec(
     params=NoParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.CSE,
     infer=lambda p, i: broadcast(i), module=lambda p, i: call("ghn_studio.blocks.Multiply"),
     onnx=OnnxBinding(_multiply_write, {"Mul": _merge_read}),
-    torch=TorchBinding(functions={"mul": _torch_merge}),
+    torch=read.MULTIPLY,
     examples=(Example(NoParams(), (IMAGE, IMAGE)),
               Example(NoParams(), (ODD_IMAGE, TensorSpec(("N", 6, 1, 1))))),
 )
@@ -148,7 +126,7 @@ CONCAT = OpSpec(
     params=ConcatParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.CONCAT,
     infer=_concat_infer, module=lambda p, i: call("ghn_studio.blocks.Concat", p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Concat", {"axis": p.dim}), {"Concat": _concat_read}),
-    torch=TorchBinding(functions=dict.fromkeys(("cat", "concat", "concatenate"), _torch_concat)),
+    torch=read.CONCAT,
     examples=(Example(ConcatParams(), (IMAGE, TensorSpec(("N", 2, 8, 8)), IMAGE)),
               Example(ConcatParams(), (VECTOR, VECTOR))),
 )
@@ -158,7 +136,7 @@ CHUNK = OpSpec(
     infer=_chunk_infer, suggest=_chunk_suggest, module=lambda p, i: call("ghn_studio.blocks.Chunk", p.chunks, p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Split", {"axis": p.dim, "num_outputs": p.chunks}, since=18),
                      {"Split": _split_read}),
-    torch=TorchBinding(functions={"chunk": _torch_chunk, "split": _torch_chunk}),
+    torch=read.CHUNK,
     examples=(Example(ChunkParams(), (IMAGE,)), Example(ChunkParams(3), (ODD_IMAGE,)),
               Example(ChunkParams(4, 2), (TOKENS,))),
 )

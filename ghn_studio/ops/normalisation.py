@@ -20,7 +20,7 @@ from ghn_studio.ops.spec import (
     call,
     param,
 )
-from ghn_studio.ops.torch_binding import TorchBinding, TorchMatch, TorchNode, given, layer
+from ghn_studio.ops.torch_readers import normalisation as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,46 +144,6 @@ def _gn_read(node: OnnxNode) -> OnnxMatch[GroupNormParams]:
     return OnnxMatch(GroupNormParams(groups[0], node.attrs.get("epsilon", 1e-5)), weights=weights)
 
 
-def _torch_batch_norm(node: TorchNode) -> TorchMatch:
-    node.require(affine=True, track_running_stats=True)
-    if node.options["momentum"] is None:
-        raise ValueError("momentum is None (a cumulative average), only a number can be read")
-    return TorchMatch({"eps": node.options["eps"], "momentum": node.options["momentum"]}, (node.data(),))
-
-
-def _torch_batch_norm_function(node: TorchNode) -> TorchMatch:
-    names = ("running_mean", "running_var", "weight", "bias")
-    if "momentum" not in node.kwargs and len(node.args) == 9:  # ATen's order
-        names = ("weight", "bias", "running_mean", "running_var")
-    weights = given(**{name: node.stored(i, name) for i, name in enumerate(names, 1)})
-    if len(weights) != 4:
-        raise ValueError("it has no scale, shift or running statistics")
-    return TorchMatch({"eps": node.arg(7, "eps", 1e-5), "momentum": node.arg(6, "momentum", 0.1)}, (node.data(),),
-                      weights)
-
-
-def _torch_layer_norm(node: TorchNode) -> TorchMatch:
-    if len(node.options["normalized_shape"]) != 1:
-        raise ValueError(f"normalises over {len(node.options['normalized_shape'])} axes, only the last can be read")
-    return TorchMatch({"eps": node.options["eps"]}, (node.data(),))
-
-
-def _torch_layer_norm_function(node: TorchNode) -> TorchMatch:
-    if len(node.arg(1, "normalized_shape")) != 1:
-        raise ValueError("normalises over several axes, only the last can be read")
-    weights = given(weight=node.stored(2, "weight"), bias=node.stored(3, "bias"))
-    return TorchMatch({"eps": node.arg(4, "eps", 1e-5)}, (node.data(),), weights)
-
-
-def _torch_group_norm(node: TorchNode) -> TorchMatch:
-    return TorchMatch({"groups": node.options["num_groups"], "eps": node.options["eps"]}, (node.data(),))
-
-
-def _torch_group_norm_function(node: TorchNode) -> TorchMatch:
-    weights = given(weight=node.stored(2, "weight"), bias=node.stored(3, "bias"))
-    return TorchMatch({"groups": node.arg(1, "num_groups"), "eps": node.arg(4, "eps", 1e-5)}, (node.data(),), weights)
-
-
 BATCH_NORM = OpSpec(
     id="batch_norm", title="BatchNorm", category=Category.NORMALISATION,
     summary="Rescales each channel by the statistics of the batch (Ioffe and Szegedy, 2015).",
@@ -192,8 +152,7 @@ BATCH_NORM = OpSpec(
                              eps=p.eps, momentum=p.momentum),
     function=lambda p, i: call("ghn_studio.blocks.batch_norm", eps=p.eps),
     weights=_bn_weights, onnx=OnnxBinding(_bn_write, {"BatchNormalization": _bn_read}),
-    torch=TorchBinding({"torch.nn.BatchNorm2d": _torch_batch_norm, "torch.nn.BatchNorm1d": _torch_batch_norm},
-                       {"batch_norm": _torch_batch_norm_function}),
+    torch=read.BATCH_NORM,
     examples=(Example(BatchNormParams(), (IMAGE,)), Example(BatchNormParams(1e-3, 0.01), (ODD_IMAGE,)),
               Example(BatchNormParams(), (VECTOR,))),
 )
@@ -204,11 +163,7 @@ LAYER_NORM = OpSpec(
     function=_ln_function, weights=lambda p, i: norm_weights(_ln_size(p, i), Primitive.LAYER_NORM),
     suggest=lambda p, i: LayerNormParams("channels" if i[0].rank == 4 else "last", p.eps),
     onnx=OnnxBinding(_ln_write, {"LayerNormalization": _ln_read}),
-    torch=TorchBinding(
-        {"torch.nn.LayerNorm": _torch_layer_norm,
-         "torchvision.models.convnext.LayerNorm2d": layer("eps", axes="channels")},
-        {"layer_norm": _torch_layer_norm_function},
-    ),
+    torch=read.LAYER_NORM,
     examples=(Example(LayerNormParams(), (TOKENS,)), Example(LayerNormParams(), (VECTOR,)),
               Example(LayerNormParams("channels", 1e-6), (ODD_IMAGE,))),
 )
@@ -221,6 +176,6 @@ GROUP_NORM = OpSpec(
     # The vocabulary has no group norm: it acts without batch statistics, as layer norm does.
     weights=lambda p, i: norm_weights(i[0].size(1), Primitive.LAYER_NORM), suggest=_gn_suggest,
     onnx=OnnxBinding(_gn_write, {"GroupNormalization": _gn_read}),
-    torch=TorchBinding({"torch.nn.GroupNorm": _torch_group_norm}, {"group_norm": _torch_group_norm_function}),
+    torch=read.GROUP_NORM,
     examples=(Example(GroupNormParams(2), (IMAGE,)), Example(GroupNormParams(3, 1e-6), (ODD_IMAGE,))),
 )

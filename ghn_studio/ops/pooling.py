@@ -21,8 +21,7 @@ from ghn_studio.ops.spec import (
     call,
     param,
 )
-from ghn_studio.ops.torch_binding import Reader, TorchBinding, TorchMatch, TorchNode
-from ghn_studio.ops.torch_binding import axes as torch_axes
+from ghn_studio.ops.torch_readers import pooling as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,90 +198,13 @@ def _token_write(p: TokenPoolParams, inputs: Inputs) -> OnnxForm:
     return OnnxForm("ReduceMean", {"keepdims": 0}, (0, OnnxConstant((1,))), since=18)
 
 
-def _torch_window(node: TorchNode) -> dict[str, Any]:
-    """The options of a pooling layer; no stride stands for the window itself."""
-    names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "count_include_pad")
-    return {name: node.options[name] for name in names if name in node.options}
-
-
-def _torch_max_layer(node: TorchNode) -> TorchMatch:
-    node.require(return_indices=False)
-    return TorchMatch(_torch_window(node), (node.data(),))
-
-
-def _torch_avg_layer(node: TorchNode) -> TorchMatch:
-    node.require(divisor_override=None)
-    return TorchMatch(_torch_window(node), (node.data(),))
-
-
-def _torch_pool(*names: str) -> Reader:
-    """Read a pooling function with its arguments after the window in this order."""
-
-    def read(node: TorchNode) -> TorchMatch:
-        node.require(return_indices=False, divisor_override=None)
-        kernel = node.arg(1, "kernel_size")
-        found = {name: node.arg(i, name, None) for i, name in enumerate(names, 2)}
-        given = {name: value for name, value in found.items() if value is not None and value != ()}
-        return TorchMatch({"kernel_size": kernel, "stride": kernel, **given}, (node.data(),))
-
-    return read
-
-
-def _torch_size(node: TorchNode) -> Pair:
-    size = node.options["output_size"] if node.options else node.arg(1, "output_size")
-    x = node.data().spec
-    height, width = size if isinstance(size, tuple) else (size, size)
-    return (x.size(2) if height is None else height, x.size(3) if width is None else width)
-
-
-def _torch_adaptive(node: TorchNode) -> TorchMatch:
-    if _torch_size(node) == (1, 1):
-        raise ValueError("an average over all positions")
-    return TorchMatch({"output_size": _torch_size(node)}, (node.data(),))
-
-
-def _torch_global(node: TorchNode) -> TorchMatch:
-    if _torch_size(node) != (1, 1):
-        raise ValueError(f"averages to {_torch_size(node)}, not to 1 × 1")
-    return TorchMatch(data=(node.data(),))
-
-
-def _torch_mean(node: TorchNode) -> TorchMatch:
-    x, axes, keep = node.data(), torch_axes(node), node.arg(2, "keepdim", False)
-    if len(x.shape) != 4 or axes != (2, 3):
-        raise ValueError(f"a mean over axes {list(axes)}, only one over height and width can be read")
-    return TorchMatch(data=(x,), then=() if keep else ("flatten",))
-
-
-def _torch_token_mean(node: TorchNode) -> TorchMatch:
-    if len(node.data().shape) != 3 or torch_axes(node) != (1,) or node.arg(2, "keepdim", False):
-        raise ValueError("only a mean over all tokens can be read")
-    return TorchMatch({"mode": "mean"}, (node.data(),))
-
-
-def _torch_first_token(node: TorchNode) -> TorchMatch:
-    index = node.arg(1, "index")
-    whole = slice(None)
-    picked = index[:2] == (whole, 0) and all(i == whole for i in index[2:]) if isinstance(index, tuple) else False
-    if len(node.data().shape) != 3 or not picked:
-        raise ValueError("picks other values than the first of three axes (batch, tokens, channels)")
-    return TorchMatch({"mode": "first"}, (node.data(),))
-
-
-def _torch_select_token(node: TorchNode) -> TorchMatch:
-    if len(node.data().shape) != 3 or (node.arg(1, "dim"), node.arg(2, "index")) != (1, 0):
-        raise ValueError("picks other values than the first of three axes (batch, tokens, channels)")
-    return TorchMatch({"mode": "first"}, (node.data(),))
-
-
 MAX_POOL = OpSpec(
     id="max_pool", title="MaxPool2d", category=Category.POOLING, summary="Keeps the largest value of each window.",
     params=MaxPoolParams, inputs=(Port("image", (4,)),), infer=_window,
     module=lambda p, i: call("torch.nn.MaxPool2d", p.kernel_size, stride=p.stride, padding=p.padding,
                              dilation=p.dilation, ceil_mode=p.ceil_mode),
     onnx=OnnxBinding(_max_write, {"MaxPool": lambda node: OnnxMatch(MaxPoolParams(**_read_window(node)))}),
-    torch=TorchBinding({"torch.nn.MaxPool2d": _torch_max_layer},
-                       {"max_pool2d": _torch_pool("stride", "padding", "dilation", "ceil_mode")}),
+    torch=read.MAX_POOL,
     primitives=lambda p, i: (PrimitiveNode(Primitive.MAX_POOL, (1, 1, *p.kernel_size)),),
     examples=(
         Example(MaxPoolParams(), (IMAGE,)),
@@ -297,8 +219,7 @@ AVG_POOL = OpSpec(
     module=lambda p, i: call("torch.nn.AvgPool2d", p.kernel_size, stride=p.stride, padding=p.padding,
                              ceil_mode=p.ceil_mode, count_include_pad=p.count_include_pad),
     onnx=OnnxBinding(_avg_write, {"AveragePool": _avg_read}),
-    torch=TorchBinding({"torch.nn.AvgPool2d": _torch_avg_layer},
-                       {"avg_pool2d": _torch_pool("stride", "padding", "ceil_mode", "count_include_pad")}),
+    torch=read.AVG_POOL,
     primitives=lambda p, i: (PrimitiveNode(Primitive.AVG_POOL, (1, 1, *p.kernel_size)),),
     examples=(
         Example(AvgPoolParams(), (IMAGE,)),
@@ -314,7 +235,7 @@ ADAPTIVE_AVG_POOL = OpSpec(
     params=AdaptivePoolParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], *p.output_size), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", p.output_size), onnx=OnnxBinding(_adaptive_write),
-    torch=TorchBinding({"torch.nn.AdaptiveAvgPool2d": _torch_adaptive}, {"adaptive_avg_pool2d": _torch_adaptive}),
+    torch=read.ADAPTIVE_AVG_POOL,
     examples=(Example(AdaptivePoolParams(), (ODD_IMAGE,)), Example(AdaptivePoolParams((2, 3)), (ODD_IMAGE,))),
 )
 GLOBAL_AVG_POOL = OpSpec(
@@ -325,8 +246,7 @@ GLOBAL_AVG_POOL = OpSpec(
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", 1),
     onnx=OnnxBinding(lambda p, i: OnnxForm("GlobalAveragePool"),
                      {"GlobalAveragePool": _global_read, "ReduceMean": _mean_to_global}),
-    torch=TorchBinding({"torch.nn.AdaptiveAvgPool2d": _torch_global},
-                       {"adaptive_avg_pool2d": _torch_global, "mean": _torch_mean}),
+    torch=read.GLOBAL_AVG_POOL,
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,))),
 )
 TOKEN_POOL = OpSpec(
@@ -336,8 +256,7 @@ TOKEN_POOL = OpSpec(
     infer=lambda p, i: TensorSpec((i[0].shape[0], i[0].shape[2]), i[0].dtype),
     module=lambda p, i: call("ghn_studio.blocks.TokenPool", p.mode),
     onnx=OnnxBinding(_token_write, {"Gather": _first_token_read, "ReduceMean": _mean_to_tokens}),
-    torch=TorchBinding(functions={"mean": _torch_token_mean, "getitem": _torch_first_token,
-                                  "select": _torch_select_token}),
+    torch=read.TOKEN_POOL,
     primitives=lambda p, i: (PrimitiveNode(Primitive.GLOB_AVG),) if p.mode == "mean" else (),
     examples=(Example(TokenPoolParams(), (TOKENS,)), Example(TokenPoolParams("mean"), (TOKENS,))),
 )

@@ -9,7 +9,7 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxConstant, OnnxForm, OnnxMatch, OnnxNode, axes_of, is_batch, plain
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR, same
 from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, call, param
-from ghn_studio.ops.torch_binding import TorchBinding, TorchMatch, TorchNode, function, layer
+from ghn_studio.ops.torch_readers import reshape as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,42 +64,25 @@ def _dropout_write(p: DropoutParams, inputs: Inputs) -> OnnxForm:
     return OnnxForm("Dropout", operands=(0, OnnxConstant((p.p,), "float32", True)), since=12)
 
 
-def _torch_flatten(node: TorchNode) -> TorchMatch:
-    """Whatever the call, it flattens if batch and one more axis are left, in the old order."""
-    x, result = node.data().spec, node.result()
-    if result.rank != 2 or result.shape[0] != x.shape[0]:
-        raise ValueError(f"gives {result}, only what leaves batch and channels can be read")
-    return TorchMatch(data=(node.data(),))
-
-
-def _torch_unchanged(node: TorchNode) -> TorchMatch:
-    if node.result() != node.data().spec:
-        raise ValueError("changes the type or the shape of its input")
-    return TorchMatch(same=node.data())
-
-
 FLATTEN = OpSpec(
     id="flatten", title="Flatten", category=Category.RESHAPE, summary="Joins every axis but the batch into one.",
     params=NoParams, inputs=(Port("x"),), infer=_flatten_infer, module=lambda p, i: call("torch.nn.Flatten"),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Flatten", {"axis": 1}),
                      {"Flatten": _flatten_read, "Reshape": _reshape_to_flatten, "Squeeze": _squeeze_to_flatten}),
-    torch=TorchBinding({"torch.nn.Flatten": _torch_flatten},
-                       dict.fromkeys(("flatten", "reshape", "view", "squeeze"), _torch_flatten)),
+    torch=read.FLATTEN,
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,)), Example(NoParams(), (TOKENS,))),
 )
 DROPOUT = OpSpec(
     id="dropout", title="Dropout", category=Category.RESHAPE, summary="Drops random values in training.",
     params=DropoutParams, inputs=(Port("x"),), infer=same, module=lambda p, i: call("torch.nn.Dropout", p.p),
     onnx=OnnxBinding(_dropout_write, {"Dropout": _dropout_read}),
-    torch=TorchBinding(dict.fromkeys(("torch.nn.Dropout", "torch.nn.Dropout1d", "torch.nn.Dropout2d"), layer("p")),
-                       {"dropout": function("p")}),
+    torch=read.DROPOUT,
     examples=(Example(DropoutParams(), (VECTOR,)), Example(DropoutParams(0.1), (IMAGE,))),
 )
 IDENTITY = OpSpec(
     id="identity", title="Identity", category=Category.RESHAPE, summary="Passes its input on unchanged.",
     params=NoParams, inputs=(Port("x"),), infer=same, module=lambda p, i: call("torch.nn.Identity"),
     onnx=plain("Identity", NoParams()),
-    torch=TorchBinding({"torch.nn.Identity": layer()},
-                       dict.fromkeys(("contiguous", "clone", "detach", "to", "type_as", "float"), _torch_unchanged)),
+    torch=read.IDENTITY,
     examples=(Example(NoParams(), (IMAGE,)),),
 )

@@ -170,11 +170,6 @@ def owner_of(node: Node) -> NodeId:
     return node.shares if node.shares is not None else node.id
 
 
-def full_name(node_id: str, weight_name: str) -> str:
-    """The name of a node's tensor in state dicts and files; that of the node for a bare parameter."""
-    return f"{node_id}.{weight_name}" if weight_name else node_id
-
-
 @dataclass(frozen=True, slots=True)
 class PrimitiveNode:
     """One node of the hypernetwork's graph inside an operator.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -121,6 +121,10 @@ class Assembly:
     def _call(self, node: fx.Node) -> None:
         kind = function_name(node)
         view = view_of(kind, node, self._shown, node.meta[VALUE])
+        repeated = _repeated(view)
+        if repeated is not None:
+            self.values[node] = repeated
+            return
         try:
             found = recognise_function(view, self.ops)
         except ValueError as error:
@@ -193,7 +197,9 @@ class Assembly:
         return path
 
     def _holds(self, name: str, weight: WeightSpec) -> bool:
-        return name in self.stored and tuple(self.stored[name].shape) == weight.shape
+        if name not in self.stored:
+            return weight.initial is not None
+        return tuple(self.stored[name].shape) == weight.shape
 
     # --- values ---------------------------------------------------------------------------
 
@@ -240,7 +246,7 @@ class Assembly:
             raise TorchConversionError(
                 f"'{node_id}' cannot name a node: use letters, digits, '_' and '.' in the names of modules"
             )
-        self.nodes[node_id] = Node(node_id, op, params, inputs)
+        self.nodes[node_id] = Node(node_id, op, params, inputs, shares)
         return node_id
 
 
@@ -260,6 +266,15 @@ def function_name(node: fx.Node) -> str:
 
 _SYNONYMS = {"sub": "sub", "truediv": "div", "multiply": "mul", "divide": "div", "subtract": "sub",
              "swapaxes": "transpose", "swapdims": "transpose", "_softmax": "softmax"}
+
+
+def _repeated(view: TorchNode) -> TorchValue | None:
+    """A stored tensor of one item, repeated for every image: still that tensor."""
+    if view.kind not in ("expand", "repeat", "expand_as") or not view.args or not isinstance(view.args[0], TorchValue):
+        return None
+    value, result = view.args[0], view.results[0].shape
+    alike = value.shape[:1] == (1,) and result[1:] == value.shape[1:]
+    return replace(value, shape=result) if value.is_stored and alike else None
 
 
 def _is_pick(node: fx.Node) -> bool:

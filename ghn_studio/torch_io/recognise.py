@@ -37,7 +37,7 @@ def recognise_layer(node: TorchNode, names: Iterable[str], ops: OpRegistry) -> F
 
 
 def recognise_function(node: TorchNode, ops: OpRegistry) -> Found:
-    """The operator of a function call.
+    """The operator of a function call; one that owns the stored tensors before one that is fed them.
 
     Raises:
         ValueError: No operator reads it; the reasons.
@@ -48,6 +48,7 @@ def recognise_function(node: TorchNode, ops: OpRegistry) -> Found:
 def _first(node: TorchNode, readers: list[tuple[OpSpec[Any], Reader]],
            check: Callable[[Found], None] = lambda found: None) -> Found:
     reasons: list[str] = []
+    second: Found | None = None
     for spec, read in readers:
         try:
             found = _read(node, spec, read)
@@ -58,7 +59,11 @@ def _first(node: TorchNode, readers: list[tuple[OpSpec[Any], Reader]],
             # A layer of that name with other attributes: of another version, or somebody else's.
             reasons.append(f"an option is malformed ({type(error).__name__}: {error})")
         else:
-            return found
+            if not any(value.is_stored for value in found.match.data):
+                return found
+            second = second or found
+    if second is not None:
+        return second
     raise ValueError("; or ".join(dict.fromkeys(reasons)) or "no operator of this version reads it")
 
 
@@ -99,7 +104,8 @@ def _agree(outputs: tuple[TensorSpec, ...], results: tuple[TensorSpec, ...]) -> 
 def _check_tensors(found: Found, tensors: Mapping[str, tuple[int, ...]]) -> None:
     if found.match.same is not None:
         return
-    declared = {w.name: w.shape for w in found.weights}
+    # Tables that follow from the options need not be held by the layer.
+    declared = {w.name: w.shape for w in found.weights if w.initial is None or w.name in tensors}
     for name in declared.keys() | tensors.keys():
         if declared.get(name) != tensors.get(name):
             raise ValueError(
