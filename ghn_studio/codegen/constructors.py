@@ -21,6 +21,10 @@ _CONV = (("in_channels", REQUIRED), ("out_channels", REQUIRED), ("kernel_size", 
 #: need not be said. A test compares them with torch's own.
 SIGNATURES: Mapping[str, Signature] = {
     "torch.nn.Conv2d": _CONV,
+    "torch.nn.Conv1d": _CONV,
+    "torch.nn.ConvTranspose2d": (
+        *_CONV[:5], ("output_padding", 0), ("groups", 1), ("bias", True), ("dilation", 1),
+    ),
     "torch.nn.Linear": (("in_features", REQUIRED), ("out_features", REQUIRED), ("bias", True)),
     "torch.nn.BatchNorm1d": _NORM,
     "torch.nn.BatchNorm2d": _NORM,
@@ -39,7 +43,7 @@ SIGNATURES: Mapping[str, Signature] = {
 }
 
 #: Arguments where one number stands for an equal pair.
-_PAIRS = frozenset({"kernel_size", "stride", "padding", "dilation", "output_size"})
+_PAIRS = frozenset({"kernel_size", "stride", "padding", "output_padding", "dilation", "output_size"})
 
 
 @dataclass(frozen=True, slots=True)
