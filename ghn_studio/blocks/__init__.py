@@ -64,10 +64,25 @@ class TokenPool(nn.Module):
         return tokens[:, 0] if self.mode == "first" else tokens.mean(1)
 
 
+class StochasticDepth(nn.Module):
+    """In training drops each row of the batch, or all of it, and scales up what stays."""
+
+    def __init__(self, p: float, mode: str = "row") -> None:
+        super().__init__()
+        self.p, self.mode = p, mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        rows = x.shape[0] if self.mode == "row" else 1
+        kept = x.new_empty(rows, *(1,) * (x.dim() - 1)).bernoulli_(1 - self.p)
+        return x * kept / max(1 - self.p, 1e-12)
+
+
 def batch_norm(
     x: Tensor,
-    weight: Tensor,
-    bias: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
     running_mean: Tensor | None = None,
     running_var: Tensor | None = None,
     num_batches_tracked: Tensor | None = None,
@@ -78,9 +93,12 @@ def batch_norm(
     return F.batch_norm(x, running_mean, running_var, weight, bias, training=own, eps=eps)
 
 
-def layer_norm_2d(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
+def layer_norm_2d(
+    x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
     """Normalise the channels at each position of a map ``(N, C, H, W)``."""
-    return F.layer_norm(x.permute(0, 2, 3, 1), weight.shape, weight, bias, eps).permute(0, 3, 1, 2)
+    last = x.permute(0, 2, 3, 1)
+    return F.layer_norm(last, last.shape[-1:], weight, bias, eps).permute(0, 3, 1, 2)
 
 
 class LayerNorm2d(nn.LayerNorm):

@@ -110,8 +110,8 @@ def nearest(table: Sequence[int], value: int) -> int:
 
 def shape_to_four(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """Bring any parameter shape to ``(out, in, height, width)`` for embedding."""
-    if len(shape) == 1:
-        return (shape[0], 1, 1, 1)
+    if len(shape) < 2:
+        return (*shape, *(1,) * (4 - len(shape)))  # type: ignore[return-value]
     if len(shape) == 2:
         return (shape[0], shape[1], 1, 1)
     if len(shape) == 3:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs
-from ghn_studio.ops.shapes import TOKENS, VECTOR, bias, elements
+from ghn_studio.ops.shapes import CHANNELS_LAST, TOKENS, VECTOR, bias, elements
 from ghn_studio.ops.spec import (
     Category,
     Example,
@@ -65,8 +65,8 @@ def _gemm_read(node: OnnxNode) -> OnnxMatch[LinearParams]:
 
 LINEAR = OpSpec(
     id="linear", title="Linear", category=Category.LINEAR,
-    summary="Multiplies vectors, or every token, by a learned matrix.",
-    params=LinearParams, inputs=(Port("x", (2, 3)),), infer=_infer,
+    summary="Multiplies vectors, every token, or every position of a map with its channels last, by a learned matrix.",
+    params=LinearParams, inputs=(Port("x", (2, 3, 4)),), infer=_infer,
     module=lambda p, i: call("torch.nn.Linear", i[0].size(-1), p.out_features, bias=p.bias),
     function=lambda p, i: call("torch.nn.functional.linear"),
     weights=_weights, macs=lambda p, i: elements(i[0]) * p.out_features,
@@ -77,5 +77,6 @@ LINEAR = OpSpec(
         Example(LinearParams(5), (VECTOR,)),
         Example(LinearParams(7, bias=False), (VECTOR,)),
         Example(LinearParams(6), (TOKENS,)),
+        Example(LinearParams(3, bias=False), (CHANNELS_LAST,)),
     ),
 )

@@ -12,6 +12,10 @@ IMAGE = TensorSpec(("N", 4, 8, 8))
 ODD_IMAGE = TensorSpec(("N", 6, 7, 9))
 VECTOR = TensorSpec(("N", 12))
 TOKENS = TensorSpec(("N", 5, 8))
+#: ``(N, C, L)``: channels before positions.
+SEQUENCE = TensorSpec(("N", 10, 9))
+#: ``(N, H, W, C)``: a map with its channels last.
+CHANNELS_LAST = TensorSpec(("N", 5, 6, 8))
 
 
 def same(params: Any, inputs: Inputs) -> TensorSpec:

@@ -237,3 +237,10 @@ def conv_padding(padding: Any, kernel: Any, dilation: Any) -> Any:
     if any(r % 2 for r in reach):
         raise ValueError("padding 'same' pads opposite sides differently here")
     return tuple(r // 2 for r in reach)
+
+
+def numbers(value: Any, axes: int) -> Any:
+    """An option of a layer over one axis as a number; as it is for more."""
+    if axes == 1 and isinstance(value, tuple) and len(value) == 1:
+        return value[0]
+    return value

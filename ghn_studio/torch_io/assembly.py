@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from ghn_studio.errors import TorchConversionError
-from ghn_studio.ir.graph import Node, NodeId, Source, is_valid_id
+from ghn_studio.ir.graph import Node, NodeId, Source
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.registry import OpRegistry
 from ghn_studio.ops.spec import NoParams, WeightSpec, full_name
@@ -28,10 +28,10 @@ SMALL = 64
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """The nodes in order, the state-dict names they own, and nothing else of the module."""
+    """The nodes in order, and the tensors they own: full name in the architecture -> in the module."""
 
     nodes: tuple[Node, ...]
-    owned: frozenset[str]
+    owned: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -50,7 +50,8 @@ class Assembly:
     nodes: dict[NodeId, Node] = field(default_factory=dict)
     values: dict[fx.Node, Any] = field(default_factory=dict)  # TorchValue, tuples of them, or plain
     sources: list[Source | None] = field(default_factory=list)  # by TorchValue.ref
-    owners: dict[str, NodeId] = field(default_factory=dict)  # state-dict name -> node
+    owners: dict[str, NodeId] = field(default_factory=dict)  # path in the module -> node that owns its tensors
+    owned: dict[str, str] = field(default_factory=dict)  # tensor in the architecture -> in the module
 
     # --- what the tracer asks -------------------------------------------------------------
 
@@ -92,7 +93,7 @@ class Assembly:
 
     def result(self) -> Assembled:
         """Everything that was added."""
-        return Assembled(tuple(self.nodes.values()), frozenset(self.owners))
+        return Assembled(self.names.settled(self.nodes.values()), self.owned)
 
     def _enter(self, node: fx.Node) -> None:
         spec = spec_of(node.meta[VALUE])
@@ -152,8 +153,6 @@ class Assembly:
         inputs = tuple(self._source(value) for value in found.match.data)
         node_id, shares = self._identity(found, scope, path)
         self._append(node_id, found.spec.id, found.params, inputs, shares, is_id=True)
-        for weight in found.weights:
-            self.owners.setdefault(full_name(shares or node_id, weight.name), shares or node_id)
         outputs = found.outputs
         for op in found.match.then:
             spec = self.ops[op]
@@ -166,15 +165,18 @@ class Assembly:
         if not found.weights:
             wanted = path or (f"{scope}.{found.spec.id}" if scope else found.spec.id)
             return self.names.fresh(wanted, is_path=bool(path)), None
-        wanted = path or self._owner_path(found)
-        if not wanted:
+        path = path or self._owner_path(found)
+        if not path:
             raise TorchConversionError(
                 f"the module is a single layer ({found.spec.title}) without a name; wrap it in torch.nn.Sequential"
             )
-        if wanted in self.nodes:
-            owner = self.nodes[NodeId(wanted)].shares or NodeId(wanted)
-            return self.names.fresh(f"{wanted}_again"), owner
-        return self.names.fresh(wanted, is_path=True), None
+        if path in self.owners:
+            return self.names.fresh(f"{path}_again"), self.owners[path]
+        node_id = self.owners[path] = self.names.fresh(path, is_path=True)
+        for weight in found.weights:
+            if (name := full_name(path, weight.name)) in self.stored:
+                self.owned[full_name(node_id, weight.name)] = name
+        return node_id, None
 
     def _owner_path(self, found: Found) -> str:
         """The path under which the state dict holds a function's weights by the operator's names for them.
@@ -242,10 +244,6 @@ class Assembly:
     def _append(self, wanted: str, op: str, params: Any, inputs: tuple[Source, ...], shares: NodeId | None = None,
                 *, is_id: bool = False) -> NodeId:
         node_id = NodeId(wanted) if is_id else self.names.fresh(wanted)
-        if not is_valid_id(node_id):
-            raise TorchConversionError(
-                f"'{node_id}' cannot name a node: use letters, digits, '_' and '.' in the names of modules"
-            )
         self.nodes[node_id] = Node(node_id, op, params, inputs, shares)
         return node_id
 

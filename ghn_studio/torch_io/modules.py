@@ -25,14 +25,17 @@ class Traced:
 
     Attributes:
         architecture: Node ids are module paths, so parameters keep their names.
-        values: The module's tensors that the architecture owns, by name; empty for a module
-            on the meta device.
-        unused: Names of parameters the result does not depend on, which have no node.
+        values: The module's tensors that the architecture owns, by their name there; empty for
+            a module on the meta device.
+        names: From names in the architecture to names in the module. They differ only where a
+            module's name cannot name a node.
+        unused: Names of parameters that have no node, for the result does not depend on them.
         notes: Remarks for a person.
     """
 
     architecture: Architecture
     values: Mapping[str, Tensor]
+    names: Mapping[str, str]
     unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -56,8 +59,9 @@ def trace(module: nn.Module, example: object, name: str = "", ops: OpRegistry = 
     paths = {name: type(part).__name__ for name, part in module.named_modules() if name}
     graph = Architecture.build(assembled.nodes, _groups(assembled, paths), name or type(module).__name__)
     require_shapes(graph, ops)
-    unused = tuple(n for n, _ in module.named_parameters() if n not in assembled.owned)
-    return Traced(graph, _values(module, assembled.owned), unused, _notes(unused))
+    known = set(assembled.owned.values())
+    unused = tuple(n for n, _ in module.named_parameters() if n not in known)
+    return Traced(graph, _values(module, assembled.owned), assembled.owned, unused, _notes(unused))
 
 
 def _assembled(module: nn.Module, images: Tensor, ops: OpRegistry) -> Assembled:
@@ -89,8 +93,9 @@ def _groups(assembled: Assembled, kinds: Mapping[str, str]) -> list[Group]:
     return [Group(path, kinds.get(path, "")) for path in paths]
 
 
-def _values(module: nn.Module, owned: frozenset[str]) -> dict[str, Tensor]:
-    found = {n: t.detach() for n, t in stored_tensors(module).items() if n in owned}
+def _values(module: nn.Module, owned: Mapping[str, str]) -> dict[str, Tensor]:
+    stored = stored_tensors(module)
+    found = {name: stored[original].detach() for name, original in owned.items()}
     return {} if any(t.device == torch.device("meta") for t in found.values()) else found
 
 

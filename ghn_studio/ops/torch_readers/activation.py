@@ -35,6 +35,25 @@ def _softmax_dim(node: TorchNode, dim: object) -> TorchMatch:
     return TorchMatch({"dim": -1 if place == len(x.shape) - 1 else place}, (x,))
 
 
+def _softmax_layer(node: TorchNode) -> TorchMatch:
+    return _softmax_dim(node, node.options["dim"])
+
+
+def _softmax_function(node: TorchNode) -> TorchMatch:
+    return _softmax_dim(node, node.arg(1, "dim", None))
+
+
+def _softplus_layer(node: TorchNode) -> TorchMatch:
+    node.require(beta=1.0, threshold=20.0)
+    return TorchMatch(data=(node.data(),))
+
+
+def _softplus_function(node: TorchNode) -> TorchMatch:
+    if (node.arg(1, "beta", 1), node.arg(2, "threshold", 20)) != (1, 20):
+        raise ValueError("only beta 1 and threshold 20 can be read")
+    return TorchMatch(data=(node.data(),))
+
+
 #: Names of the two limits, in torch.nn.functional.hardtanh and in torch.clamp.
 _LIMITS = (("min_val", "min"), ("max_val", "max"))
 
@@ -46,7 +65,7 @@ RELU6 = TorchBinding(
 LEAKY_RELU = TorchBinding({"torch.nn.LeakyReLU": layer("negative_slope")}, {"leaky_relu": function("negative_slope")})
 PRELU = TorchBinding({"torch.nn.PReLU": _prelu_layer}, {"prelu": _prelu_function})
 GELU = TorchBinding({"torch.nn.GELU": layer("approximate")}, {"gelu": function("approximate")})
-SOFTMAX = TorchBinding(
-    {"torch.nn.Softmax": lambda node: _softmax_dim(node, node.options["dim"])},
-    {"softmax": lambda node: _softmax_dim(node, node.arg(1, "dim", None))},
-)
+ELU = TorchBinding({"torch.nn.ELU": layer("alpha")}, {"elu": function("alpha")})
+SOFTPLUS = TorchBinding({"torch.nn.Softplus": _softplus_layer}, {"softplus": _softplus_function})
+SOFTMAX = TorchBinding({"torch.nn.Softmax": _softmax_layer}, {"softmax": _softmax_function})
+LOG_SOFTMAX = TorchBinding({"torch.nn.LogSoftmax": _softmax_layer}, {"log_softmax": _softmax_function})

@@ -11,7 +11,7 @@ def _data_and_stored(node: TorchNode) -> tuple[TorchValue, TorchValue]:
     pair = tensors(node)
     if len(pair) != 2 or pair[0].is_stored == pair[1].is_stored:
         raise ValueError("only a value and a parameter can be read")
-    return (pair[1], pair[0]) if pair[0].is_stored else pair  # type: ignore[return-value]
+    return (pair[1], pair[0]) if pair[0].is_stored else pair
 
 
 def _position(node: TorchNode) -> TorchMatch:

@@ -30,3 +30,8 @@ IDENTITY = TorchBinding(
     {"torch.nn.Identity": layer()},
     dict.fromkeys(("contiguous", "clone", "detach", "to", "type_as", "float"), _unchanged),
 )
+STOCHASTIC_DEPTH = TorchBinding(
+    {"torchvision.ops.stochastic_depth.StochasticDepth": layer("p", "mode")},
+    {"stochastic_depth": function("p", "mode")},
+)
+CHANNEL_SHUFFLE = TorchBinding({"torch.nn.ChannelShuffle": layer("groups")}, {"channel_shuffle": function("groups")})
