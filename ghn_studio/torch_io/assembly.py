@@ -16,7 +16,7 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.registry import OpRegistry
 from ghn_studio.ops.spec import NoParams, WeightSpec, full_name
 from ghn_studio.ops.torch_binding import TorchNode, TorchValue
-from ghn_studio.torch_io.names import Names
+from ghn_studio.torch_io.names import Names, renamed
 from ghn_studio.torch_io.recognise import Found, recognise_function, recognise_layer
 from ghn_studio.torch_io.symbolic import FOUND, SCOPE, VALUE, attribute
 from ghn_studio.torch_io.twins import tensors_in
@@ -51,7 +51,7 @@ class Assembly:
     values: dict[fx.Node, Any] = field(default_factory=dict)  # TorchValue, tuples of them, or plain
     sources: list[Source | None] = field(default_factory=list)  # by TorchValue.ref
     owners: dict[str, NodeId] = field(default_factory=dict)  # path in the module -> node that owns its tensors
-    owned: dict[str, str] = field(default_factory=dict)  # tensor in the architecture -> in the module
+    owned: dict[tuple[NodeId, str], str] = field(default_factory=dict)  # node and weight -> tensor of the module
 
     # --- what the tracer asks -------------------------------------------------------------
 
@@ -93,7 +93,10 @@ class Assembly:
 
     def result(self) -> Assembled:
         """Everything that was added."""
-        return Assembled(self.names.settled(self.nodes.values()), self.owned)
+        moved = self.names.settled(self.nodes.values())
+        nodes = tuple(renamed(node, moved) for node in self.nodes.values())
+        owned = {full_name(moved.get(node, node), weight): name for (node, weight), name in self.owned.items()}
+        return Assembled(nodes, owned)
 
     def _enter(self, node: fx.Node) -> None:
         spec = spec_of(node.meta[VALUE])
@@ -175,7 +178,7 @@ class Assembly:
         node_id = self.owners[path] = self.names.fresh(path, is_path=True)
         for weight in found.weights:
             if (name := full_name(path, weight.name)) in self.stored:
-                self.owned[full_name(node_id, weight.name)] = name
+                self.owned[node_id, weight.name] = name
         return node_id, None
 
     def _owner_path(self, found: Found) -> str:

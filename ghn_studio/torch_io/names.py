@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 from ghn_studio.ir.graph import Node, NodeId
@@ -30,26 +30,25 @@ class Names:
         self._taken.add(candidate)
         return NodeId(candidate)
 
-    def settled(self, nodes: Iterable[Node]) -> tuple[Node, ...]:
-        """The nodes, those that lie below the id of another moved beside it (``bn.act`` -> ``bn_act``).
+    def settled(self, nodes: Iterable[Node]) -> dict[NodeId, NodeId]:
+        """New ids for nodes that lie below the id of another: beside it (``bn.act`` -> ``bn_act``).
 
         A layer with parameters of its own may call another one inside it; an id cannot be the
         path of others.
         """
-        found = list(nodes)
-        ids = {node.id for node in found}
-        moved = {node.id: self._beside(node.id, above) for node in found if (above := _above(node.id, ids))}
-        return tuple(_renamed(node, moved) for node in found) if moved else tuple(found)
+        ids = {node.id: None for node in nodes}
+        return {node_id: self._beside(node_id, above) for node_id in ids if (above := _above(node_id, ids))}
 
     def _beside(self, node_id: str, above: str) -> NodeId:
         return self.fresh(f"{above}_{node_id[len(above) + 1:].replace('.', '_')}")
 
 
-def _above(node_id: str, ids: set[NodeId]) -> str | None:
+def _above(node_id: str, ids: Container[str]) -> str | None:
     return next((path for path in _prefixes(node_id) if path != node_id and path in ids), None)
 
 
-def _renamed(node: Node, moved: dict[NodeId, NodeId]) -> Node:
+def renamed(node: Node, moved: Mapping[NodeId, NodeId]) -> Node:
+    """The node with new ids for itself and what it refers to."""
     inputs = tuple(s if s is None else replace(s, node=moved.get(s.node, s.node)) for s in node.inputs)
     shares = None if node.shares is None else moved.get(node.shares, node.shares)
     return replace(node, id=moved.get(node.id, node.id), inputs=inputs, shares=shares)
