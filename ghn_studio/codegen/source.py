@@ -15,7 +15,7 @@ from ghn_studio.ir.graph import Architecture
 from ghn_studio.ops.catalog import REGISTRY
 from ghn_studio.ops.registry import OpRegistry
 
-_IMPORTED = frozenset({"F", "Tensor", "nn", "torch"})
+_IMPORTED = frozenset({"F", "Tensor", "math", "nn", "torch"})
 
 
 def to_source(graph: Architecture, ops: OpRegistry = REGISTRY, *, state_file: str | None = None) -> str:
@@ -54,7 +54,8 @@ def class_name(graph: Architecture) -> str:
 
 def _imports(body: str) -> str:
     used = {n.id for n in ast.walk(ast.parse(body)) if isinstance(n, ast.Name)}
-    lines = ["import torch"] if "torch" in used else []
+    lines = ["import math\n"] if "math" in used else []
+    lines += ["import torch"] if "torch" in used else []
     from_torch = [n for n in ("Tensor", "nn") if n in used]
     if from_torch:
         lines.append(f"from torch import {', '.join(from_torch)}")

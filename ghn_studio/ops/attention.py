@@ -20,10 +20,12 @@ from ghn_studio.ops.shapes import (
     channel_axis,
     channels,
     elements,
+    matrix,
     name_of,
     same,
 )
 from ghn_studio.ops.spec import (
+    Call,
     Category,
     Example,
     Inputs,
@@ -43,6 +45,9 @@ from ghn_studio.ops.torch_readers import attention as read
 class SqueezeExcitationParams:
     reduction: int = param(4, label="Reduction", low=1, key=True, help="Channels divided by this inside the gate.")
     gate: str = param("sigmoid", label="Gate", choices=("sigmoid", "hardsigmoid"))
+    squeeze_channels: int = param(0, label="Inner channels", low=0, help="0: as many as the reduction leaves.")
+    activation: str = param("relu", label="Activation", choices=("relu", "silu"))
+    bias: bool = param(True, label="Bias")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,31 +81,20 @@ class LayerScaleParams:
     bare: bool = bare_param()
 
 
-def _matrix(name: str, out: int, into: int, tail: tuple[int, ...] = ()) -> WeightSpec:
-    return WeightSpec(name, (out, into, *tail), Role.WEIGHT, Primitive.CONV)
-
-
 def squeezed(params: SqueezeExcitationParams, inputs: Inputs) -> int:
     """Channels inside the gate."""
-    return max(1, inputs[0].size(1) // params.reduction)
+    return params.squeeze_channels or max(1, inputs[0].size(1) // params.reduction)
 
 
 def _se_weights(p: SqueezeExcitationParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
     c, s = inputs[0].size(1), squeezed(p, inputs)
-    return (_matrix("fc1.weight", s, c, (1, 1)), bias("fc1.bias", s),
-            _matrix("fc2.weight", c, s, (1, 1)), bias("fc2.bias", c))
+    inner, outer = matrix("fc1.weight", s, c, (1, 1)), matrix("fc2.weight", c, s, (1, 1))
+    return (inner, bias("fc1.bias", s), outer, bias("fc2.bias", c)) if p.bias else (inner, outer)
 
 
 def _se_graph(p: SqueezeExcitationParams, inputs: Inputs) -> tuple[PrimitiveNode, ...]:
-    c, s = inputs[0].size(1), squeezed(p, inputs)
-    return (
-        PrimitiveNode(Primitive.GLOB_AVG),
-        PrimitiveNode(Primitive.CONV, (s, c, 1, 1), ("fc1.weight",)),
-        PrimitiveNode(Primitive.BIAS, (s,), ("fc1.bias",)),
-        PrimitiveNode(Primitive.CONV, (c, s, 1, 1), ("fc2.weight",)),
-        PrimitiveNode(Primitive.BIAS, (c,), ("fc2.bias",)),
-        PrimitiveNode(Primitive.CSE, after=(4, -1)),
-    )
+    layers = [PrimitiveNode(w.primitive, w.shape, (w.name,)) for w in _se_weights(p, inputs) if w.primitive]
+    return (PrimitiveNode(Primitive.GLOB_AVG), *layers, PrimitiveNode(Primitive.CSE, after=(len(layers), -1)))
 
 
 def _msa_infer(p: SelfAttentionParams, inputs: Inputs) -> TensorSpec:
@@ -112,8 +106,8 @@ def _msa_infer(p: SelfAttentionParams, inputs: Inputs) -> TensorSpec:
 
 def _msa_weights(p: SelfAttentionParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
     c = channels(inputs)
-    qkv = (_matrix("qkv.weight", 3 * c, c), *((bias("qkv.bias", 3 * c),) if p.qkv_bias else ()))
-    return (*qkv, _matrix("proj.weight", c, c), bias("proj.bias", c))
+    qkv = (matrix("qkv.weight", 3 * c, c), *((bias("qkv.bias", 3 * c),) if p.qkv_bias else ()))
+    return (*qkv, matrix("proj.weight", c, c), bias("proj.bias", c))
 
 
 def _msa_graph(p: SelfAttentionParams, inputs: Inputs) -> tuple[PrimitiveNode, ...]:
@@ -147,7 +141,7 @@ def _patch_infer(p: PatchEmbeddingParams, inputs: Inputs) -> TensorSpec:
 
 
 def _patch_weights(p: PatchEmbeddingParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
-    return (_matrix("proj.weight", p.dim, inputs[0].size(1), (p.patch, p.patch)), bias("proj.bias", p.dim))
+    return (matrix("proj.weight", p.dim, inputs[0].size(1), (p.patch, p.patch)), bias("proj.bias", p.dim))
 
 
 def _position_weights(p: PositionEmbeddingParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
@@ -183,13 +177,20 @@ def _scale_weights(p: LayerScaleParams, inputs: Inputs) -> tuple[WeightSpec, ...
     return (WeightSpec(name_of(p.bare), shape, Role.SCALE, Primitive.LAYER_NORM),)
 
 
+def _se_function(p: SqueezeExcitationParams, inputs: Inputs) -> Call:
+    absent = {} if p.bias else {"fc1_bias": None, "fc2_bias": None}
+    return call("ghn_studio.blocks.squeeze_excitation", gate=p.gate, activation=p.activation, **absent)
+
+
 def _se_onnx(p: SqueezeExcitationParams, inputs: Inputs) -> OnnxForm:
     gate = "Sigmoid" if p.gate == "sigmoid" else f"HardSigmoid <alpha = {1 / 6!r}, beta = 0.5>"
+    active = "Relu(inner)" if p.activation == "relu" else "Mul(inner, inner_gate)"
     return OnnxForm(body=f"""
         means = GlobalAveragePool(x)
-        inner = Conv(means, fc1_weight, fc1_bias)
-        active = Relu(inner)
-        outer = Conv(active, fc2_weight, fc2_bias)
+        inner = Conv(means, fc1_weight{', fc1_bias' if p.bias else ''})
+        {'inner_gate = Sigmoid(inner)' if p.activation == 'silu' else ''}
+        active = {active}
+        outer = Conv(active, fc2_weight{', fc2_bias' if p.bias else ''})
         gate = {gate}(outer)
         y = Mul(x, gate)""")
 
@@ -290,12 +291,15 @@ SQUEEZE_EXCITATION = OpSpec(
     id="cse", title="Squeeze-and-excitation", category=Category.ATTENTION,
     summary="Gates each channel by a small network on the channel means (Hu et al., 2018).",
     params=SqueezeExcitationParams, inputs=(Port("image", (4,)),), infer=lambda p, i: (i[0].size(1), i[0])[1],
-    module=lambda p, i: call("ghn_studio.blocks.SqueezeExcitation", i[0].size(1), squeezed(p, i), gate=p.gate),
-    function=lambda p, i: call("ghn_studio.blocks.squeeze_excitation", gate=p.gate),
+    module=lambda p, i: call("ghn_studio.blocks.SqueezeExcitation", i[0].size(1), squeezed(p, i), gate=p.gate,
+                             activation=p.activation, bias=p.bias),
+    function=_se_function,
     onnx=OnnxBinding(_se_onnx), weights=_se_weights, primitives=_se_graph,
     macs=lambda p, i: 2 * i[0].size(1) * squeezed(p, i),
     examples=(Example(SqueezeExcitationParams(2), (IMAGE,)),
-              Example(SqueezeExcitationParams(16, "hardsigmoid"), (ODD_IMAGE,))),
+              Example(SqueezeExcitationParams(16, "hardsigmoid"), (ODD_IMAGE,)),
+              Example(SqueezeExcitationParams(4, squeeze_channels=5, activation="silu", bias=False), (IMAGE,))),
+    version=2, upgrades={1: lambda old: {**old, "squeeze_channels": 0, "activation": "relu", "bias": True}},
 )
 SELF_ATTENTION = OpSpec(
     id="msa", title="Self-attention", category=Category.ATTENTION,

@@ -9,15 +9,17 @@ from ghn_studio.ops import (
     convolution_1d,
     dense,
     merge,
+    multihead,
     normalisation,
     pooling,
     reshape,
     terminals,
     transposed,
+    windows,
 )
 from ghn_studio.ops.registry import OpRegistry
 
 REGISTRY = OpRegistry.from_modules(
     terminals, convolution, convolution_1d, transposed, dense, normalisation, activation, pooling, merge, reshape,
-    attention,
+    attention, multihead, windows,
 )

@@ -43,6 +43,11 @@ def bias(name: str, size: int) -> WeightSpec:
     return WeightSpec(name, (size,), Role.BIAS, Primitive.BIAS)
 
 
+def matrix(name: str, out: int, into: int, tail: tuple[int, ...] = ()) -> WeightSpec:
+    """A matrix, or a convolution with the kernel ``tail``."""
+    return WeightSpec(name, (out, into, *tail), Role.WEIGHT, Primitive.CONV)
+
+
 def norm_weights(size: int, primitive: Primitive) -> tuple[WeightSpec, WeightSpec]:
     """The scale and shift of a normalisation over ``size`` channels."""
     return (
