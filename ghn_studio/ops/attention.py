@@ -295,6 +295,7 @@ SQUEEZE_EXCITATION = OpSpec(
                              activation=p.activation, bias=p.bias),
     function=_se_function,
     onnx=OnnxBinding(_se_onnx), weights=_se_weights, primitives=_se_graph,
+    torch=read.SQUEEZE_EXCITATION,
     macs=lambda p, i: 2 * i[0].size(1) * squeezed(p, i),
     examples=(Example(SqueezeExcitationParams(2), (IMAGE,)),
               Example(SqueezeExcitationParams(16, "hardsigmoid"), (ODD_IMAGE,)),

@@ -19,6 +19,7 @@ from ghn_studio.ops.spec import (
     call,
     param,
 )
+from ghn_studio.ops.torch_readers import attention as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ MULTIHEAD_ATTENTION = OpSpec(
     module=lambda p, i: call("ghn_studio.blocks.MultiheadAttention", i[0].size(2), p.heads, bias=p.bias),
     function=lambda p, i: call("ghn_studio.blocks.multihead_attention", heads=p.heads),
     onnx=OnnxBinding(_onnx), weights=_weights, macs=_macs, suggest=_suggest,
+    torch=read.MULTIHEAD_ATTENTION,
     primitives=lambda p, i: attention_nodes(_weights(p, i), 2 if p.bias else 1),
     examples=(Example(MultiheadAttentionParams(2), (TOKENS,)), Example(MultiheadAttentionParams(4, False), (TOKENS,))),
 )

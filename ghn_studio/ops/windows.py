@@ -25,6 +25,7 @@ from ghn_studio.ops.spec import (
     call,
     param,
 )
+from ghn_studio.ops.torch_readers import attention as read
 
 #: Hidden units of the network that computes position biases from coordinates (torchvision's Swin v2).
 _HIDDEN = 512
@@ -320,6 +321,7 @@ WINDOW_ATTENTION = OpSpec(
     summary="Self-attention inside shifted windows of a map with its channels last (Liu et al., 2021).",
     params=WindowAttentionParams, inputs=(Port("map", (4,)),), infer=_infer, module=_module, function=_function,
     onnx=OnnxBinding(_onnx), weights=_weights, primitives=_graph, macs=_macs, suggest=_suggest,
+    torch=read.WINDOW_ATTENTION,
     examples=(
         Example(WindowAttentionParams(2, (3, 2)), (CHANNELS_LAST,)),
         Example(WindowAttentionParams(2, (2, 4), (1, 2)), (_ODD,)),
@@ -332,5 +334,6 @@ SPACE_TO_DEPTH = OpSpec(
     summary="Stacks each 2 × 2 block of a map with its channels last into one position with four times the channels.",
     params=NoParams, inputs=(Port("map", (4,)),), infer=_merge_infer,
     module=lambda p, i: call("ghn_studio.blocks.SpaceToDepth"), onnx=OnnxBinding(_merge_onnx),
+    torch=read.SPACE_TO_DEPTH,
     examples=(Example(NoParams(), (_ODD,)), Example(NoParams(), (TensorSpec(("N", 4, 6, 3)),))),
 )

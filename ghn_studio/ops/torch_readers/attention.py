@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ghn_studio.ops.shapes import channel_axis
-from ghn_studio.ops.torch_binding import TorchBinding, TorchMatch, TorchNode, TorchValue, tensors
+from ghn_studio.ops.torch_binding import Reader, TorchBinding, TorchMatch, TorchNode, TorchValue, function, tensors
 
 
 def _data_and_stored(node: TorchNode) -> tuple[TorchValue, TorchValue]:
@@ -43,6 +43,53 @@ def _layer_scale(node: TorchNode) -> TorchMatch:
     return TorchMatch(found, (x,), {"": factors})
 
 
+def _multihead(node: TorchNode) -> TorchMatch:
+    node.require(batch_first=True, bias_k=None, add_zero_attn=False)
+    x = node.data(0, "query")
+    if node.data(1, "key").ref != x.ref or node.data(2, "value").ref != x.ref:
+        raise ValueError("queries, keys and values differ, only self-attention can be read")
+    masks = {"key_padding_mask": node.arg(3, "key_padding_mask", None), "attn_mask": node.arg(5, "attn_mask", None)}
+    given = [name for name, value in masks.items() if value is not None]
+    if given or node.arg(7, "is_causal", False):
+        raise ValueError(f"it has {given[0] if given else 'a causal mask'}, only attention without a mask can be read")
+    return TorchMatch({"heads": node.options["num_heads"], "bias": "in_proj_bias" in node.tensors}, (x,))
+
+
+def _windows(version: int) -> Reader:
+    """Read torchvision's attention in shifted windows."""
+
+    def read(node: TorchNode) -> TorchMatch:
+        found = {
+            "heads": node.options["num_heads"], "window": node.options["window_size"],
+            "shift": node.options["shift_size"], "version": version,
+            "qkv_bias": "qkv.bias" in node.tensors, "proj_bias": "proj.bias" in node.tensors,
+        }
+        return TorchMatch(found, (node.data(),))
+
+    return read
+
+
+def _squeeze_excitation(node: TorchNode) -> TorchMatch:
+    activation, gate = (_ACTIVATIONS.get(node.children[n].kind) for n in ("activation", "scale_activation"))
+    if activation is None or gate is None:
+        raise ValueError("its activations are of other kinds than an operator has")
+    inner = node.tensors["fc1.weight"][0]
+    found = {"squeeze_channels": inner, "activation": activation, "gate": gate, "bias": "fc1.bias" in node.tensors}
+    return TorchMatch(found, (node.data(),))
+
+
+_ACTIVATIONS = {
+    "torch.nn.ReLU": "relu", "torch.nn.SiLU": "silu",
+    "torch.nn.Sigmoid": "sigmoid", "torch.nn.Hardsigmoid": "hardsigmoid",
+}
+_SWIN = "torchvision.models.swin_transformer"
+
+MULTIHEAD_ATTENTION = TorchBinding({"torch.nn.MultiheadAttention": _multihead})
+WINDOW_ATTENTION = TorchBinding(
+    {f"{_SWIN}.ShiftedWindowAttention": _windows(1), f"{_SWIN}.ShiftedWindowAttentionV2": _windows(2)}
+)
+SPACE_TO_DEPTH = TorchBinding(functions={"_patch_merging_pad": function()})
+SQUEEZE_EXCITATION = TorchBinding({"torchvision.ops.misc.SqueezeExcitation": _squeeze_excitation})
 POSITION_EMBEDDING = TorchBinding(functions={"add": _position})
 CLASS_TOKEN = TorchBinding(functions={"cat": _class_token})
 LAYER_SCALE = TorchBinding(functions={"mul": _layer_scale})
