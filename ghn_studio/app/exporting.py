@@ -46,7 +46,8 @@ def export(request: ExportRequest, graph: Architecture | None) -> Job[ExportRepo
         UsageError: The ending stands for no format, or the folder is not there.
         PredictionError: Values have to be predicted and the parts do not fit together.
     """
-    from ghn_studio.app.predicting import fitted, input_size, origin_of, predict_on, set_up
+    from ghn_studio.app.fitting import fitted
+    from ghn_studio.app.predicting import input_size, origin_of, predict_on, set_up
 
     assert graph is not None
     ending = check_target(request.to)

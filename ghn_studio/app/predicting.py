@@ -8,17 +8,17 @@ from math import prod
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from ghn_studio.analysis.classifier import with_classes
-from ghn_studio.analysis.shapes import infer_shapes, require_shapes
-from ghn_studio.app.architectures import Wish
-from ghn_studio.app.requests import MAX_IMAGE_SIZE, CommonRequest, PredictRequest
+from ghn_studio.analysis.shapes import require_shapes
+from ghn_studio.app.fitting import fitted
+from ghn_studio.app.requests import CommonRequest, PredictRequest
 from ghn_studio.app.results import EvaluationDetails, PredictReport, Sample, Unpredicted
 from ghn_studio.datasets import DatasetInfo, describe
-from ghn_studio.errors import PredictionError, UsageError
+from ghn_studio.errors import PredictionError
 from ghn_studio.ghn.cards import Card, resolve
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import Job, Progress
 from ghn_studio.ops import REGISTRY
+from ghn_studio.ops.spec import Role
 
 if TYPE_CHECKING:
     import torch
@@ -60,8 +60,12 @@ class _Start:
     predict_seconds: float
 
 
-def predict(request: PredictRequest, graph: Architecture | None) -> Job[PredictReport]:
+def predict(
+    request: PredictRequest, graph: Architecture | None, initial: Mapping[str, Tensor] | None = None
+) -> Job[PredictReport]:
     """Predict every parameter of ``graph``, evaluate unless told otherwise, export if asked.
+
+    What cannot be predicted takes its value from ``initial``, or a random one.
 
     Raises:
         PredictionError: The network, the GHN and the dataset do not fit together.
@@ -74,85 +78,12 @@ def predict(request: PredictRequest, graph: Architecture | None) -> Job[PredictR
     graph = fitted(request, graph)
     runs = request.evaluate or bool(request.export) or request.head == "closed-form"
     bench = yield from set_up(request, graph if request.evaluate else None, images=runs, size=input_size(graph))
-    report = yield from predict_on(bench, graph, evaluate=request.evaluate)
+    report = yield from predict_on(bench, graph, evaluate=request.evaluate, initial=initial)
     if request.export:
         yield Progress("exporting")
         write_network(request.export, graph, report.values, origin_of(report))
         report = replace(report, exported=request.export)
     return report
-
-
-def fitted(request: CommonRequest, graph: Architecture) -> Architecture:
-    """The network with the input and the classifier the request asks for.
-
-    Raises:
-        ArchitectureError: It is incomplete, its layers do not take that size, or it has no
-            classifier that could be replaced.
-    """
-    shape = input_shape(request)
-    if shape is not None:
-        graph = with_input(graph, *shape)
-    graph = with_image_size(graph, request.image_size)
-    if request.replace_classifier:
-        graph = with_classes(graph, describe(request.dataset).class_count, REGISTRY)
-    elif request.classes is not None and _classes(graph) != request.classes:
-        graph = with_classes(graph, request.classes, REGISTRY)
-    require_shapes(graph, REGISTRY)
-    return graph
-
-
-def wish(request: CommonRequest, *, judged: bool) -> Wish:
-    """What the request says about a network that is made for it; ``judged`` ones get the dataset's classes.
-
-    Raises:
-        UsageError: The input is not written as channels, height and width.
-    """
-    classes = request.classes or (describe(request.dataset).class_count if judged else None)
-    shape = input_shape(request)
-    if request.image_size is not None:
-        shape = ((shape or (3, 0, 0))[0], request.image_size, request.image_size)
-    return Wish(classes or None, shape, request.adapt)
-
-
-def input_shape(request: CommonRequest) -> tuple[int, int, int] | None:
-    """Channels, height and width in the option ``input``; None where it is left out.
-
-    Raises:
-        UsageError: It is written in another way.
-    """
-    if not request.input:
-        return None
-    parts = request.input.lower().replace("×", "x").split("x")
-    if len(parts) != 3 or not all(p.isascii() and p.isdigit() and 0 < int(p) <= MAX_IMAGE_SIZE for p in parts):
-        raise UsageError(f"'{request.input}' is no input: write channels, height and width as in 3x224x224")
-    channels, height, width = map(int, parts)
-    return channels, height, width
-
-
-def with_input(graph: Architecture, channels: int, height: int, width: int) -> Architecture:
-    """Give the input another shape."""
-    for node in graph.nodes.values():
-        if node.op == "input":
-            graph = graph.with_params(node.id, replace(node.params, channels=channels, height=height, width=width))
-    return graph
-
-
-def with_image_size(graph: Architecture, size: int | None) -> Architecture:
-    """Give the input another height and width; unchanged for None."""
-    if size is None:
-        return graph
-    for node in graph.nodes.values():
-        if node.op == "input":
-            graph = graph.with_params(node.id, replace(node.params, height=size, width=size))
-    return graph
-
-
-def _classes(graph: Architecture) -> int | None:
-    """The classes the network tells apart, if it is complete and has one output."""
-    outputs = [n.id for n in graph.nodes.values() if n.op == "output"]
-    specs = infer_shapes(graph, REGISTRY).outputs.get(outputs[0]) if len(outputs) == 1 else None
-    size = specs[0].shape[-1] if specs is not None else None
-    return size if isinstance(size, int) else None
 
 
 def check_classes(graph: Architecture, info: DatasetInfo) -> None:
@@ -218,8 +149,12 @@ def _stored_size(size: int | None) -> int | None:
     return size if size is not None and size > DATASET_SIZE else None
 
 
-def predict_on(bench: Bench, graph: Architecture, *, evaluate: bool) -> Job[PredictReport]:
+def predict_on(
+    bench: Bench, graph: Architecture, *, evaluate: bool, initial: Mapping[str, Tensor] | None = None
+) -> Job[PredictReport]:
     """Predict one network on a bench that was set up, and evaluate it if asked.
+
+    What cannot be predicted takes its value from ``initial``, or a random one.
 
     The report's ``values`` hold every tensor of the network, running statistics included,
     on the processor, so that an export works in ``eval`` mode. On a bench without images
@@ -232,7 +167,7 @@ def predict_on(bench: Bench, graph: Architecture, *, evaluate: bool) -> Job[Pred
     request = bench.request
     plan = Plan(graph)
     yield Progress("predicting")
-    start = _starting_values(bench, plan)
+    start = _starting_values(bench, plan, initial or {})
     began = perf_counter()
     statistics = yield from _statistics(bench, plan, start.values)
     calibrated_s = perf_counter() - began if statistics else 0.0
@@ -298,8 +233,8 @@ def _check_card(card: Card, info: DatasetInfo) -> None:
     )
 
 
-def _starting_values(bench: Bench, plan: Plan) -> _Start:
-    """Predicted parameters, or random ones on request."""
+def _starting_values(bench: Bench, plan: Plan, initial: Mapping[str, Tensor]) -> _Start:
+    """Predicted parameters, or random ones on request; ``initial`` ones where there is no prediction."""
     from ghn_studio.engine.initial import kaiming
 
     seed = bench.request.seed
@@ -314,6 +249,8 @@ def _starting_values(bench: Bench, plan: Plan) -> _Start:
 
     found = predict_parameters(bench.ghn, plan, seed)
     values = {k: v.clone() for k, v in found.values.items()}  # clones are ordinary, not inference, tensors
+    kept = {name for name, _, _ in found.unpredicted} | {w.name for w in plan.parameters if w.role is Role.CONSTANT}
+    values |= {name: initial[name].to(bench.device) for name in kept if name in initial}
     left = tuple(Unpredicted(name, shape, reason) for name, shape, reason in found.unpredicted)
     return _Start(values, frozenset(found.predicted), left, found.graph_seconds, found.predict_seconds)
 

@@ -80,7 +80,7 @@ class Task:
 
     def wish(self, request: Any) -> Wish:
         """What a network that is made for the request should be like."""
-        from ghn_studio.app.predicting import wish
+        from ghn_studio.app.fitting import wish
 
         return wish(request, judged=self.judges(request))
 
@@ -97,15 +97,19 @@ class Task:
                 found.append(f"give exactly one of {choice}" + (", not both" if given else ""))
         return tuple(found)
 
+    def check(self, request: Any) -> None:
+        """Raise :class:`UsageError` if something is wrong with a request; all of it is named."""
+        wrong = self.problems(request)
+        if wrong:
+            raise UsageError("; ".join(wrong))
+
     def start(self, request: Any, graph: Architecture | None = None) -> Job[Any]:
         """Check the request and make the job.
 
         Raises:
-            UsageError: Something is wrong with the request; all of it is named.
+            UsageError: Something is wrong with the request.
         """
-        wrong = self.problems(request)
-        if wrong:
-            raise UsageError("; ".join(wrong))
+        self.check(request)
         return self.run(request, graph)
 
 

@@ -20,7 +20,7 @@ from ghn_studio.torch_io.names import Names, renamed
 from ghn_studio.torch_io.recognise import Found, recognise_function, recognise_layer
 from ghn_studio.torch_io.symbolic import FOUND, SCOPE, VALUE, attribute
 from ghn_studio.torch_io.twins import tensors_in
-from ghn_studio.torch_io.views import layer_names, public_name, spec_of, view_of
+from ghn_studio.torch_io.views import layer_names, layer_view, own_tensors, public_name, spec_of, view_of
 
 #: Small stored tensors whose values a reader may look at.
 SMALL = 64
@@ -50,6 +50,7 @@ class Assembly:
     nodes: dict[NodeId, Node] = field(default_factory=dict)
     values: dict[fx.Node, Any] = field(default_factory=dict)  # TorchValue, tuples of them, or plain
     sources: list[Source | None] = field(default_factory=list)  # by TorchValue.ref
+    computed: list[TorchValue] = field(default_factory=list)
     owners: dict[str, NodeId] = field(default_factory=dict)  # path in the module -> node that owns its tensors
     owned: dict[tuple[NodeId, str], str] = field(default_factory=dict)  # node and weight -> tensor of the module
 
@@ -90,6 +91,29 @@ class Assembly:
             self.values[node] = self.values[node.args[0]][node.args[1]]  # type: ignore[index]
         elif node.users:
             self._call(node)
+
+    def hang_unused(self, network: nn.Module) -> None:
+        """Add layers the result does not depend on, fed by the last value that fits them.
+
+        They do not run, but a hypernetwork can predict them. What fits nothing stays out.
+        """
+        for path, module in network.named_modules():
+            prefix = f"{path}."
+            names = [prefix + name for name in own_tensors(module)]
+            used = set(self.owned.values())
+            if path and names and self.may_take(module) and not used.intersection(names):
+                self._hang(path, module)
+
+    def _hang(self, path: str, module: nn.Module) -> None:
+        view = layer_view(public_name(type(module)), module)
+        for value in reversed({v.shape: v for v in self.computed}.values()):
+            try:
+                call = replace(view, args=(value, value, value))
+                found = recognise_layer(call, layer_names(type(module)), self.ops)
+            except ValueError:
+                continue
+            self._placed(found, "", path)
+            return
 
     def result(self) -> Assembled:
         """Everything that was added."""
@@ -218,7 +242,8 @@ class Assembly:
 
     def _computed(self, node_id: NodeId, port: int, spec: TensorSpec) -> TorchValue:
         self.sources.append(Source(node_id, port))
-        return TorchValue(spec.shape, len(self.sources) - 1)
+        self.computed.append(TorchValue(spec.shape, len(self.sources) - 1))
+        return self.computed[-1]
 
     def _stored_value(self, name: str, node: fx.Node) -> TorchValue:
         self.sources.append(None)

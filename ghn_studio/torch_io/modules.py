@@ -14,6 +14,7 @@ from ghn_studio.ir.graph import Architecture, Group
 from ghn_studio.ops.catalog import REGISTRY
 from ghn_studio.ops.registry import OpRegistry
 from ghn_studio.torch_io.assembly import Assembled, Assembly
+from ghn_studio.torch_io.exported import exported
 from ghn_studio.torch_io.names import Names
 from ghn_studio.torch_io.symbolic import Entry, ShapeTracer
 from ghn_studio.torch_io.twins import examples_of, stored_tensors, twin_of
@@ -69,19 +70,36 @@ def _assembled(module: nn.Module, images: Tensor, ops: OpRegistry) -> Assembled:
     stored = stored_tensors(twin)
     names = Names([*(path for path, _ in twin.named_modules() if path), *stored])
     assembly = Assembly(ops, Entry(twin), stored, stored_tensors(module), names)
-    tracer = ShapeTracer(assembly.takes, assembly.may_take)
-    graph = _recorded(tracer, twin, images)
+    graph = _recorded(ShapeTracer(assembly.takes, assembly.may_take), twin, images)
     for node in graph.nodes:
         assembly.add(node)
+    assembly.hang_unused(twin)
     return assembly.result()
 
 
 def _recorded(tracer: ShapeTracer, twin: nn.Module, images: Tensor) -> fx.Graph:
+    """The graph of a module, by symbolic tracing or, where its code does not allow that, by export.
+
+    Raises:
+        TorchConversionError: Neither can follow it.
+    """
     try:
         return tracer.trace_network(twin, images)
-    except (RuntimeError, ValueError, TypeError, NotImplementedError, AttributeError, LookupError,
-            AssertionError) as error:
-        raise TorchConversionError(f"{type(twin).__name__} cannot be traced: {error}") from error
+    except TorchConversionError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a stranger's code runs here and may raise anything
+        reason = f"{error}" or type(error).__name__
+    try:
+        return exported(twin, images)
+    except Exception as error:
+        raise TorchConversionError(
+            f"{type(twin).__name__} cannot be traced: {tracer.place} does something that depends on values or on "
+            f"other code ({_first_line(reason)}; torch.export: {_first_line(str(error))})"
+        ) from error
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0][:200]
 
 
 def _groups(assembled: Assembled, kinds: Mapping[str, str]) -> list[Group]:

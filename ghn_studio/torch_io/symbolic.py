@@ -100,10 +100,16 @@ class ShapeTracer(fx.Tracer):
         super().__init__()
         self._takes, self._may_take = takes, may_take
         self._is_measuring = False
+        self._place = "the beginning"
 
     def proxy(self, node: fx.Node) -> ShapedProxy:
         """A proxy that knows its shape."""
         return ShapedProxy(node, self)
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages: the path and class of the module whose code runs last."""
+        return self._place
 
     def trace_network(self, network: nn.Module, images: Tensor) -> fx.Graph:
         """Record ``network`` applied to ``images``, a meta tensor."""
@@ -140,6 +146,7 @@ class ShapeTracer(fx.Tracer):
         """Record a node, where it was made and the shape of its value."""
         node = super().create_node(kind, target, args, kwargs, name, type_expr)
         node.meta[SCOPE] = self.scope.module_path.partition(".")[2]
+        self._place = f"'{node.meta[SCOPE]}' ({getattr(self.scope.module_type, '__name__', '')})"
         if kind != "output":
             with self._quiet():
                 node.meta[VALUE] = self._measured(node)
