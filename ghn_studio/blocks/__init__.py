@@ -55,6 +55,27 @@ class Chunk(nn.Module):
         return torch.chunk(x, self.chunks, self.dim)
 
 
+class Tokens(nn.Module):
+    """Maps ``(N, C, H, W)`` to tokens, ``(N, H * W, C)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(2).transpose(1, 2)
+
+
+class ChannelsLast(nn.Module):
+    """Maps ``(N, C, H, W)`` to ``(N, H, W, C)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1)
+
+
+class ChannelsFirst(nn.Module):
+    """Maps ``(N, H, W, C)`` to ``(N, C, H, W)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(0, 3, 1, 2)
+
+
 class TokenPool(nn.Module):
     """Maps tokens ``(N, T, C)`` to the class token or the mean, ``(N, C)``."""
 

@@ -8,6 +8,7 @@ from ghn_studio.ops import (
     convolution,
     convolution_1d,
     dense,
+    layouts,
     merge,
     multihead,
     normalisation,
@@ -21,5 +22,5 @@ from ghn_studio.ops.registry import OpRegistry
 
 REGISTRY = OpRegistry.from_modules(
     terminals, convolution, convolution_1d, transposed, dense, normalisation, activation, pooling, merge, reshape,
-    attention, multihead, windows,
+    layouts, attention, multihead, windows,
 )

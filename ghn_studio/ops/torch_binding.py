@@ -26,12 +26,14 @@ class TorchValue:
     """A tensor that a layer or function receives.
 
     ``ref`` is how the tracer knows it. A stored one (parameter or buffer) has the ``name``
-    it has in the ``state_dict``, and its contents, flat, where it is small and constant.
+    it has in the ``state_dict``; ``is_learned`` if it is a parameter. A constant that the
+    code makes has its contents, flat.
     """
 
     shape: tuple[Dim, ...]
     ref: int
     name: str = ""
+    is_learned: bool = False
     values: tuple[float, ...] | None = None
 
     @property
@@ -244,3 +246,9 @@ def numbers(value: Any, axes: int) -> Any:
     if axes == 1 and isinstance(value, tuple) and len(value) == 1:
         return value[0]
     return value
+
+
+def rest(node: TorchNode, position: int, name: str) -> tuple[Any, ...]:
+    """Arguments from ``position`` on, written one by one or as a tuple: ``permute(0, 2)``, ``permute((0, 2))``."""
+    first = node.arg(position, name)
+    return first if isinstance(first, tuple) else tuple(node.args[position:])

@@ -18,12 +18,13 @@ from ghn_studio.ops.spec import NoParams, WeightSpec, full_name
 from ghn_studio.ops.torch_binding import TorchNode, TorchValue
 from ghn_studio.torch_io.names import Names, renamed
 from ghn_studio.torch_io.recognise import Found, recognise_function, recognise_layer
+from ghn_studio.torch_io.simpler import simpler
 from ghn_studio.torch_io.symbolic import FOUND, SCOPE, VALUE, attribute
 from ghn_studio.torch_io.twins import tensors_in
 from ghn_studio.torch_io.views import layer_names, layer_view, own_tensors, public_name, spec_of, view_of
 
-#: Small stored tensors whose values a reader may look at.
-SMALL = 64
+#: Constants of the code with at most so many values become part of the network.
+MOST_VALUES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +157,23 @@ class Assembly:
         try:
             found = recognise_function(view, self.ops)
         except ValueError as error:
-            raise TorchConversionError(self._complaint(node, kind, str(error))) from error
-        self._place(node, found, path="")
+            self.values[node] = self._simpler(node, view, str(error))
+        else:
+            self._place(node, found, path="")
+
+    def _simpler(self, node: fx.Node, view: TorchNode, reason: str) -> Any:
+        """The value of a call that no operator expresses by itself."""
+        scope = node.meta.get(SCOPE, "")
+
+        def say(kind: str, *args: Any) -> Any:
+            found = recognise_function(TorchNode(kind, args), self.ops)
+            return found.match.same or self._placed(found, scope, "", kind)[0]
+
+        try:
+            return simpler(view, say)
+        except ValueError as error:
+            reasons = "; or ".join(dict.fromkeys((reason, str(error))))
+            raise TorchConversionError(self._complaint(node, view.kind, reasons)) from error
 
     def _complaint(self, node: fx.Node, kind: str, reason: str) -> str:
         scope = node.meta.get(SCOPE, "")
@@ -170,14 +186,14 @@ class Assembly:
         if found.match.same is not None:
             self.values[node] = found.match.same
             return
-        outputs = self._placed(found, node.meta.get(SCOPE, ""), path)
+        outputs = self._placed(found, node.meta.get(SCOPE, ""), path, path or function_name(node))
         meta = node.meta[VALUE]
         several = isinstance(meta, tuple | list)
         self.values[node] = (*outputs, *[None] * (len(meta) - len(outputs))) if several else outputs[0]
 
-    def _placed(self, found: Found, scope: str, path: str) -> list[TorchValue]:
-        """Add the node of an operator, and those that follow it; its outputs."""
-        inputs = tuple(self._source(value) for value in found.match.data)
+    def _placed(self, found: Found, scope: str, path: str, kind: str = "") -> list[TorchValue]:
+        """Add the node of an operator, called as ``kind``, and those that follow it; its outputs."""
+        inputs = tuple(self._source(value, kind) for value in found.match.data)
         node_id, shares = self._identity(found, scope, path)
         self._append(node_id, found.spec.id, found.params, inputs, shares, is_id=True)
         outputs = found.outputs
@@ -245,21 +261,26 @@ class Assembly:
         self.computed.append(TorchValue(spec.shape, len(self.sources) - 1))
         return self.computed[-1]
 
-    def _stored_value(self, name: str, node: fx.Node) -> TorchValue:
+    def _stored_value(self, name: str, node: fx.Node) -> TorchValue | float:
+        """A parameter, a buffer, or a constant that the code makes; one number as that number."""
+        known = self.stored.get(name)
+        tensor = self.data.get(name) if known is not None else attribute(self.root, str(node.target))
+        values = None
+        if known is None and tensor is not None and tensor.device.type != "meta" and tensor.numel() <= MOST_VALUES:
+            values = tuple(float(v) for v in tensor.flatten().tolist())
+            if tensor.dim() == 0:
+                return values[0]
         self.sources.append(None)
-        tensor = self.data.get(name)
-        if tensor is None and name not in self.stored:
-            tensor = attribute(self.root, str(node.target))
-        is_small = tensor is not None and tensor.device.type != "meta" and tensor.numel() <= SMALL
-        constant = is_small and not isinstance(tensor, nn.Parameter)
-        values = tuple(tensor.flatten().tolist()) if constant and tensor is not None else None
-        return TorchValue(tuple(node.meta[VALUE].shape), len(self.sources) - 1, name, values)
+        is_learned = isinstance(known, nn.Parameter)
+        return TorchValue(tuple(node.meta[VALUE].shape), len(self.sources) - 1, name, is_learned, values)
 
-    def _source(self, value: TorchValue) -> Source:
+    def _source(self, value: TorchValue, used_by: str = "") -> Source:
         """Where a data input comes from; a stored tensor used as one becomes a node."""
         source = self.sources[value.ref]
         if source is None:
-            call = TorchNode("get_attr", (value,), results=(TensorSpec(value.shape),))
+            # Repeated for every image by the code: operators do that by themselves.
+            alone = replace(value, shape=(1, *value.shape[1:])) if "N" in value.shape[:1] else value
+            call = TorchNode("stored" if value.name in self.stored else "given", (alone,), {"used_by": used_by})
             try:
                 found = recognise_function(call, self.ops)
             except ValueError as error:

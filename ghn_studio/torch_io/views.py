@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 
 from ghn_studio.ir.tensors import BATCH, Dim, TensorSpec
 from ghn_studio.ops.torch_binding import TorchNode, TorchValue
+from ghn_studio.torch_io.simpler import Moved
 from ghn_studio.torch_io.twins import BATCH_SIZE, tensors_in
 
 #: What a reader may look at in an attribute.
@@ -96,11 +97,12 @@ def _named(value: Any) -> str:
 
 def _argument(value: Any, value_of: Callable[[fx.Node], Any]) -> Any:
     if isinstance(value, fx.Node):
-        return value_of(value)
+        found = value_of(value)
+        return found if isinstance(found, TorchValue | Moved | tuple) else plain(found)
     if isinstance(value, tuple | list):
         return tuple(_argument(part, value_of) for part in value)
     if isinstance(value, dict):
         return {name: _argument(part, value_of) for name, part in value.items()}
     if isinstance(value, slice):
         return slice(*(plain(part) for part in (value.start, value.stop, value.step)))
-    return value if isinstance(value, TorchValue) or value is Ellipsis else plain(value)
+    return value if isinstance(value, TorchValue | Moved) or value is Ellipsis else plain(value)
