@@ -8,8 +8,8 @@ from math import prod
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from ghn_studio.analysis.classifier import with_classes
 from ghn_studio.analysis.shapes import require_shapes
+from ghn_studio.app.fitting import fitted
 from ghn_studio.app.requests import CommonRequest, PredictRequest
 from ghn_studio.app.results import EvaluationDetails, PredictReport, Sample, Unpredicted
 from ghn_studio.datasets import DatasetInfo, describe
@@ -18,6 +18,7 @@ from ghn_studio.ghn.cards import Card, resolve
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import Job, Progress
 from ghn_studio.ops import REGISTRY
+from ghn_studio.ops.spec import Role
 
 if TYPE_CHECKING:
     import torch
@@ -59,8 +60,12 @@ class _Start:
     predict_seconds: float
 
 
-def predict(request: PredictRequest, graph: Architecture | None) -> Job[PredictReport]:
+def predict(
+    request: PredictRequest, graph: Architecture | None, initial: Mapping[str, Tensor] | None = None
+) -> Job[PredictReport]:
     """Predict every parameter of ``graph``, evaluate unless told otherwise, export if asked.
+
+    What cannot be predicted takes its value from ``initial``, or a random one.
 
     Raises:
         PredictionError: The network, the GHN and the dataset do not fit together.
@@ -73,36 +78,12 @@ def predict(request: PredictRequest, graph: Architecture | None) -> Job[PredictR
     graph = fitted(request, graph)
     runs = request.evaluate or bool(request.export) or request.head == "closed-form"
     bench = yield from set_up(request, graph if request.evaluate else None, images=runs, size=input_size(graph))
-    report = yield from predict_on(bench, graph, evaluate=request.evaluate)
+    report = yield from predict_on(bench, graph, evaluate=request.evaluate, initial=initial)
     if request.export:
         yield Progress("exporting")
         write_network(request.export, graph, report.values, origin_of(report))
         report = replace(report, exported=request.export)
     return report
-
-
-def fitted(request: CommonRequest, graph: Architecture) -> Architecture:
-    """The network with the image size and the classifier the request asks for.
-
-    Raises:
-        ArchitectureError: It is incomplete, its layers do not take that size, or it has no
-            classifier that could be replaced.
-    """
-    graph = with_image_size(graph, request.image_size)
-    if request.replace_classifier:
-        graph = with_classes(graph, describe(request.dataset).class_count, REGISTRY)
-    require_shapes(graph, REGISTRY)
-    return graph
-
-
-def with_image_size(graph: Architecture, size: int | None) -> Architecture:
-    """Give the input another height and width; unchanged for None."""
-    if size is None:
-        return graph
-    for node in graph.nodes.values():
-        if node.op == "input":
-            graph = graph.with_params(node.id, replace(node.params, height=size, width=size))
-    return graph
 
 
 def check_classes(graph: Architecture, info: DatasetInfo) -> None:
@@ -112,7 +93,7 @@ def check_classes(graph: Architecture, info: DatasetInfo) -> None:
     """
     shapes = require_shapes(graph, REGISTRY)
     outputs = [n.id for n in graph.expanded().nodes.values() if n.op == "output"]
-    if len(outputs) != 1 or not info.classes:
+    if not outputs or not info.classes:
         return  # the engine judges networks without a marked end once it has found it
     shape = shapes.outputs[outputs[0]][0].shape
     if len(shape) == 2 and shape[1] != info.class_count:
@@ -168,8 +149,12 @@ def _stored_size(size: int | None) -> int | None:
     return size if size is not None and size > DATASET_SIZE else None
 
 
-def predict_on(bench: Bench, graph: Architecture, *, evaluate: bool) -> Job[PredictReport]:
+def predict_on(
+    bench: Bench, graph: Architecture, *, evaluate: bool, initial: Mapping[str, Tensor] | None = None
+) -> Job[PredictReport]:
     """Predict one network on a bench that was set up, and evaluate it if asked.
+
+    What cannot be predicted takes its value from ``initial``, or a random one.
 
     The report's ``values`` hold every tensor of the network, running statistics included,
     on the processor, so that an export works in ``eval`` mode. On a bench without images
@@ -182,7 +167,7 @@ def predict_on(bench: Bench, graph: Architecture, *, evaluate: bool) -> Job[Pred
     request = bench.request
     plan = Plan(graph)
     yield Progress("predicting")
-    start = _starting_values(bench, plan)
+    start = _starting_values(bench, plan, initial or {})
     began = perf_counter()
     statistics = yield from _statistics(bench, plan, start.values)
     calibrated_s = perf_counter() - began if statistics else 0.0
@@ -248,8 +233,8 @@ def _check_card(card: Card, info: DatasetInfo) -> None:
     )
 
 
-def _starting_values(bench: Bench, plan: Plan) -> _Start:
-    """Predicted parameters, or random ones on request."""
+def _starting_values(bench: Bench, plan: Plan, initial: Mapping[str, Tensor]) -> _Start:
+    """Predicted parameters, or random ones on request; ``initial`` ones where there is no prediction."""
     from ghn_studio.engine.initial import kaiming
 
     seed = bench.request.seed
@@ -264,6 +249,8 @@ def _starting_values(bench: Bench, plan: Plan) -> _Start:
 
     found = predict_parameters(bench.ghn, plan, seed)
     values = {k: v.clone() for k, v in found.values.items()}  # clones are ordinary, not inference, tensors
+    kept = {name for name, _, _ in found.unpredicted} | {w.name for w in plan.parameters if w.role is Role.CONSTANT}
+    values |= {name: initial[name].to(bench.device) for name in kept if name in initial}
     left = tuple(Unpredicted(name, shape, reason) for name, shape, reason in found.unpredicted)
     return _Start(values, frozenset(found.predicted), left, found.graph_seconds, found.predict_seconds)
 

@@ -9,6 +9,7 @@ from ghn_studio.ops.spec import param
 DEVICES = ("auto", "cpu", "cuda", "mps")
 HEADS = ("predicted", "closed-form")
 BATCH_NORMS = ("calibrated", "batch")
+ADAPTATIONS = ("auto", "on", "off")
 INITS = ("ghn", "kaiming")
 
 #: The largest seed every generator in use accepts (NumPy's takes 32 bits).
@@ -37,6 +38,13 @@ class CommonRequest:
     head_images: int = param(1000, label="Head images", low=1, help="Training images for the closed-form head.")
     replace_classifier: bool = param(False, label="Replace classifier",
                                      help="Give the last linear layer as many outputs as the dataset has classes.")
+    classes: int | None = param(None, label="Classes", low=1,
+                                help="Outputs of the last linear layer; torchvision networks that are evaluated have "
+                                     "as many as the dataset by default.")
+    input: str = param("", label="Input", help="Channels, height and width the network takes, as in 3x224x224; "
+                                               "its own by default.")
+    adapt: str = param("auto", label="Small images", choices=ADAPTATIONS,
+                       help="Give torchvision networks the published first layers for 32 px; auto: for 64 px or less.")
     seed: int = param(0, label="Seed", low=0, high=MAX_SEED,
                       help="Of everything random: equal seeds give equal results.")
     init: str = param("ghn", label="Parameters", choices=INITS, help="Predicted by the GHN, or random (Kaiming).")

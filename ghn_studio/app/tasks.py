@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ghn_studio.app.architectures import Wish
 from ghn_studio.app.requests import (
     CompareRequest,
     ExportRequest,
@@ -27,6 +28,18 @@ from ghn_studio.ops.spec import check_params
 
 def _unchanged(request: Any, architecture: str) -> Any:
     return request
+
+
+def _never(request: Any) -> bool:
+    return False
+
+
+def _always(request: Any) -> bool:
+    return True
+
+
+def _if_evaluated(request: PredictRequest) -> bool:
+    return request.evaluate
 
 
 def _field_label(name: str) -> str:
@@ -48,6 +61,7 @@ class Task:
         required: Fields that must not be left empty.
         one_of: Sets of fields of which exactly one must be given.
         adopt: Completes a request with the text the network was named by.
+        judges: True if a request compares the network's answers with a dataset's classes.
         examples: Command lines to show, without program and subcommand.
     """
 
@@ -61,7 +75,14 @@ class Task:
     required: tuple[str, ...] = ()
     one_of: tuple[tuple[str, ...], ...] = ()
     adopt: Callable[[Any, str], Any] = _unchanged
+    judges: Callable[[Any], bool] = _never
     examples: tuple[str, ...] = ()
+
+    def wish(self, request: Any) -> Wish:
+        """What a network that is made for the request should be like."""
+        from ghn_studio.app.fitting import wish
+
+        return wish(request, judged=self.judges(request))
 
     def problems(self, request: Any, name_of: Callable[[str], str] = _field_label) -> tuple[str, ...]:
         """A sentence for everything wrong with a request; ``name_of`` writes a field's name."""
@@ -76,15 +97,19 @@ class Task:
                 found.append(f"give exactly one of {choice}" + (", not both" if given else ""))
         return tuple(found)
 
+    def check(self, request: Any) -> None:
+        """Raise :class:`UsageError` if something is wrong with a request; all of it is named."""
+        wrong = self.problems(request)
+        if wrong:
+            raise UsageError("; ".join(wrong))
+
     def start(self, request: Any, graph: Architecture | None = None) -> Job[Any]:
         """Check the request and make the job.
 
         Raises:
-            UsageError: Something is wrong with the request; all of it is named.
+            UsageError: Something is wrong with the request.
         """
-        wrong = self.problems(request)
-        if wrong:
-            raise UsageError("; ".join(wrong))
+        self.check(request)
         return self.run(request, graph)
 
 
@@ -148,10 +173,11 @@ def _with_own_values(request: ExportRequest, architecture: str) -> ExportRequest
 TASKS: tuple[Task, ...] = (
     Task(
         id="predict", title="Predict & Evaluate", request=PredictRequest, run=_predict, takes_architecture=True,
+        judges=_if_evaluated,
         summary="Predict every parameter of a network and measure its accuracy.",
         examples=(
             "example:lenet5", "example:resnet20 --head closed-form --json", "net.onnx --no-evaluate --export net.pt",
-            "deepnets:test/7 --init kaiming",
+            "deepnets:test/7 --init kaiming", "torchvision:resnet50 --input 3x32x32",
         ),
     ),
     Task(
@@ -161,6 +187,7 @@ TASKS: tuple[Task, ...] = (
     ),
     Task(
         id="compare", title="Compare with SGD", request=CompareRequest, run=_compare, takes_architecture=True,
+        judges=_always,
         one_of=(("steps", "minutes"),),
         summary="Measure how long SGD needs to reach the predicted accuracy.",
         examples=("example:lenet5 --steps 300", "net.ghn --minutes 2 --json"),

@@ -15,11 +15,12 @@ from ghn_studio.ops.spec import Field, form_of
 
 PROGRAM = "ghn-studio"
 
-ARCH_HELP = "a .ghn or .onnx file, example:NAME, or deepnets:SPLIT/INDEX"
+ARCH_HELP = "a .ghn or .onnx file, example:NAME, torchvision:NAME, or deepnets:SPLIT/INDEX"
 
 #: Help sections, for the options many commands share; the rest are "options".
 _SECTIONS = (
     ("parameters", ("ghn", "init", "head", "head_images", "replace_classifier")),
+    ("network", ("classes", "input", "adapt")),
     ("images", ("dataset", "images", "image_size", "batch_norm")),
     ("running", ("device", "processes", "seed")),
 )
@@ -136,7 +137,7 @@ def _add_output_options(group: Any) -> None:
 def _add_list(commands: Any) -> None:
     parser = commands.add_parser(
         "list", help="list what the other commands can name", allow_abbrev=False,
-        description="List hypernetworks, datasets, examples or operators, by the names other commands take.",
+        description="List hypernetworks, datasets, networks or operators, by the names other commands take.",
     )
     parser.add_argument("kind", choices=tuple(CATALOGUES), metavar="|".join(CATALOGUES), help="what to list")
     _add_output_options(parser)
@@ -168,7 +169,8 @@ def _default(line: Field) -> str:
 
 
 def _metavar(name: str, reader: Callable[[str], Any]) -> str:
-    fixed = {"ghn": "NAME|FOLDER", "dataset": "NAME", "minutes": "M", "out": "DIR", "stored": "ARCH", "split": "SPLIT"}
+    fixed = {"ghn": "NAME|FOLDER", "dataset": "NAME", "minutes": "M", "out": "DIR", "stored": "ARCH", "split": "SPLIT",
+             "input": "CxHxW"}
     if name in fixed:
         return fixed[name]
     return "N" if reader is _integer else "X" if reader is _number else "PATH"

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from ghn_studio.ghn.config import GhnConfig
 from ghn_studio.ghn.encoding import EncodedParameter
-from ghn_studio.ghn.fitting import as_map
+from ghn_studio.ghn.fitting import as_map, decoded_shape
 from ghn_studio.ops.spec import Role
 
 
@@ -60,16 +60,16 @@ class DecodeKey:
 
 def key_of(parameter: EncodedParameter, head: ClassHead | None, channels: int) -> DecodeKey:
     """How a parameter is decoded by a hypernetwork of up to ``channels`` channels."""
-    shape, role = parameter.shape, parameter.role
+    shape, role = decoded_shape(parameter), parameter.role
     is_class = parameter.is_class or (
         head is not None and parameter.name.rpartition(".")[0] == head.node and shape[0] == head.stop - head.start
     )
     rows = None if head is None else (head.start, head.stop)
-    if role is Role.WEIGHT:
+    if role in (Role.WEIGHT, Role.TRANSPOSED):
         if is_class and (len(shape) == 2 or parameter.is_class):
             return DecodeKey("class_weight", inputs=channels, rows=rows)
         return DecodeKey("weight", _kernel(shape), _inputs(shape[1], channels))
-    if role is Role.POSITION:
+    if role in (Role.POSITION, Role.TABLE):
         return DecodeKey("weight", _kernel(as_map(shape)), channels)
     if role is Role.TOKEN:
         return DecodeKey("token")

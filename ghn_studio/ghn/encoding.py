@@ -16,7 +16,7 @@ from ghn_studio.analysis.shapes import ShapeReport, require_shapes
 from ghn_studio.ir.graph import Architecture, NodeId, Source
 from ghn_studio.ops.catalog import REGISTRY
 from ghn_studio.ops.registry import OpRegistry
-from ghn_studio.ops.spec import Primitive, Role, WeightSpec
+from ghn_studio.ops.spec import Primitive, Role, WeightSpec, full_name
 
 #: Embedding row of each primitive; the order is that of the official checkpoints.
 VOCABULARY = tuple(Primitive)
@@ -34,6 +34,7 @@ class EncodedParameter:
         name: Its full name.
         shape: Its shape.
         role: How it is decoded and scaled.
+        fan_in: How many inputs one output sums, where the shape does not say.
         is_class: It goes to the class decoder, whatever its size.
         official: Scaled as the official code does, where that differs from ours.
     """
@@ -41,6 +42,7 @@ class EncodedParameter:
     name: str
     shape: tuple[int, ...]
     role: Role
+    fan_in: int | None = None
     is_class: bool = False
     official: bool = False
 
@@ -95,7 +97,8 @@ def encode(graph: Architecture, ops: OpRegistry = REGISTRY, report: ShapeReport 
                 preds.update(dict.fromkeys(entry if p < 0 else (first + p,)))
             nodes.append(EncodedNode(
                 primitive.primitive, primitive.shape,
-                tuple(_parameter(node.id, owned[name]) for name in primitive.parameters),
+                # A later use of the same tensors is seen, and decoded once, at the first.
+                tuple(_parameter(node.id, owned[name]) for name in primitive.parameters if node.shares is None),
             ))
             before.append(tuple(preds))
         exits[node.id] = (len(nodes) - 1,) if len(nodes) > first else entry
@@ -110,7 +113,7 @@ def _entry(sources: tuple[Source, ...], exits: dict[NodeId, tuple[int, ...]]) ->
 
 
 def _parameter(node: NodeId, weight: WeightSpec) -> EncodedParameter:
-    return EncodedParameter(f"{node}.{weight.name}", weight.shape, weight.role)
+    return EncodedParameter(full_name(node, weight.name), weight.shape, weight.role, weight.fan_in)
 
 
 def distances(before: list[tuple[int, ...]]) -> NDArray[np.uint8]:

@@ -31,7 +31,28 @@ def fit(source: Tensor, parameter: EncodedParameter, weight_norm: bool) -> Tenso
     Wider layers repeat the decoded channels (``W[a, b] = W'[a mod o, b mod i]``); then the
     fan-in rule of GHN-2 applies (appendix B.3): no statistic of the tensor is used.
     """
-    return tile(pattern(source, parameter, weight_norm), parameter.shape)
+    return _restored(tile(pattern(source, parameter, weight_norm), decoded_shape(parameter)), parameter)
+
+
+def written(source: Tensor, parameter: EncodedParameter, weight_norm: bool) -> Tensor:
+    """The same as :func:`fit` in memory of its own, without gradients."""
+    return _restored(write(pattern(source, parameter, weight_norm), decoded_shape(parameter)), parameter).contiguous()
+
+
+def decoded_shape(parameter: EncodedParameter) -> tuple[int, ...]:
+    """The shape in which a parameter is decoded: vectors flat, outputs first, tables as tokens."""
+    shape, role = parameter.shape, parameter.role
+    if role is Role.TABLE:
+        return (1, math.prod(shape[:-1]), shape[-1] if shape else 1)
+    if role is Role.TRANSPOSED:
+        return (shape[1], shape[0], *shape[2:])
+    return shape if role in (Role.WEIGHT, Role.POSITION) else (math.prod(shape),)
+
+
+def _restored(tensor: Tensor, parameter: EncodedParameter) -> Tensor:
+    if parameter.role is Role.TRANSPOSED:
+        return tensor.transpose(0, 1)
+    return tensor.reshape(parameter.shape)
 
 
 def pattern(source: Tensor, parameter: EncodedParameter, weight_norm: bool) -> Tensor:
@@ -39,22 +60,23 @@ def pattern(source: Tensor, parameter: EncodedParameter, weight_norm: bool) -> T
 
     Scale and range are set before repeating: the result is the same and small.
     """
-    shape, role = parameter.shape, parameter.role
-    if role is Role.POSITION:
+    shape, role = decoded_shape(parameter), parameter.role
+    if role in (Role.POSITION, Role.TABLE):
         return _positions(source, parameter, weight_norm)
-    if role is Role.TOKEN:
-        return source[: shape[-1]].expand(*shape[:-1], -1)
-    if role is Role.WEIGHT and source.dim() != len(shape):
-        # The kernel of a matrix is 1 × 1, and a classifier may be a convolution.
-        source = source.reshape(*source.shape[:2], *(source.shape[2 + i] if source.dim() > 2 + i else 1
-                                                     for i in range(len(shape) - 2)))
-    small = source[tuple(slice(0, n) for n in shape)]
-    if not weight_norm:
-        return small
-    if role is Role.WEIGHT:
+    if role in (Role.WEIGHT, Role.TRANSPOSED):
+        small = _as_matrix_or_kernel(source, len(shape))[tuple(slice(0, n) for n in shape)]
         is_position = parameter.official and shape[0] == 1 and len(shape) > 2 and shape[2] >= _POSITION_HEIGHT
-        return small if is_position else small * weight_scale(shape)
-    return squash(small, is_scale=role is Role.SCALE)
+        scale = weight_scale(parameter.shape, parameter.fan_in)
+        return small * scale if weight_norm and not is_position else small
+    small = source[: shape[0]]
+    return squash(small, is_scale=role is Role.SCALE) if weight_norm and role is not Role.TOKEN else small
+
+
+def _as_matrix_or_kernel(source: Tensor, axes: int) -> Tensor:
+    """The kernel of a matrix is 1 × 1, and a classifier may be a convolution."""
+    if source.dim() > axes:
+        return source.reshape(source.shape[:axes])
+    return source.reshape(*source.shape, *[1] * (axes - source.dim()))
 
 
 def squash(x: Tensor, is_scale: bool) -> Tensor:
@@ -63,9 +85,11 @@ def squash(x: Tensor, is_scale: bool) -> Tensor:
 
 
 @lru_cache(maxsize=4096)
-def weight_scale(shape: tuple[int, ...]) -> float:
+def weight_scale(shape: tuple[int, ...], fan_in: int | None = None) -> float:
     """Standard deviation of a weight of this shape: ``sqrt(2 / fan_in)``, or ``sqrt(1 / fan_in)`` for
     depthwise-like kernels and kernels wider than tall (parity specification, section 10)."""
+    if fan_in is not None:
+        return math.sqrt(_GAIN / fan_in)
     narrow = len(shape) > 2 and (shape[1] == 1 or (len(shape) > 3 and shape[2] < shape[3]))
     return math.sqrt((_DEPTHWISE_GAIN if narrow else _GAIN) / math.prod(shape[1:]))
 
@@ -124,7 +148,7 @@ def as_map(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _positions(source: Tensor, parameter: EncodedParameter, weight_norm: bool) -> Tensor:
-    shape = parameter.shape
+    shape = decoded_shape(parameter)
     first = source[:1, : as_map(shape)[1]]  # one map, (1, channels, height, width)
     if len(shape) == 4:
         small = parameter.official and weight_norm and shape[2] < _POSITION_HEIGHT

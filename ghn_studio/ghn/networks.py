@@ -22,7 +22,7 @@ from ghn_studio.ghn.config import GhnConfig
 from ghn_studio.ghn.decoding import ClassHead, DecodeKey, decoder_for, key_of, linear_at
 from ghn_studio.ghn.encoders import Graphormer, encoder_for
 from ghn_studio.ghn.encoding import PRIMITIVE_INDEX, VOCABULARY, EncodedParameter, GraphEncoding
-from ghn_studio.ghn.fitting import fit, pattern, squash, write
+from ghn_studio.ghn.fitting import fit, squash, written
 
 #: Numbers that are decoded at once for a prediction.
 _LARGEST_GROUP = 1 << 23
@@ -50,8 +50,8 @@ def nearest(table: Sequence[int], value: int) -> int:
 
 def shape_to_four(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """Bring any parameter shape to ``(out, in, height, width)`` for embedding."""
-    if len(shape) == 1:
-        return (shape[0], 1, 1, 1)
+    if len(shape) < 2:
+        return (*shape, *(1,) * (4 - len(shape)))  # type: ignore[return-value]
     if len(shape) == 2:
         return (shape[0], shape[1], 1, 1)
     if len(shape) == 3:
@@ -198,10 +198,9 @@ class Hypernetwork(nn.Module):
             finite.append(sources.isfinite().flatten(1).all(1))
             if key.is_vector and self.config.weight_norm:
                 sources = squash(sources, key.is_scale)  # all at once
+            scaled = self.config.weight_norm and not key.is_vector
             for (_, _, parameter), source in zip(group.items, sources.unbind(0), strict=True):
-                if not key.is_vector:
-                    source = pattern(source, parameter, self.config.weight_norm)
-                values[parameter.name] = write(source[: parameter.shape[0]], parameter.shape)
+                values[parameter.name] = written(source, parameter, scaled)
         flags = torch.cat(finite).tolist() if finite else []  # one transfer
         return values, frozenset(name for name, is_finite in zip(values, flags, strict=True) if not is_finite)
 

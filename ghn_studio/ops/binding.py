@@ -294,10 +294,44 @@ def padding_of(node: OnnxNode, kernel: tuple[int, int], stride: tuple[int, int],
         return (total[0] // 2, total[1] // 2)
     if mode not in ("NOTSET", ""):
         raise ValueError(f"auto_pad {mode} is not known")
+    return symmetric_pads(node)
+
+
+def symmetric_pads(node: OnnxNode) -> tuple[int, int]:
+    """The attribute ``pads`` of a two-dimensional window, if opposite sides agree.
+
+    Raises:
+        ValueError: They differ.
+    """
     pads = node.attrs.get("pads", (0, 0, 0, 0))
     if len(pads) != 4 or pads[:2] != pads[2:]:
         raise ValueError(f"pads {list(pads)} differ between opposite sides")
     return (pads[0], pads[1])
+
+
+def line_padding_of(node: OnnxNode) -> int:
+    """The padding of a window that slides along one axis, if both sides agree.
+
+    Raises:
+        ValueError: They differ, or the padding follows from the sizes.
+    """
+    mode = node.attrs.get("auto_pad", "NOTSET")
+    pads = node.attrs.get("pads", (0, 0)) if mode in ("NOTSET", "") else (0, 0)
+    if mode not in ("NOTSET", "", "VALID") or len(pads) != 2 or pads[0] != pads[1]:
+        raise ValueError(f"auto_pad {mode} with pads {list(pads)}: only equal padding on both sides can be read")
+    return int(pads[0])
+
+
+def single(node: OnnxNode, name: str, default: int = 1) -> int:
+    """A one-dimensional attribute such as ``strides`` of a sequence's window.
+
+    Raises:
+        ValueError: It has not one entry.
+    """
+    value = node.attrs.get(name, (default,))
+    if not isinstance(value, tuple) or len(value) != 1:
+        raise ValueError(f"{name} is {value}, one number is needed")
+    return int(value[0])
 
 
 def pair(node: OnnxNode, name: str, default: tuple[int, int] | None = (1, 1)) -> tuple[int, int]:

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from ghn_studio.ops import activation, attention, convolution, dense, merge, normalisation, pooling, reshape, terminals
+from ghn_studio.ops import (
+    activation,
+    attention,
+    convolution,
+    convolution_1d,
+    dense,
+    layouts,
+    merge,
+    multihead,
+    normalisation,
+    pooling,
+    reshape,
+    terminals,
+    transposed,
+    windows,
+)
 from ghn_studio.ops.registry import OpRegistry
 
 REGISTRY = OpRegistry.from_modules(
-    terminals, convolution, dense, normalisation, activation, pooling, merge, reshape, attention
+    terminals, convolution, convolution_1d, transposed, dense, normalisation, activation, pooling, merge, reshape,
+    layouts, attention, multihead, windows,
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs
-from ghn_studio.ops.shapes import TOKENS, VECTOR, bias, elements
+from ghn_studio.ops.shapes import CHANNELS_LAST, TOKENS, VECTOR, bias, elements
 from ghn_studio.ops.spec import (
     Category,
     Example,
@@ -19,6 +19,7 @@ from ghn_studio.ops.spec import (
     call,
     param,
 )
+from ghn_studio.ops.torch_readers import dense as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +65,18 @@ def _gemm_read(node: OnnxNode) -> OnnxMatch[LinearParams]:
 
 LINEAR = OpSpec(
     id="linear", title="Linear", category=Category.LINEAR,
-    summary="Multiplies vectors, or every token, by a learned matrix.",
-    params=LinearParams, inputs=(Port("x", (2, 3)),), infer=_infer,
+    summary="Multiplies vectors, every token, or every position of a map with its channels last, by a learned matrix.",
+    params=LinearParams, inputs=(Port("x", (2, 3, 4)),), infer=_infer,
     module=lambda p, i: call("torch.nn.Linear", i[0].size(-1), p.out_features, bias=p.bias),
     function=lambda p, i: call("torch.nn.functional.linear"),
     weights=_weights, macs=lambda p, i: elements(i[0]) * p.out_features,
     # A third input of MatMul is the bias of an Add that follows it (lifting/patterns.py).
     onnx=OnnxBinding(_onnx_write, {"Gemm": _gemm_read, "MatMul": lambda node: _linear(node, True)}),
+    torch=read.LINEAR,
     examples=(
         Example(LinearParams(5), (VECTOR,)),
         Example(LinearParams(7, bias=False), (VECTOR,)),
         Example(LinearParams(6), (TOKENS,)),
+        Example(LinearParams(3, bias=False), (CHANNELS_LAST,)),
     ),
 )

@@ -8,6 +8,7 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR
 from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, call, param
+from ghn_studio.ops.torch_readers import merge as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ def broadcast(inputs: Inputs) -> TensorSpec:
     """
     rank = max(x.rank for x in inputs)
     shape = []
-    for axis in range(-rank, 0):
-        extents = [x.shape[axis] for x in inputs if -axis <= x.rank]
+    for place in range(-rank, 0):
+        extents = [x.shape[place] for x in inputs if -place <= x.rank]
         wide = {d for d in extents if d != 1} or {1}
         if len(wide) > 1:
             raise ValueError(f"shapes do not match: {' and '.join(x.extents for x in inputs)}")
@@ -107,6 +108,7 @@ ADD = OpSpec(
     params=NoParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.SUM,
     infer=lambda p, i: broadcast(i), module=lambda p, i: call("ghn_studio.blocks.Add"),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Add" if len(i) == 2 else "Sum"), {"Add": _merge_read, "Sum": _merge_read}),
+    torch=read.ADD,
     examples=(Example(NoParams(), (IMAGE, IMAGE)), Example(NoParams(), (ODD_IMAGE, ODD_IMAGE, ODD_IMAGE))),
 )
 MULTIPLY = OpSpec(
@@ -115,6 +117,7 @@ MULTIPLY = OpSpec(
     params=NoParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.CSE,
     infer=lambda p, i: broadcast(i), module=lambda p, i: call("ghn_studio.blocks.Multiply"),
     onnx=OnnxBinding(_multiply_write, {"Mul": _merge_read}),
+    torch=read.MULTIPLY,
     examples=(Example(NoParams(), (IMAGE, IMAGE)),
               Example(NoParams(), (ODD_IMAGE, TensorSpec(("N", 6, 1, 1))))),
 )
@@ -123,6 +126,7 @@ CONCAT = OpSpec(
     params=ConcatParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.CONCAT,
     infer=_concat_infer, module=lambda p, i: call("ghn_studio.blocks.Concat", p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Concat", {"axis": p.dim}), {"Concat": _concat_read}),
+    torch=read.CONCAT,
     examples=(Example(ConcatParams(), (IMAGE, TensorSpec(("N", 2, 8, 8)), IMAGE)),
               Example(ConcatParams(), (VECTOR, VECTOR))),
 )
@@ -132,6 +136,7 @@ CHUNK = OpSpec(
     infer=_chunk_infer, suggest=_chunk_suggest, module=lambda p, i: call("ghn_studio.blocks.Chunk", p.chunks, p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Split", {"axis": p.dim, "num_outputs": p.chunks}, since=18),
                      {"Split": _split_read}),
+    torch=read.CHUNK,
     examples=(Example(ChunkParams(), (IMAGE,)), Example(ChunkParams(3), (ODD_IMAGE,)),
               Example(ChunkParams(4, 2), (TOKENS,))),
 )

@@ -21,6 +21,7 @@ from ghn_studio.ops.spec import (
     call,
     param,
 )
+from ghn_studio.ops.torch_readers import pooling as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +204,7 @@ MAX_POOL = OpSpec(
     module=lambda p, i: call("torch.nn.MaxPool2d", p.kernel_size, stride=p.stride, padding=p.padding,
                              dilation=p.dilation, ceil_mode=p.ceil_mode),
     onnx=OnnxBinding(_max_write, {"MaxPool": lambda node: OnnxMatch(MaxPoolParams(**_read_window(node)))}),
+    torch=read.MAX_POOL,
     primitives=lambda p, i: (PrimitiveNode(Primitive.MAX_POOL, (1, 1, *p.kernel_size)),),
     examples=(
         Example(MaxPoolParams(), (IMAGE,)),
@@ -217,6 +219,7 @@ AVG_POOL = OpSpec(
     module=lambda p, i: call("torch.nn.AvgPool2d", p.kernel_size, stride=p.stride, padding=p.padding,
                              ceil_mode=p.ceil_mode, count_include_pad=p.count_include_pad),
     onnx=OnnxBinding(_avg_write, {"AveragePool": _avg_read}),
+    torch=read.AVG_POOL,
     primitives=lambda p, i: (PrimitiveNode(Primitive.AVG_POOL, (1, 1, *p.kernel_size)),),
     examples=(
         Example(AvgPoolParams(), (IMAGE,)),
@@ -232,6 +235,7 @@ ADAPTIVE_AVG_POOL = OpSpec(
     params=AdaptivePoolParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], *p.output_size), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", p.output_size), onnx=OnnxBinding(_adaptive_write),
+    torch=read.ADAPTIVE_AVG_POOL,
     examples=(Example(AdaptivePoolParams(), (ODD_IMAGE,)), Example(AdaptivePoolParams((2, 3)), (ODD_IMAGE,))),
 )
 GLOBAL_AVG_POOL = OpSpec(
@@ -242,6 +246,7 @@ GLOBAL_AVG_POOL = OpSpec(
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", 1),
     onnx=OnnxBinding(lambda p, i: OnnxForm("GlobalAveragePool"),
                      {"GlobalAveragePool": _global_read, "ReduceMean": _mean_to_global}),
+    torch=read.GLOBAL_AVG_POOL,
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,))),
 )
 TOKEN_POOL = OpSpec(
@@ -251,6 +256,7 @@ TOKEN_POOL = OpSpec(
     infer=lambda p, i: TensorSpec((i[0].shape[0], i[0].shape[2]), i[0].dtype),
     module=lambda p, i: call("ghn_studio.blocks.TokenPool", p.mode),
     onnx=OnnxBinding(_token_write, {"Gather": _first_token_read, "ReduceMean": _mean_to_tokens}),
+    torch=read.TOKEN_POOL,
     primitives=lambda p, i: (PrimitiveNode(Primitive.GLOB_AVG),) if p.mode == "mean" else (),
     examples=(Example(TokenPoolParams(), (TOKENS,)), Example(TokenPoolParams("mean"), (TOKENS,))),
 )

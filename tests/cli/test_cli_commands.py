@@ -102,7 +102,7 @@ def test_options_reach_the_request() -> None:
         ("export a.ghn --to=", "--to must not be empty"),
         ("train --out x --steps 0", "at least 1"),
         ("train --steps 3", "--out"),
-        ("list", "ghns|datasets|examples|operators"),
+        ("list", "ghns|datasets|examples|torchvision|operators"),
         ("list colours", "invalid choice: 'colours'"),
     ],
 )

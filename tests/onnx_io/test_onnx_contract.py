@@ -19,6 +19,7 @@ from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.binding import function_attrs, function_params, tidy
 from ghn_studio.ops.merge import ConcatParams
 from ghn_studio.ops.pooling import AdaptivePoolParams
+from ghn_studio.ops.shapes import IMAGE
 from ghn_studio.ops.spec import Example, NoParams, OpSpec
 
 #: Operators without a binding, and why that is right.
@@ -60,6 +61,10 @@ def surround(spec: OpSpec[Any], example: Example[Any]) -> Architecture:
         # Reversed, so that a mix-up of ports shows.
         nodes.append(Node(NodeId("join"), "concat", ConcatParams(example.params.dim), parts[::-1]))
         parts = (Source(NodeId("join")),)
+    if not spec.inputs:  # a learned or constant value: it joins the images
+        nodes += [*_feeder("feed.maps", IMAGE)]
+        nodes.append(Node(NodeId("sum"), "add", NoParams(), (Source(NodeId("feed.maps")), *parts)))
+        parts = (Source(NodeId("sum")),)
     nodes.append(Node(NodeId("scores"), "output", NoParams(), parts))
     return Architecture.build(nodes, name=f"one {spec.id}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -21,7 +21,7 @@ from ghn_studio.ghn.official.autograd import Origin, record
 from ghn_studio.ghn.official.owners import Owner, Parameter
 from ghn_studio.ghn.official.primitives import NORMS, of_item
 from ghn_studio.ghn.official.wiring import Item, RefusedError, Wiring
-from ghn_studio.ops.spec import Call, Primitive, Role
+from ghn_studio.ops.spec import Call, Primitive, Role, full_name
 
 #: The published code runs networks on this many random images.
 _BATCH = {"ppuda": 1, "ghn3": 2}
@@ -32,6 +32,9 @@ _ALIASES = {
     "ghn_studio.blocks.LayerNorm2d": owners.MAP_LAYER_NORM,
     "ghn_studio.blocks.PositionEmbedding": owners.POSITION,
 }
+
+#: What holds such a parameter directly.
+_BARE = {owners.POSITION: owners.VIT_ENCODER}
 
 
 def encode_plan(plan: Plan, mode: str) -> GraphEncoding:
@@ -154,14 +157,14 @@ def _parameters_of_plan(plan: Plan) -> dict[str, Parameter]:
         if not weight.trainable:
             continue
         node = plan.graph.nodes[weight.node]
-        made = plan.ops[node.op].module(node.params, plan.report.inputs[node.id])
-        local = weight.name.removeprefix(f"{weight.node}.")
-        inner, _, _ = local.rpartition(".")
-        layer = _owners_in(made)[inner]
-        name = f"{weight.node}.{inner}" if inner else str(weight.node)
-        found[weight.name] = Parameter(
-            weight.name, weight.shape, Owner(name, layer.classes, layer.groups, layer.dilation)
-        )
+        inside = _owners_in(plan.ops[node.op].module(node.params, plan.report.inputs[node.id]))
+        inner, _, _ = weight.spec.name.rpartition(".")
+        layer = inside[inner]
+        module = full_name(node.id, inner)
+        if not weight.spec.name:  # a bare parameter: its module is what holds the node
+            module = node.id.rpartition(".")[0]
+            layer = replace(layer, classes=tuple(_BARE.get(kind, kind) for kind in layer.classes))
+        found[weight.name] = Parameter(weight.name, weight.shape, replace(layer, module=module))
     return found
 
 
@@ -173,8 +176,7 @@ def _owners_in(made: Call) -> dict[str, Owner]:
     found = {}
     for name, inner in module.named_modules():
         owner = owners.owner_of(name, inner)
-        classes = tuple(_ALIASES.get(kind, kind) for kind in owner.classes)
-        found[name] = Owner(name, classes, owner.groups, owner.dilation)
+        found[name] = replace(owner, classes=tuple(_ALIASES.get(kind, kind) for kind in owner.classes))
     return found
 
 

@@ -1,0 +1,95 @@
+"""Attention, tokens and gates, as PyTorch names them."""
+
+from __future__ import annotations
+
+from ghn_studio.ops.shapes import channel_axis
+from ghn_studio.ops.torch_binding import Reader, TorchBinding, TorchMatch, TorchNode, TorchValue, function, tensors
+
+
+def _data_and_stored(node: TorchNode) -> tuple[TorchValue, TorchValue]:
+    """The two operands of a sum or product of a value and a stored tensor."""
+    pair = tensors(node)
+    if len(pair) != 2 or pair[0].is_stored == pair[1].is_stored:
+        raise ValueError("only a value and a parameter can be read")
+    return (pair[1], pair[0]) if pair[0].is_stored else pair
+
+
+def _position(node: TorchNode) -> TorchMatch:
+    node.require(alpha=1)
+    x, table = _data_and_stored(node)
+    if len(x.shape) not in (3, 4) or table.shape != (1, *x.shape[1:]):
+        raise ValueError(f"adds a parameter of shape {list(table.shape)} to {x.spec}, not one value per position")
+    return TorchMatch({"bare": True}, (x,), {"": table})
+
+
+def _class_token(node: TorchNode) -> TorchMatch:
+    parts = node.arg(0, "tensors")
+    if len(parts) != 2 or not parts[0].is_stored or parts[1].is_stored or node.arg(1, "dim", 0) not in (1, -2):
+        raise ValueError("only a learned token in front of others can be read")
+    return TorchMatch({"bare": True}, (parts[1],), {"": parts[0]})
+
+
+def _layer_scale(node: TorchNode) -> TorchMatch:
+    x, factors = _data_and_stored(node)
+    rank, shape = len(x.shape), factors.shape
+    leading = next((i for i, d in enumerate(shape) if d != 1), 0)
+    trailing = len(shape) - 1 - leading
+    if leading or any(d != 1 for d in shape[1:]):
+        raise ValueError(f"multiplies {x.spec} by a parameter of shape {list(shape)}, not by one factor per channel")
+    place = rank - 1 - trailing
+    if place not in (1, rank - 1) or x.shape[place] != shape[0]:
+        raise ValueError(f"the {shape[0]} factors are not those of the channels of {x.spec}")
+    found = {"axis": "channels" if place == channel_axis(x.spec) else "last", "trailing": trailing, "bare": True}
+    return TorchMatch(found, (x,), {"": factors})
+
+
+def _multihead(node: TorchNode) -> TorchMatch:
+    node.require(batch_first=True, bias_k=None, add_zero_attn=False)
+    x = node.data(0, "query")
+    if node.data(1, "key").ref != x.ref or node.data(2, "value").ref != x.ref:
+        raise ValueError("queries, keys and values differ, only self-attention can be read")
+    masks = {"key_padding_mask": node.arg(3, "key_padding_mask", None), "attn_mask": node.arg(5, "attn_mask", None)}
+    given = [name for name, value in masks.items() if value is not None]
+    if given or node.arg(7, "is_causal", False):
+        raise ValueError(f"it has {given[0] if given else 'a causal mask'}, only attention without a mask can be read")
+    return TorchMatch({"heads": node.options["num_heads"], "bias": "in_proj_bias" in node.tensors}, (x,))
+
+
+def _windows(version: int) -> Reader:
+    """Read torchvision's attention in shifted windows."""
+
+    def read(node: TorchNode) -> TorchMatch:
+        found = {
+            "heads": node.options["num_heads"], "window": node.options["window_size"],
+            "shift": node.options["shift_size"], "version": version,
+            "qkv_bias": "qkv.bias" in node.tensors, "proj_bias": "proj.bias" in node.tensors,
+        }
+        return TorchMatch(found, (node.data(),))
+
+    return read
+
+
+def _squeeze_excitation(node: TorchNode) -> TorchMatch:
+    activation, gate = (_ACTIVATIONS.get(node.children[n].kind) for n in ("activation", "scale_activation"))
+    if activation is None or gate is None:
+        raise ValueError("its activations are of other kinds than an operator has")
+    inner = node.tensors["fc1.weight"][0]
+    found = {"squeeze_channels": inner, "activation": activation, "gate": gate, "bias": "fc1.bias" in node.tensors}
+    return TorchMatch(found, (node.data(),))
+
+
+_ACTIVATIONS = {
+    "torch.nn.ReLU": "relu", "torch.nn.SiLU": "silu",
+    "torch.nn.Sigmoid": "sigmoid", "torch.nn.Hardsigmoid": "hardsigmoid",
+}
+_SWIN = "torchvision.models.swin_transformer"
+
+MULTIHEAD_ATTENTION = TorchBinding({"torch.nn.MultiheadAttention": _multihead})
+WINDOW_ATTENTION = TorchBinding(
+    {f"{_SWIN}.ShiftedWindowAttention": _windows(1), f"{_SWIN}.ShiftedWindowAttentionV2": _windows(2)}
+)
+SPACE_TO_DEPTH = TorchBinding(functions={"_patch_merging_pad": function()})
+SQUEEZE_EXCITATION = TorchBinding({"torchvision.ops.misc.SqueezeExcitation": _squeeze_excitation})
+POSITION_EMBEDDING = TorchBinding(functions={"add": _position})
+CLASS_TOKEN = TorchBinding(functions={"cat": _class_token})
+LAYER_SCALE = TorchBinding(functions={"mul": _layer_scale})
