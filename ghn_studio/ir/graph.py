@@ -91,8 +91,12 @@ class Group:
 
 
 def is_valid_id(text: str) -> bool:
-    """True if ``text`` can name a node: dotted parts of letters, digits and underscores."""
-    return all(part.replace("_", "a").isalnum() and part.isascii() for part in text.split("."))
+    """True if ``text`` can name a node: dotted parts of letters, digits, underscores and hyphens.
+
+    Hyphens occur in networks of others (``block1-0`` in torchvision's RegNet); a part has more than them.
+    """
+    return all(part.strip("-").replace("_", "a").replace("-", "a").isalnum() and part.isascii()
+               for part in text.split("."))
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ class Architecture:
         prefixes: set[str] = set()
         for node in self.nodes.values():
             if not is_valid_id(node.id):
-                raise ArchitectureError(f"'{node.id}' cannot name a node: use letters, digits, '_' and '.'")
+                raise ArchitectureError(f"'{node.id}' cannot name a node: use letters, digits, '_', '-' and '.'")
             parts = node.id.split(".")
             prefixes.update(".".join(parts[:i]) for i in range(1, len(parts)))
             for source in node.sources:
@@ -152,7 +156,7 @@ class Architecture:
         """
         if node.id not in self.nodes:
             if not is_valid_id(node.id):
-                raise ArchitectureError(f"'{node.id}' cannot name a node: use letters, digits, '_' and '.'")
+                raise ArchitectureError(f"'{node.id}' cannot name a node: use letters, digits, '_', '-' and '.'")
             parts = node.id.split(".")
             below = node.id + "."
             if any(n.startswith(below) for n in self.nodes) or any(

@@ -12,8 +12,8 @@ from ghn_studio.ir.graph import Node, NodeId
 class Names:
     """Hands out ids; those of layers and parameters are kept free for them.
 
-    Paths keep their text unless it cannot name a node: other signs than letters, digits and
-    underscores become underscores.
+    Paths keep their text unless it cannot name a node: other signs than letters, digits,
+    underscores and hyphens become underscores.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -55,7 +55,7 @@ def renamed(node: Node, moved: Mapping[NodeId, NodeId]) -> Node:
 
 
 def _clean(path: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.]", "_", path)
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", path)
 
 
 def _prefixes(path: str) -> Iterable[str]:
