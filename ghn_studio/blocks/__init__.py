@@ -87,6 +87,13 @@ class TokenPool(nn.Module):
         return tokens[:, 0] if self.mode == "first" else tokens.mean(1)
 
 
+class SpatialMean(nn.Module):
+    """Averages each channel of a map ``(N, C, H, W)``, to ``(N, C)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+
 class StochasticDepth(nn.Module):
     """In training drops each row of the batch, or all of it, and scales up what stays."""
 
@@ -143,7 +150,7 @@ def squeeze_excitation(
     """Multiply each channel by a gate computed from the channel means (Hu et al., 2018)."""
     scale = F.conv2d(x.mean((2, 3), keepdim=True), fc1_weight, fc1_bias)
     scale = F.conv2d(F.silu(scale) if activation == "silu" else scale.relu(), fc2_weight, fc2_bias)
-    return x * (F.hardsigmoid(scale) if gate == "hardsigmoid" else scale.sigmoid())
+    return (F.hardsigmoid(scale) if gate == "hardsigmoid" else scale.sigmoid()) * x
 
 
 class SqueezeExcitation(nn.Module):
@@ -486,8 +493,8 @@ class ClassToken(nn.Module):
 
 def scale_channels(x: Tensor, weight: Tensor, last: bool = False) -> Tensor:
     """Multiply each channel of a map, or each feature of tokens and vectors, by its own factor."""
-    on_map = x.dim() == 4 and not last
-    return x * weight.reshape((-1, 1, 1) if on_map else (-1,))
+    axes = (-1, 1, 1) if x.dim() == 4 and not last else (-1,)
+    return weight * x if weight.dim() == len(axes) else weight.reshape(axes) * x
 
 
 class LayerScale(nn.Module):

@@ -249,6 +249,16 @@ GLOBAL_AVG_POOL = OpSpec(
     torch=read.GLOBAL_AVG_POOL,
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,))),
 )
+SPATIAL_MEAN = OpSpec(
+    id="spatial_mean", title="Spatial mean", category=Category.POOLING,
+    summary="Averages each channel over all positions, to a vector.",
+    params=NoParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
+    infer=lambda p, i: TensorSpec(i[0].shape[:2], i[0].dtype),
+    module=lambda p, i: call("ghn_studio.blocks.SpatialMean"),
+    onnx=OnnxBinding(lambda p, i: OnnxForm("ReduceMean", {"keepdims": 0}, (0, OnnxConstant((2, 3))), since=18)),
+    torch=read.SPATIAL_MEAN,
+    examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,))),
+)
 TOKEN_POOL = OpSpec(
     id="token_pool", title="Token pooling", category=Category.POOLING,
     summary="Reduces a token sequence to one vector: its class token or its mean.",

@@ -47,7 +47,9 @@ def encode_plan(plan: Plan, mode: str) -> GraphEncoding:
         RefusedError: The official builder refuses the network.
     """
     known = _parameters_of_plan(plan)
-    values = {w.name: torch.empty(w.shape, device="meta") for w in plan.parameters}
+    # Tables that follow from an operator's settings are made by the plan.
+    given = [w for w in plan.parameters if w.trainable or w.spec.initial is None]
+    values = {w.name: torch.empty(w.shape, device="meta") for w in given}
     leaves = {name: values[name] for name in known}
     shape = [d if isinstance(d, int) else 1 for d in plan.input_spec.shape[1:]]
     images = torch.empty(_BATCH[mode], *shape, device="meta")

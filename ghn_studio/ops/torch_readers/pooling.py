@@ -55,11 +55,18 @@ def _global(node: TorchNode) -> TorchMatch:
     return TorchMatch(data=(node.data(),))
 
 
-def _mean(node: TorchNode) -> TorchMatch:
-    x, over, keep = node.data(), axes(node), node.arg(2, "keepdim", False)
-    if len(x.shape) != 4 or over != (2, 3):
-        raise ValueError(f"a mean over axes {list(over)}, only one over height and width can be read")
-    return TorchMatch(data=(x,), then=() if keep else ("flatten",))
+def _mean(keeps_axes: bool) -> Reader:
+    """Read a mean over height and width that keeps them, or that does not."""
+
+    def read(node: TorchNode) -> TorchMatch:
+        x, over = node.data(), axes(node)
+        if len(x.shape) != 4 or over != (2, 3):
+            raise ValueError(f"a mean over axes {list(over)}, only one over height and width can be read")
+        if bool(node.arg(2, "keepdim", False)) != keeps_axes:
+            raise ValueError(f"the averaged axes are {'dropped' if keeps_axes else 'kept'}")
+        return TorchMatch(data=(x,))
+
+    return read
 
 
 def _token_mean(node: TorchNode) -> TorchMatch:
@@ -91,6 +98,7 @@ AVG_POOL = TorchBinding(
 )
 ADAPTIVE_AVG_POOL = TorchBinding({"torch.nn.AdaptiveAvgPool2d": _adaptive}, {"adaptive_avg_pool2d": _adaptive})
 GLOBAL_AVG_POOL = TorchBinding(
-    {"torch.nn.AdaptiveAvgPool2d": _global}, {"adaptive_avg_pool2d": _global, "mean": _mean}
+    {"torch.nn.AdaptiveAvgPool2d": _global}, {"adaptive_avg_pool2d": _global, "mean": _mean(keeps_axes=True)}
 )
+SPATIAL_MEAN = TorchBinding(functions={"mean": _mean(keeps_axes=False)})
 TOKEN_POOL = TorchBinding(functions={"mean": _token_mean, "getitem": _first_token, "select": _select_token})
