@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,10 +169,17 @@ def _global_read(node: OnnxNode) -> OnnxMatch[NoParams]:
     return OnnxMatch(NoParams())
 
 
-def _mean_to_global(node: OnnxNode) -> OnnxMatch[NoParams]:
-    if len(node.data().shape) != 4 or axes_of(node) != (2, 3):
-        raise ValueError(f"a mean over axes {_axes_text(node)}, only one over height and width can be read")
-    return OnnxMatch(NoParams(), then=() if node.attrs.get("keepdims", 1) else ("flatten",))
+def _mean_read(keeps_axes: bool) -> Callable[[OnnxNode], OnnxMatch[NoParams]]:
+    """Read a mean over height and width that keeps them, or that does not."""
+
+    def read(node: OnnxNode) -> OnnxMatch[NoParams]:
+        if len(node.data().shape) != 4 or axes_of(node) != (2, 3):
+            raise ValueError(f"a mean over axes {_axes_text(node)}, only one over height and width can be read")
+        if bool(node.attrs.get("keepdims", 1)) != keeps_axes:
+            raise ValueError(f"the averaged axes are {'dropped' if keeps_axes else 'kept'}")
+        return OnnxMatch(NoParams())
+
+    return read
 
 
 def _mean_to_tokens(node: OnnxNode) -> OnnxMatch[TokenPoolParams]:
@@ -245,7 +253,7 @@ GLOBAL_AVG_POOL = OpSpec(
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], 1, 1), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", 1),
     onnx=OnnxBinding(lambda p, i: OnnxForm("GlobalAveragePool"),
-                     {"GlobalAveragePool": _global_read, "ReduceMean": _mean_to_global}),
+                     {"GlobalAveragePool": _global_read, "ReduceMean": _mean_read(keeps_axes=True)}),
     torch=read.GLOBAL_AVG_POOL,
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,))),
 )
@@ -255,7 +263,10 @@ SPATIAL_MEAN = OpSpec(
     params=NoParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec(i[0].shape[:2], i[0].dtype),
     module=lambda p, i: call("ghn_studio.blocks.SpatialMean"),
-    onnx=OnnxBinding(lambda p, i: OnnxForm("ReduceMean", {"keepdims": 0}, (0, OnnxConstant((2, 3))), since=18)),
+    onnx=OnnxBinding(
+        lambda p, i: OnnxForm("ReduceMean", {"keepdims": 0}, (0, OnnxConstant((2, 3))), since=18),
+        {"ReduceMean": _mean_read(keeps_axes=False)},
+    ),
     torch=read.SPATIAL_MEAN,
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,))),
 )

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 _ATTRIBUTE = "_recorded_origin"
 _VIEW_OF = "_recorded_base"
+_CHANGED = "_recorded_change"
 _KNOWN_CALLS = 20_000
 
 
@@ -119,7 +120,12 @@ class _Recorder(TorchFunctionMode):
 
     def origin(self, tensor: Tensor) -> Origin | None:
         """Where a tensor comes from; None for constants."""
-        return self._leaves.get(id(tensor)) or tensor.__dict__.get(_ATTRIBUTE)
+        known = tensor.__dict__
+        if (base := known.get(_VIEW_OF)) is not None:
+            change = base.__dict__.get(_CHANGED)
+            if change is not known.get(_CHANGED):  # autograd makes the view anew
+                known[_CHANGED], known[_ATTRIBUTE] = change, Function("AsStrided", [change])
+        return self._leaves.get(id(tensor)) or known.get(_ATTRIBUTE)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Answer a call from the store, or learn what it does."""
@@ -170,15 +176,23 @@ class _Recorder(TorchFunctionMode):
             tensor = result.template.detach()
             if result.origin is not None:
                 setattr(tensor, _ATTRIBUTE, resolve(result.origin))
-            if result.view_of is not None:
-                base = tensors[result.view_of]
-                setattr(tensor, _VIEW_OF, base.__dict__.get(_VIEW_OF, base))
-            elif result.base is not None:
-                base = result.template.detach()
-                setattr(base, _ATTRIBUTE, resolve(result.base))
-                setattr(tensor, _VIEW_OF, base)
+            self._note_base(tensor, result, tensors, resolve)
             results.append(tensor)
         return known.pack(results)
+
+    def _note_base(
+        self, tensor: Tensor, result: _Result, tensors: list[Tensor], resolve: Callable[[int], Origin]
+    ) -> None:
+        """Remember what a tensor is a view of."""
+        if result.view_of is not None:
+            base = tensors[result.view_of]
+            base = base.__dict__.get(_VIEW_OF, base)
+        elif result.base is not None:
+            base = result.template.detach()
+            setattr(base, _ATTRIBUTE, resolve(result.base))
+        else:
+            return
+        tensor.__dict__.update({_VIEW_OF: base, _CHANGED: base.__dict__.get(_CHANGED)})
 
     def _change(self, tensor: Tensor, origin: Origin | None) -> None:
         """Note an operation in place; through a view it changes the whole (autograd's ``CopySlices``)."""
@@ -187,10 +201,8 @@ class _Recorder(TorchFunctionMode):
             inputs = origin.inputs if isinstance(origin, Function) else []
             others = [o for o in inputs if o is not self.origin(tensor)]
             before = self.origin(base)
-            whole = Function("CopySlices", [before, *others] if before is not None else others)
-            setattr(base, _ATTRIBUTE, whole)
-            origin = Function("AsStrided", [whole])
-        setattr(tensor, _ATTRIBUTE, origin)
+            tensor, origin = base, Function("CopySlices", [before, *others] if before is not None else others)
+        tensor.__dict__.update({_ATTRIBUTE: origin, _CHANGED: origin})
 
 
 def _function(step: _Step, inputs: list[Origin]) -> Function:
@@ -294,14 +306,29 @@ def _shares(tensor: Tensor, other: Tensor) -> bool:
 
 def _double(tensor: Tensor, origin: Origin | None) -> Tensor:
     """A meta tensor of the same layout; with a gradient if the original has one."""
-    made = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+    made = _like(tensor)
     if origin is None:
         return made
     made.requires_grad_()
     if isinstance(origin, Leaf):
         return made
-    copy = made.clone()  # not a leaf, so it may be changed in place
-    return copy if copy.stride() == tensor.stride() else made
+    return _Copy.apply(made)  # type: ignore[no-untyped-call, no-any-return]
+
+
+class _Copy(torch.autograd.Function):
+    """A copy of the same layout that is no leaf and no view, so it may be changed in place."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        return _like(tensor)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        raise AssertionError("only the graph is looked at")
+
+
+def _like(tensor: Tensor) -> Tensor:
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
 def _steps(starts: Iterable[Any], edges: Mapping[Any, int]) -> tuple[tuple[_Step, ...], dict[Any, int]]:
