@@ -58,6 +58,8 @@ class _Start:
     unpredicted: tuple[Unpredicted, ...]
     graph_seconds: float
     predict_seconds: float
+    graph_mode: str = "semantic"
+    graph_note: str = ""
 
 
 def predict(
@@ -209,6 +211,8 @@ def predict_on(
         calibration_seconds=calibrated_s,
         head_seconds=head_s,
         seed=request.seed,
+        graph_mode=start.graph_mode,
+        graph_note=start.graph_note,
         details=_details(bench.data, request.images, result) if bench.data and result else None,
         values={w.name: values[w.name].detach().cpu() for w in plan.parameters if w.name in values},
     )
@@ -252,7 +256,8 @@ def _starting_values(bench: Bench, plan: Plan, initial: Mapping[str, Tensor]) ->
     kept = {name for name, _, _ in found.unpredicted} | {w.name for w in plan.parameters if w.role is Role.CONSTANT}
     values |= {name: initial[name].to(bench.device) for name in kept if name in initial}
     left = tuple(Unpredicted(name, shape, reason) for name, shape, reason in found.unpredicted)
-    return _Start(values, frozenset(found.predicted), left, found.graph_seconds, found.predict_seconds)
+    return _Start(found.values, frozenset(found.predicted), left, found.graph_seconds, found.predict_seconds,
+                  found.graph_mode, found.graph_note)
 
 
 def _statistics(bench: Bench, plan: Plan, values: Mapping[str, Tensor]) -> Job[dict[str, Tensor]]:

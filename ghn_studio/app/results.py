@@ -88,6 +88,10 @@ class PredictReport:
     seed: int = 0
     #: The file written on request, empty if none was.
     exported: str = ""
+    #: The graph the hypernetwork read: "semantic", or as the official code makes it ("ppuda", "ghn3").
+    graph_mode: str = "semantic"
+    #: Why that is not the one the hypernetwork was made for; empty if it is.
+    graph_note: str = ""
     #: Not part of the JSON: for the results panel and for export.
     details: EvaluationDetails | None = field(default=None, repr=False, compare=False)
     #: Parameter name to tensor (``torch.Tensor``; untyped here because this room has no torch).

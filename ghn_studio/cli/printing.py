@@ -38,6 +38,10 @@ def _(report: PredictReport) -> str:
         ("GHN", report.ghn or "none (random start)"),
         ("time", f"{report.graph_seconds + report.predict_seconds:.3f} s to predict"),
     ]
+    if report.graph_note:
+        lines.append(("graph", report.graph_note))
+    elif report.graph_mode != "semantic":
+        lines.append(("graph", f"as the official code makes it ({report.graph_mode})"))
     if report.accuracy is not None:
         lines += [
             ("accuracy", f"{report.accuracy:.4f}  ({report.label})"),

@@ -100,5 +100,7 @@ def facts(report: PredictReport) -> tuple[tuple[str, str], ...]:
         lines.append(("Closed-form head", duration(report.head_seconds)))
     if report.ghn:
         lines.append(("GHN", report.ghn))
+    if report.graph_note:
+        lines.append(("Graph", report.graph_note))
     lines.append(("Device", report.device))
     return tuple(lines)

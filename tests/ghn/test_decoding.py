@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from ghn_studio.engine.execution import Plan
 from ghn_studio.ghn.config import GhnConfig
-from ghn_studio.ghn.decoding import ConvDecoder
+from ghn_studio.ghn.decoding import ConvDecoder, DecodeKey, key_of
 from ghn_studio.ghn.encoding import EncodedParameter, encode
-from ghn_studio.ghn.fitting import fit, tile, weight_scale
+from ghn_studio.ghn.fitting import fit, tile, weight_scale, write
 from ghn_studio.ghn.networks import Hypernetwork, ShapeEncoder, channel_table, nearest, shape_to_four, spatial_table
 from ghn_studio.ir import Architecture
 from ghn_studio.ops import REGISTRY
@@ -134,6 +134,32 @@ def test_kernels_larger_than_the_grid_are_stretched() -> None:
 
 
 @torch.no_grad()
+def test_official_kernels_larger_than_the_grid_repeat_it() -> None:
+    torch.manual_seed(0)
+    decoder = ConvDecoder(GhnConfig(hidden=8, max_channels=8, grid=5, decoder=(8, 8), crop="corner"))
+    x = torch.randn(2, 8)
+    whole = whole_weight(decoder, x, slice(0, 5), slice(0, 5))
+    torch.testing.assert_close(decoder(x, (7, 6), 8), whole.repeat(1, 1, 1, 2, 2)[..., :7, :6])
+
+
+@torch.no_grad()
+def test_the_perceptron_decodes_the_same_shapes() -> None:
+    """The baseline of the GHN-2 paper: one matrix for the whole grid, a head on its first layer."""
+    config = GhnConfig(hidden=8, max_channels=4, grid=5, classes=3, weight_decoder="mlp", encoder="mlp", crop="corner")
+    ghn = Hypernetwork(config).initialise(0)
+    decoder, x = ghn.decoder, torch.randn(2, 8)
+    names = {"decoder.mlp.fc.0.weight": (16, 8), "decoder.mlp.fc.2.weight": (400, 16),
+             "decoder.class_layer_predictor.1.weight": (12, 16), "gnn.fc.0.weight": (8, 8), "gnn.fc.2.weight": (8, 8)}
+    assert {k: tuple(v.shape) for k, v in ghn.state_dict().items() if k in names} == names
+    first, last = decoder.mlp.fc[0], decoder.mlp.fc[2]
+    whole = last(first(x).relu()).view(2, 4, 4, 5, 5)
+    torch.testing.assert_close(decoder(x, (3, 2), 2), whole[:, :, :2, :3, :2])
+    assert decoder(x, (7, 7), 4).shape == (2, 4, 4, 7, 7)
+    expected = decoder.class_layer_predictor[1](first(x).relu()).view(2, 3, 4)
+    torch.testing.assert_close(decoder.class_weight(x), expected)
+
+
+@torch.no_grad()
 def test_class_weights_are_mapped_along_the_outputs() -> None:
     torch.manual_seed(0)
     decoder, x = ConvDecoder(GhnConfig(hidden=8, max_channels=8, classes=3, decoder=(8, 8))), torch.randn(2, 8)
@@ -151,6 +177,40 @@ def test_wide_layers_repeat_the_decoded_channels(source: tuple[int, int], target
     for a in range(target[0]):
         for b in range(target[1]):
             assert found[a, b] == decoded[a % source[0], b % source[1]]
+
+
+@settings(max_examples=80)
+@given(st.tuples(st.integers(1, 4), st.integers(1, 4)), st.tuples(st.integers(1, 11), st.integers(1, 11)),
+       st.sampled_from([(), (1, 1), (2, 3)]))
+def test_writing_in_one_pass_gives_what_repeating_gives(
+    source: tuple[int, int], target: tuple[int, int], kernel: tuple[int, ...]
+) -> None:
+    shape, small = (*target, *kernel), tuple(min(s, t) for s, t in zip(source, target, strict=True))
+    decoded = torch.randn(*kernel, *small).permute(-2, -1, *range(len(kernel)))
+    found = write(decoded, shape)
+    assert torch.equal(found, tile(decoded, shape))
+    assert found.is_contiguous()
+    assert found.untyped_storage().data_ptr() != decoded.untyped_storage().data_ptr()
+
+
+@pytest.mark.parametrize("shape", [(7,), (3000, 40), (2500, 33, 3, 3), (1, 7, 10)])
+def test_large_and_odd_tensors_are_written_too(shape: tuple[int, ...]) -> None:
+    decoded = torch.randn([min(n, 16) for n in shape[:2]] + [min(n, 4) for n in shape[2:]])
+    assert torch.equal(write(decoded, shape), tile(decoded, shape))
+
+
+def test_prediction_and_training_give_the_same_tensors(
+    small_ghn: Hypernetwork, example_networks: dict[str, Architecture]
+) -> None:
+    for graph in example_networks.values():
+        plan = Plan(graph)
+        encoding, head = encode(plan.graph), small_ghn.classifier(plan.head)
+        expected = small_ghn([encoding], [head])[0]
+        found, broken = small_ghn.predict(encoding, head)
+        assert not broken
+        assert found.keys() == expected.keys()
+        for name, tensor in found.items():
+            torch.testing.assert_close(tensor, expected[name], rtol=1e-5, atol=1e-5, msg=name)
 
 
 def test_tiling_leaves_kernels_alone() -> None:
@@ -180,6 +240,40 @@ def test_vectors_are_squashed(role: Role) -> None:
     assert found.min() >= low
     assert found.max() <= high
     assert torch.equal(fit(decoded, EncodedParameter("v", (61,), role), weight_norm=False), decoded)
+
+
+@pytest.mark.parametrize(("shape", "scale"), [
+    ((1, 8, 11, 11), 1.0), ((1, 8, 7, 7), math.sqrt(2 / (8 * 49))), ((2, 8, 11, 11), math.sqrt(2 / (8 * 121))),
+])
+def test_the_official_code_tells_position_encodings_by_their_shape(shape: tuple[int, ...], scale: float) -> None:
+    decoded = torch.randn(16, 16, *shape[2:])
+    for role in (Role.WEIGHT, *([Role.POSITION] if shape[0] == 1 else [])):
+        found = fit(decoded, EncodedParameter("w", shape, role, official=True), weight_norm=True)
+        torch.testing.assert_close(found, tile(decoded, shape) * scale)
+
+
+def test_the_official_position_of_a_class_token_is_drawn() -> None:
+    decoded = torch.randn(1, 16, 3, 3)
+    parameter = EncodedParameter("p", (1, 10, 40), Role.POSITION, official=True)
+    found, again = (fit(decoded, parameter, weight_norm=True) for _ in range(2))
+    assert torch.equal(found, again)
+    assert torch.equal(found[0, 1:, :16], decoded[0].flatten(1).T)
+    assert torch.equal(found[..., 16:32], found[..., :16])
+    assert 0.005 < float(found[0, 0].std()) < 0.05
+
+
+@pytest.mark.parametrize(("parameter", "key"), [
+    (EncodedParameter("c.weight", (5, 64, 1, 1), Role.WEIGHT, is_class=True), DecodeKey("class_weight", inputs=16)),
+    (EncodedParameter("c.bias", (5,), Role.BIAS, is_class=True), DecodeKey("class_bias")),
+    (EncodedParameter("n.weight", (5,), Role.SCALE, is_class=True), DecodeKey("class_scale")),
+    (EncodedParameter("w", (5, 1, 3, 3), Role.WEIGHT), DecodeKey("weight", (3, 3), 1)),
+    (EncodedParameter("w", (5, 7, 1, 3), Role.WEIGHT), DecodeKey("weight", (1, 3), 8)),
+    (EncodedParameter("w", (5, 700), Role.WEIGHT), DecodeKey("weight", (1, 1), 16)),
+])
+def test_places_decide_about_official_classifiers_and_few_inputs_are_decoded_alone(
+    parameter: EncodedParameter, key: DecodeKey
+) -> None:
+    assert key_of(parameter, None, 16) == key
 
 
 def test_scale_and_shift_of_a_norm_are_the_two_rows_of_one_node(

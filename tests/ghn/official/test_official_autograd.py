@@ -52,7 +52,8 @@ def assert_faithful(module: nn.Module, images: Tensor) -> None:
     parameters = dict(module.named_parameters())
     (root,) = record(lambda: module(images), parameters, first_only=True)
     names = {id(tensor): name for name, tensor in parameters.items()}
-    assert sorted(map(repr, functions_of(root))) == sorted(map(repr, recorded_by_autograd(module(images).grad_fn, names)))
+    expected = recorded_by_autograd(module(images).grad_fn, names)
+    assert sorted(map(repr, functions_of(root))) == sorted(map(repr, expected))
 
 
 @pytest.mark.parametrize("name", ["alexnet", "squeezenet1_1", "shufflenet_v2_x0_5", "mobilenet_v3_small", "vit_b_32",

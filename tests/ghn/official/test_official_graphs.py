@@ -38,7 +38,8 @@ def graph_of(name: str, mode: str, size: int = 224) -> GraphEncoding:
 @pytest.mark.parametrize("name", zoo.names())
 def test_every_torchvision_graph_has_the_official_size(name: str, mode: str, shared_folder: Path) -> None:
     with (shared_folder / "reference" / "official_predict_times.csv").open(newline="") as file:
-        row = next(r for r in csv.DictReader(file) if r["model"] == name and (mode == "ghn3") == ("ghn3" in r["system"]))
+        rows = [r for r in csv.DictReader(file) if r["model"] == name]
+    row = next(r for r in rows if ("ghn3" in r["system"]) == (mode == "ghn3"))
     if not row["graph_nodes"]:
         if name not in _TOO_DEEP:
             with pytest.raises(RefusedError):

@@ -98,7 +98,8 @@ def test_architectures_give_the_graph_of_their_module(
 def assert_same_parameters(found: GraphEncoding, expected: GraphEncoding) -> None:
     """The same tensors at nodes of the same type and at the same distances from each other."""
     places = [
-        {p.name: place for place, node in enumerate(graph.nodes) for p in node.parameters} for graph in (found, expected)
+        {p.name: place for place, node in enumerate(graph.nodes) for p in node.parameters}
+        for graph in (found, expected)
     ]
     names = sorted(places[0])
     assert names == sorted(places[1])
