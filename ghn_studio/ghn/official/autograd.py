@@ -97,6 +97,11 @@ def forget_calls() -> None:
     _calls.clear()
 
 
+def known_calls() -> int:
+    """How many different calls are known."""
+    return len(_calls)
+
+
 def record(run: Callable[[], Any], parameters: Mapping[str, Tensor], first_only: bool) -> list[Origin]:
     """Return the autograd functions of the results of ``run``, a forward pass on meta tensors.
 
@@ -104,9 +109,12 @@ def record(run: Callable[[], Any], parameters: Mapping[str, Tensor], first_only:
         run: Must take its input from the meta device; what is computed of parameters has no data either.
         parameters: By full name, on any device; others do not appear.
         first_only: Follow only the first of several results.
+
+    Raises:
+        NotImplementedError: The network needs values, or changes shapes in place.
     """
     recorder = _Recorder({id(tensor): Leaf(name) for name, tensor in parameters.items()})
-    with torch.enable_grad(), recorder:
+    with torch.inference_mode(False), torch.enable_grad(), recorder:
         result = run()
     found = [recorder.origin(tensor) for tensor in _tensors(result)]
     origins = [origin for origin in found if origin is not None]
@@ -275,6 +283,8 @@ def _learn(
     feed = iter(stand_ins)
     arguments = _rebuild(args, feed)
     result = func(*arguments, **_rebuild(kwargs, feed))
+    if any(d.shape != t.shape or d.stride() != t.stride() for d, t in zip(stand_ins, tensors, strict=True)):
+        raise NotImplementedError(f"{func.__name__} changes a shape in place")
     returned = list(_tensors(result))
     changed = [i for i, double in enumerate(stand_ins) if double.grad_fn is not None and double.grad_fn not in edges]
     starts = [t.grad_fn for t in (*returned, *(stand_ins[i] for i in changed)) if t.grad_fn is not None]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ghn_studio.ghn.official.autograd import Function, Leaf, Origin, forget_calls, record
+from ghn_studio.ghn.official.autograd import Function, Leaf, Origin, forget_calls, known_calls, record
 from ghn_studio.torch_io import zoo
 
 Edge = tuple[Any, ...]
@@ -94,3 +94,33 @@ def test_only_what_reaches_the_first_result_is_followed_on_request() -> None:
         roots = record(lambda: tuple(layer(images) for layer in layers), parameters, first_only)
         assert len(roots) == count
         assert all(isinstance(root, Function) for root in roots)
+
+
+def test_a_changed_width_is_learnt_alone() -> None:
+    def stack(width: int) -> nn.Sequential:
+        blocks = [m for i in range(8) for m in (nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())]
+        return nn.Sequential(*blocks, nn.Conv2d(8, width, 3), nn.ReLU(), nn.Conv2d(width, 4, 3)).eval()
+
+    def learnt(width: int) -> int:
+        before, module = known_calls(), stack(width)
+        record(lambda: module(torch.empty(1, 8, 9, 9, device="meta")), dict(module.named_parameters()), True)
+        return known_calls() - before
+
+    forget_calls()
+    assert learnt(16) < 10, "24 layers, few of them different"
+    assert learnt(17) == 3
+    assert learnt(17) == 0
+
+
+def test_shapes_that_change_in_place_are_not_followed() -> None:
+    layer = nn.Linear(3, 3)
+    with pytest.raises(NotImplementedError, match="unsqueeze_"):
+        record(lambda: layer(torch.empty(2, 3, device="meta")).unsqueeze_(0), dict(layer.named_parameters()), True)
+
+
+def test_gradients_may_be_off() -> None:
+    layer = nn.Linear(3, 3)
+    for off in (torch.no_grad(), torch.inference_mode()):
+        with off:
+            (root,) = record(lambda: layer(torch.empty(2, 3, device="meta")), dict(layer.named_parameters()), True)
+        assert root.name == "Addmm"
