@@ -8,86 +8,23 @@ meta kernels would otherwise take most of the time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from ghn_studio.ghn.official.calls import Function, Known, Leaf, Origin, Result, Step, learn, rebuild, tensors_in
+
 _ATTRIBUTE = "_recorded_origin"
 _VIEW_OF = "_recorded_base"
 _CHANGED = "_recorded_change"
+
+#: Calls that are kept.
 _KNOWN_CALLS = 20_000
 
-
-@dataclass(eq=False, slots=True)
-class Leaf:
-    """A parameter where autograd accumulates its gradient."""
-
-    name: str
-
-
-@dataclass(eq=False, slots=True)
-class Function:
-    """An autograd function.
-
-    Attributes:
-        name: That of its class up to "Backward".
-        inputs: Where its inputs come from, in order; those without a gradient are left out.
-        keepdim: Of a mean: whether the averaged axes stay.
-        kernel: Of a pooling: its height and width.
-    """
-
-    name: str
-    inputs: list[Function | Leaf]
-    keepdim: bool = False
-    kernel: tuple[int, int] | None = None
-
-
-Origin = Function | Leaf
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A function of a known call; inputs count the call's tensors from 0, its earlier functions from -1 downwards."""
-
-    name: str
-    inputs: tuple[int, ...]
-    keepdim: bool
-    kernel: tuple[int, int] | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """A tensor a call returns.
-
-    Attributes:
-        argument: The call's tensor that is returned itself, else None.
-        origin: As in :class:`_Step`; None without a gradient.
-        view_of: The call's tensor that shares its memory.
-        base: Origin of what it is a view of, if that is no tensor of the call.
-    """
-
-    argument: int | None
-    origin: int | None
-    view_of: int | None
-    base: int | None
-    template: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What a call does: its functions, its results and the tensors it changes in place."""
-
-    steps: tuple[_Step, ...]
-    results: tuple[_Result, ...]
-    changed: tuple[tuple[int, int | None], ...]
-    pack: Callable[[list[Any]], Any]
-
-
-_calls: dict[Any, _Known] = {}
+_calls: dict[Any, Known] = {}
 #: Functions that return no tensor: sizes, types, flags.
 _silent: set[Any] = set()
 
@@ -116,7 +53,7 @@ def record(run: Callable[[], Any], parameters: Mapping[str, Tensor], first_only:
     recorder = _Recorder({id(tensor): Leaf(name) for name, tensor in parameters.items()})
     with torch.inference_mode(False), torch.enable_grad(), recorder:
         result = run()
-    found = [recorder.origin(tensor) for tensor in _tensors(result)]
+    found = [recorder.origin(tensor) for tensor in tensors_in(result)]
     origins = [origin for origin in found if origin is not None]
     return origins[:1] if first_only else origins
 
@@ -148,7 +85,7 @@ class _Recorder(TorchFunctionMode):
         if not any(origins):
             args, kwargs = _on_one_device(args, kwargs, tensors)
             result = func(*args, **kwargs)
-            if not any(True for _ in _tensors(result)) and not func.__name__.endswith("_"):
+            if not any(True for _ in tensors_in(result)) and not func.__name__.endswith("_"):
                 _silent.add(func)
             return result
         positions: dict[int, int] = {}
@@ -158,13 +95,13 @@ class _Recorder(TorchFunctionMode):
         ))
         known = _calls.get(key)
         if known is None:
-            known = _learn(func, args, kwargs, tensors, origins)
+            known = learn(func, args, kwargs, tensors, origins)
             if len(_calls) >= _KNOWN_CALLS:
                 _calls.clear()
             _calls[key] = known
         return self._replay(known, tensors, origins)
 
-    def _replay(self, known: _Known, tensors: list[Tensor], origins: list[Origin | None]) -> Any:
+    def _replay(self, known: Known, tensors: list[Tensor], origins: list[Origin | None]) -> Any:
         made: list[Function] = []
 
         def resolve(index: int) -> Origin:
@@ -189,7 +126,7 @@ class _Recorder(TorchFunctionMode):
         return known.pack(results)
 
     def _note_base(
-        self, tensor: Tensor, result: _Result, tensors: list[Tensor], resolve: Callable[[int], Origin]
+        self, tensor: Tensor, result: Result, tensors: list[Tensor], resolve: Callable[[int], Origin]
     ) -> None:
         """Remember what a tensor is a view of."""
         if result.view_of is not None:
@@ -213,7 +150,7 @@ class _Recorder(TorchFunctionMode):
         tensor.__dict__.update({_ATTRIBUTE: origin, _CHANGED: origin})
 
 
-def _function(step: _Step, inputs: list[Origin]) -> Function:
+def _function(step: Step, inputs: list[Origin]) -> Function:
     if step.name == "Addmm" and len(inputs) == 3 and isinstance(inputs[0], Function):
         # Releases of PyTorch differ in whether a bias that was itself computed is added in a step of its own.
         return Function("Add", [Function("Mm", inputs[1:]), inputs[0]])
@@ -227,6 +164,8 @@ def _signature(value: Any, tensors: list[Tensor]) -> Any:
         return Tensor
     if isinstance(value, tuple | list):
         return (type(value), *[_signature(v, tensors) for v in value])
+    if isinstance(value, dict):
+        return (dict, *[(k, _signature(v, tensors)) for k, v in value.items()])
     if isinstance(value, slice):
         return (slice, value.start, value.stop, value.step)
     try:
@@ -236,134 +175,11 @@ def _signature(value: Any, tensors: list[Tensor]) -> Any:
     return (type(value), value)
 
 
-def _tensors(value: Any) -> Iterable[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _tensors(part)
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from _tensors(part)
-
-
-def _rebuild(value: Any, replacements: Any) -> Any:
-    """``value`` with its tensors replaced in order."""
-    if isinstance(value, Tensor):
-        return next(replacements)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*[_rebuild(v, replacements) for v in value])
-    if isinstance(value, tuple | list):
-        return type(value)([_rebuild(v, replacements) for v in value])
-    if isinstance(value, dict):
-        return {k: _rebuild(v, replacements) for k, v in value.items()}
-    return value
-
-
 def _on_one_device(args: Any, kwargs: Any, tensors: list[Tensor]) -> tuple[Any, Any]:
     """The arguments, without data as soon as one of them has none."""
     if len({tensor.device.type for tensor in tensors}) < 2:
         return args, kwargs
     feed = iter([tensor.to("meta") for tensor in tensors])
-    return _rebuild(args, feed), _rebuild(kwargs, feed)
+    return rebuild(args, feed), rebuild(kwargs, feed)
 
 
-def _learn(
-    func: Any, args: Any, kwargs: Any, tensors: list[Tensor], origins: list[Origin | None]
-) -> _Known:
-    """Run one call on fresh meta tensors under autograd and read off what it recorded."""
-    doubles: dict[int, Tensor] = {}
-    edges: dict[Any, int] = {}
-    for index, (tensor, origin) in enumerate(zip(tensors, origins, strict=True)):
-        if id(tensor) not in doubles:
-            double = doubles[id(tensor)] = _double(tensor, origin)
-            if origin is not None:
-                edges[torch.autograd.graph.get_gradient_edge(double).node] = index
-    stand_ins = [doubles[id(tensor)] for tensor in tensors]
-    feed = iter(stand_ins)
-    arguments = _rebuild(args, feed)
-    result = func(*arguments, **_rebuild(kwargs, feed))
-    if any(d.shape != t.shape or d.stride() != t.stride() for d, t in zip(stand_ins, tensors, strict=True)):
-        raise NotImplementedError(f"{func.__name__} changes a shape in place")
-    returned = list(_tensors(result))
-    changed = [i for i, double in enumerate(stand_ins) if double.grad_fn is not None and double.grad_fn not in edges]
-    starts = [t.grad_fn for t in (*returned, *(stand_ins[i] for i in changed)) if t.grad_fn is not None]
-    steps, numbers = _steps(starts, edges)
-
-    def origin_of(tensor: Tensor) -> int | None:
-        return None if tensor.grad_fn is None else numbers[tensor.grad_fn]
-
-    results = []
-    for tensor in returned:
-        same = next((i for i, d in enumerate(stand_ins) if d is tensor), None)
-        view_of = next((i for i, d in enumerate(stand_ins) if tensor._base is not None and _shares(tensor, d)), None)
-        base = None if tensor._base is None or view_of is not None else origin_of(tensor._base)
-        results.append(_Result(same, origin_of(tensor), view_of, base, tensor.detach()))
-    return _Known(
-        steps, tuple(results), tuple((i, origin_of(stand_ins[i])) for i in changed), _packer(result)
-    )
-
-
-def _packer(result: Any) -> Callable[[list[Any]], Any]:
-    if isinstance(result, Tensor):
-        return lambda tensors: tensors[0]
-    return lambda tensors: _rebuild(result, iter(tensors))
-
-
-def _shares(tensor: Tensor, other: Tensor) -> bool:
-    return tensor._base is other or (other._base is not None and tensor._base is other._base)
-
-
-def _double(tensor: Tensor, origin: Origin | None) -> Tensor:
-    """A meta tensor of the same layout; with a gradient if the original has one."""
-    made = _like(tensor)
-    if origin is None:
-        return made
-    made.requires_grad_()
-    if isinstance(origin, Leaf):
-        return made
-    return _Copy.apply(made)  # type: ignore[no-any-return]
-
-
-class _Copy(torch.autograd.Function):
-    """A copy of the same layout that is no leaf and no view, so it may be changed in place."""
-
-    @staticmethod
-    def forward(ctx: Any, tensor: Tensor) -> Tensor:
-        return _like(tensor)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        raise AssertionError("only the graph is looked at")
-
-
-def _like(tensor: Tensor) -> Tensor:
-    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-
-
-def _steps(starts: Iterable[Any], edges: Mapping[Any, int]) -> tuple[tuple[_Step, ...], dict[Any, int]]:
-    """The functions between the results and the inputs of a call, inputs first."""
-    numbers: dict[Any, int] = dict(edges)
-    steps: list[_Step] = []
-    stack = [(start, False) for start in starts]
-    while stack:
-        node, ready = stack.pop()
-        if node in numbers:
-            continue
-        before = [n for n, _ in node.next_functions if n is not None]
-        if not ready:
-            stack.append((node, True))
-            stack.extend((n, False) for n in before if n not in numbers)
-            continue
-        steps.append(_step(node, tuple(numbers[n] for n in before)))
-        numbers[node] = -len(steps)
-    return tuple(steps), numbers
-
-
-def _step(node: Any, inputs: tuple[int, ...]) -> _Step:
-    name = node.name().rpartition("::")[2].partition("Backward")[0]
-    keepdim = name == "Mean" and bool(getattr(node, "_saved_keepdim", False))
-    kernel = getattr(node, "_saved_kernel_size", None) if "Pool2D" in name else None
-    if kernel is not None:
-        kernel = (int(kernel[0]), int(kernel[-1]))
-    return _Step(name, inputs, keepdim, kernel)

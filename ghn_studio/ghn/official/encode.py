@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from ghn_studio.engine.execution import Plan, target_of
 from ghn_studio.ghn.encoding import LONGEST_PATH, EncodedNode, EncodedParameter, GraphEncoding, distances, levels
 from ghn_studio.ghn.official import ghn3, owners, ppuda
-from ghn_studio.ghn.official.autograd import Origin, record
+from ghn_studio.ghn.official.autograd import record
+from ghn_studio.ghn.official.calls import Origin
 from ghn_studio.ghn.official.owners import Owner, Parameter
 from ghn_studio.ghn.official.primitives import NORMS, of_item
 from ghn_studio.ghn.official.wiring import Item, RefusedError, Wiring

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ghn_studio.ghn.official import owners
-from ghn_studio.ghn.official.autograd import Origin
+from ghn_studio.ghn.official.calls import Origin
 from ghn_studio.ghn.official.owners import Parameter
 from ghn_studio.ghn.official.primitives import NORMS, of_function
 from ghn_studio.ghn.official.wiring import INPUT, Item, RefusedError, Wiring, discover

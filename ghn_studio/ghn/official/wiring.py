@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ghn_studio.errors import GhnStudioError
-from ghn_studio.ghn.official.autograd import Function, Leaf, Origin
+from ghn_studio.ghn.official.calls import Function, Leaf, Origin
 from ghn_studio.ghn.official.owners import Parameter
 
 

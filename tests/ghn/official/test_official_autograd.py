@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ghn_studio.ghn.official.autograd import Function, Leaf, Origin, forget_calls, known_calls, record
+from ghn_studio.ghn.official.autograd import forget_calls, known_calls, record
+from ghn_studio.ghn.official.calls import Function, Leaf, Origin
 from ghn_studio.torch_io import zoo
 
 Edge = tuple[Any, ...]
