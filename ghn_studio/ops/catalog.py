@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ghn_studio.ops import (
     activation,
+    arithmetic,
     attention,
     convolution,
     convolution_1d,
@@ -13,7 +14,9 @@ from ghn_studio.ops import (
     multihead,
     normalisation,
     pooling,
+    rearrange,
     reshape,
+    sources,
     terminals,
     transposed,
     windows,
@@ -22,5 +25,5 @@ from ghn_studio.ops.registry import OpRegistry
 
 REGISTRY = OpRegistry.from_modules(
     terminals, convolution, convolution_1d, transposed, dense, normalisation, activation, pooling, merge, reshape,
-    layouts, attention, multihead, windows,
+    layouts, attention, multihead, windows, arithmetic, rearrange, sources,
 )
