@@ -92,7 +92,7 @@ class Assembly:
         elif node.op == "call_module":
             self._place(node, node.meta[FOUND], path=str(node.target).partition(".")[2])
         elif _is_pick(node) and isinstance(several := self._argument(node.args[0]), tuple):
-            self.values[node] = several[node.args[1]]
+            self.values[node] = several[int(str(node.args[1]))]
         elif node.users:
             self._call(node)
 
