@@ -12,7 +12,9 @@ from ghn_studio.ops import (
     merge,
     multihead,
     normalisation,
+    partitions,
     pooling,
+    pooling_1d,
     rearrange,
     reshape,
     sources,
@@ -23,6 +25,6 @@ from ghn_studio.ops import (
 from ghn_studio.ops.registry import OpRegistry
 
 REGISTRY = OpRegistry.from_modules(
-    terminals, convolution, convolution_1d, transposed, dense, normalisation, activation, pooling, merge, reshape,
-    attention, multihead, windows, arithmetic, rearrange, sources,
+    terminals, convolution, convolution_1d, transposed, dense, normalisation, activation, pooling, pooling_1d, merge,
+    reshape, attention, multihead, windows, partitions, arithmetic, rearrange, sources,
 )
