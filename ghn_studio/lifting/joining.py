@@ -58,7 +58,7 @@ class Reader:
         rank = self.input(node).rank
         if node.op == "permute":
             return tuple(d % rank for d in node.params.dims)
-        if node.op != "transpose":
+        if node.op != "transpose" or not node.sources:
             return None
         order = list(range(rank))
         a, b = node.params.dim0 % rank, node.params.dim1 % rank

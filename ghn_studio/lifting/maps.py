@@ -98,6 +98,24 @@ def _gate(reader: Reader, node: Node) -> Joined | None:
     return Joined(Node(NodeId(path), "cse", params, node.inputs), inside, product.id)
 
 
+def _grid(reader: Reader, node: Node) -> Joined | None:
+    """Windows with their two axes exchanged: the same place of every window, a grid over the map."""
+    turned = reader.next(node)
+    if node.params.grid or turned is None or reader.order(turned) != (0, 2, 1, 3):
+        return None
+    made = Node(node.id, node.op, replace(node.params, grid=True), node.inputs)
+    return Joined(made, (node.id, turned.id), turned.id)
+
+
+def _off_grid(reader: Reader, node: Node) -> Joined | None:
+    """The axes of a grid exchanged back, then put back to a map."""
+    turned = reader.before(node)
+    if node.params.grid or turned is None or reader.order(turned) != (0, 2, 1, 3):
+        return None
+    made = Node(node.id, node.op, replace(node.params, grid=True), turned.inputs)
+    return Joined(made, (turned.id, node.id), node.id)
+
+
 def has_others(reader: Reader, path: str, inside: set[NodeId]) -> bool:
     """True if other nodes with parameters lie below a path that is to become one node."""
     others = [reader.graph.nodes[n] for n in reader.graph.members(path) if n not in inside]
@@ -107,4 +125,5 @@ def has_others(reader: Reader, path: str, inside: set[NodeId]) -> bool:
 RULES = (
     Rule(("reshape",), _shuffle), Rule(("reshape", "flatten_axes"), _tokens), Rule(("channels_last",), _rows),
     Rule(("conv2d",), _patches), Rule(("channels_last",), _norm), Rule(("global_avg_pool",), _gate),
+    Rule(("window_partition",), _grid), Rule(("window_departition",), _off_grid),
 )

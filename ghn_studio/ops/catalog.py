@@ -13,7 +13,9 @@ from ghn_studio.ops import (
     merge,
     multihead,
     normalisation,
+    partitions,
     pooling,
+    pooling_1d,
     rearrange,
     reshape,
     sources,
@@ -24,6 +26,6 @@ from ghn_studio.ops import (
 from ghn_studio.ops.registry import OpRegistry
 
 REGISTRY = OpRegistry.from_modules(
-    terminals, convolution, convolution_1d, transposed, dense, normalisation, activation, pooling, merge, reshape,
-    layouts, attention, multihead, windows, arithmetic, rearrange, sources,
+    terminals, convolution, convolution_1d, transposed, dense, normalisation, activation, pooling, pooling_1d, merge,
+    reshape, layouts, attention, multihead, windows, partitions, arithmetic, rearrange, sources,
 )

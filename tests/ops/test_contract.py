@@ -199,8 +199,13 @@ def test_suggested_parameters_fit_the_inputs(spec: OpSpec[Any]) -> None:
     if len(spec.inputs) == 1 and not spec.inputs[0].variadic:
         ranks = spec.inputs[0].ranks
         wholes += [(x,) for x in (IMAGE, ODD_IMAGE, VECTOR, TOKENS) if not ranks or x.rank in ranks]
+    own = [e.inputs for e in spec.examples]
     for inputs in wholes:
-        params = spec.suggest(spec.params(), inputs)
+        try:
+            params = spec.suggest(spec.params(), inputs)
+        except ValueError:  # no parameters fit; never so for the operator's own examples
+            assert inputs not in own
+            continue
         assert isinstance(params, spec.params)
         assert not check_params(params)
         assert spec.infer_outputs(params, inputs)

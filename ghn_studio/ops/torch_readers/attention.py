@@ -80,16 +80,33 @@ def _squeeze_excitation(node: TorchNode) -> TorchMatch:
     return TorchMatch(found, (node.data(),))
 
 
+def _partition(node: TorchNode) -> TorchMatch:
+    return TorchMatch({"size": node.arg(1, "p")}, (node.data(),))
+
+
+def _departition(node: TorchNode) -> TorchMatch:
+    found = {"size": node.arg(1, "p"), "rows": node.arg(2, "h_partitions"), "columns": node.arg(3, "w_partitions")}
+    return TorchMatch(found, (node.data(),))
+
+
+def _relative(node: TorchNode) -> TorchMatch:
+    return TorchMatch({"heads": node.options["n_heads"]}, (node.data(),))
+
+
 _ACTIVATIONS = {
     "torch.nn.ReLU": "relu", "torch.nn.SiLU": "silu",
     "torch.nn.Sigmoid": "sigmoid", "torch.nn.Hardsigmoid": "hardsigmoid",
 }
 _SWIN = "torchvision.models.swin_transformer"
+_MAXVIT = "torchvision.models.maxvit"
 
 MULTIHEAD_ATTENTION = TorchBinding({"torch.nn.MultiheadAttention": _multihead})
 WINDOW_ATTENTION = TorchBinding(
     {f"{_SWIN}.ShiftedWindowAttention": _windows(1), f"{_SWIN}.ShiftedWindowAttentionV2": _windows(2)}
 )
+WINDOW_PARTITION = TorchBinding({f"{_MAXVIT}.WindowPartition": _partition})
+WINDOW_DEPARTITION = TorchBinding({f"{_MAXVIT}.WindowDepartition": _departition})
+RELATIVE_ATTENTION = TorchBinding({f"{_MAXVIT}.RelativePositionalMultiHeadAttention": _relative})
 SPACE_TO_DEPTH = TorchBinding(functions={"_patch_merging_pad": function()})
 SQUEEZE_EXCITATION = TorchBinding({"torchvision.ops.misc.SqueezeExcitation": _squeeze_excitation})
 POSITION_EMBEDDING = TorchBinding(functions={"add": _position})
