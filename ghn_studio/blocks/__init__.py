@@ -6,506 +6,93 @@ neighbours here, nothing else, and lines stay below 100 characters. Functions do
 hypernetwork's training calls them directly); modules own the parameters.
 """
 
-from __future__ import annotations
-
-import math
-
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-
-class Add(nn.Module):
-    """Sum of all inputs."""
-
-    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
-        for other in others:
-            first = first + other
-        return first
-
-
-class Multiply(nn.Module):
-    """Product of all inputs."""
-
-    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
-        for other in others:
-            first = first * other
-        return first
-
-
-class Concat(nn.Module):
-    """Joins its inputs along ``dim``."""
-
-    def __init__(self, dim: int = 1) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, *parts: Tensor) -> Tensor:
-        return torch.cat(parts, self.dim)
-
-
-class Chunk(nn.Module):
-    """Splits its input into ``chunks`` equal parts along ``dim``."""
-
-    def __init__(self, chunks: int, dim: int = 1) -> None:
-        super().__init__()
-        self.chunks, self.dim = chunks, dim
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return torch.chunk(x, self.chunks, self.dim)
-
-
-class Tokens(nn.Module):
-    """Maps ``(N, C, H, W)`` to tokens, ``(N, H * W, C)``."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.flatten(2).transpose(1, 2)
-
-
-class ChannelsLast(nn.Module):
-    """Maps ``(N, C, H, W)`` to ``(N, H, W, C)``."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.permute(0, 2, 3, 1)
-
-
-class ChannelsFirst(nn.Module):
-    """Maps ``(N, H, W, C)`` to ``(N, C, H, W)``."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.permute(0, 3, 1, 2)
-
-
-class TokenPool(nn.Module):
-    """Maps tokens ``(N, T, C)`` to the class token or the mean, ``(N, C)``."""
-
-    def __init__(self, mode: str = "first") -> None:
-        super().__init__()
-        self.mode = mode
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        return tokens[:, 0] if self.mode == "first" else tokens.mean(1)
-
-
-class SpatialMean(nn.Module):
-    """Averages each channel of a map ``(N, C, H, W)``, to ``(N, C)``."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3))
-
-
-class StochasticDepth(nn.Module):
-    """In training drops each row of the batch, or all of it, and scales up what stays."""
-
-    def __init__(self, p: float, mode: str = "row") -> None:
-        super().__init__()
-        self.p, self.mode = p, mode
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.p == 0:
-            return x
-        rows = x.shape[0] if self.mode == "row" else 1
-        kept = x.new_empty(rows, *(1,) * (x.dim() - 1)).bernoulli_(1 - self.p)
-        return x * kept / max(1 - self.p, 1e-12)
-
-
-def batch_norm(
-    x: Tensor,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    running_mean: Tensor | None = None,
-    running_var: Tensor | None = None,
-    num_batches_tracked: Tensor | None = None,
-    eps: float = 1e-5,
-) -> Tensor:
-    """Normalise by running statistics where given, else by those of the batch itself."""
-    own = running_mean is None
-    return F.batch_norm(x, running_mean, running_var, weight, bias, training=own, eps=eps)
-
-
-def layer_norm_2d(
-    x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
-) -> Tensor:
-    """Normalise the channels at each position of a map ``(N, C, H, W)``."""
-    last = x.permute(0, 2, 3, 1)
-    return F.layer_norm(last, last.shape[-1:], weight, bias, eps).permute(0, 3, 1, 2)
-
-
-class LayerNorm2d(nn.LayerNorm):
-    """Layer norm over the channels of a map ``(N, C, H, W)``."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return layer_norm_2d(x, self.weight, self.bias, self.eps)
-
-
-def squeeze_excitation(
-    x: Tensor,
-    fc1_weight: Tensor,
-    fc1_bias: Tensor | None,
-    fc2_weight: Tensor,
-    fc2_bias: Tensor | None,
-    gate: str = "sigmoid",
-    activation: str = "relu",
-) -> Tensor:
-    """Multiply each channel by a gate computed from the channel means (Hu et al., 2018)."""
-    scale = F.conv2d(x.mean((2, 3), keepdim=True), fc1_weight, fc1_bias)
-    scale = F.conv2d(F.silu(scale) if activation == "silu" else scale.relu(), fc2_weight, fc2_bias)
-    return (F.hardsigmoid(scale) if gate == "hardsigmoid" else scale.sigmoid()) * x
-
-
-class SqueezeExcitation(nn.Module):
-    """Channel gate with ``squeezed`` hidden channels."""
-
-    def __init__(
-        self,
-        channels: int,
-        squeezed: int,
-        gate: str = "sigmoid",
-        activation: str = "relu",
-        bias: bool = True,
-    ) -> None:
-        super().__init__()
-        self.fc1 = nn.Conv2d(channels, squeezed, 1, bias=bias)
-        self.fc2 = nn.Conv2d(squeezed, channels, 1, bias=bias)
-        self.gate, self.activation = gate, activation
-
-    def forward(self, x: Tensor) -> Tensor:
-        fc1, fc2 = (self.fc1.weight, self.fc1.bias), (self.fc2.weight, self.fc2.bias)
-        return squeeze_excitation(x, *fc1, *fc2, self.gate, self.activation)
-
-
-def self_attention(
-    x: Tensor,
-    qkv_weight: Tensor,
-    proj_weight: Tensor,
-    proj_bias: Tensor,
-    qkv_bias: Tensor | None = None,
-    heads: int = 4,
-) -> Tensor:
-    """Multi-head self-attention over tokens ``(N, T, C)`` or the positions of ``(N, C, H, W)``."""
-    tokens = x.flatten(2).transpose(1, 2) if x.dim() == 4 else x
-    n, t, c = tokens.shape
-    qkv = F.linear(tokens, qkv_weight, qkv_bias).reshape(n, t, 3, heads, c // heads)
-    q, k, v = qkv.permute(2, 0, 3, 1, 4)
-    mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, t, c)
-    out = F.linear(mixed, proj_weight, proj_bias)
-    return out.transpose(1, 2).reshape(x.shape) if x.dim() == 4 else out
-
-
-class SelfAttention(nn.Module):
-    """Multi-head self-attention with one joint projection to queries, keys and values."""
-
-    def __init__(self, channels: int, heads: int, qkv_bias: bool = True) -> None:
-        super().__init__()
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
-        self.proj = nn.Linear(channels, channels)
-        self.heads = heads
-
-    def forward(self, x: Tensor) -> Tensor:
-        qkv, proj = self.qkv, self.proj
-        return self_attention(x, qkv.weight, proj.weight, proj.bias, qkv.bias, self.heads)
-
-
-def multihead_attention(
-    x: Tensor,
-    in_proj_weight: Tensor,
-    out_proj_weight: Tensor,
-    in_proj_bias: Tensor | None = None,
-    out_proj_bias: Tensor | None = None,
-    heads: int = 4,
-) -> Tensor:
-    """Self-attention over tokens ``(N, T, C)``, as ``torch.nn.MultiheadAttention`` computes it."""
-    joint = self_attention_heads(x, in_proj_weight, in_proj_bias, heads)
-    mixed = F.scaled_dot_product_attention(*joint).transpose(1, 2).flatten(2)
-    return F.linear(mixed, out_proj_weight, out_proj_bias)
-
-
-def self_attention_heads(
-    tokens: Tensor, weight: Tensor, bias: Tensor | None, heads: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries, keys and values ``(N, heads, T, C / heads)`` by one joint matrix."""
-    n, t, c = tokens.shape
-    joint = F.linear(tokens, weight, bias).reshape(n, t, 3, heads, c // heads)
-    q, k, v = joint.permute(2, 0, 3, 1, 4)
-    return q, k, v
-
-
-class MultiheadAttention(nn.Module):
-    """Self-attention with the parameter names of ``torch.nn.MultiheadAttention``."""
-
-    def __init__(self, channels: int, heads: int, bias: bool = True) -> None:
-        super().__init__()
-        self.heads = heads
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * channels, channels))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * channels)) if bias else None
-        self.out_proj = nn.Linear(channels, channels, bias=bias)
-        nn.init.xavier_uniform_(self.in_proj_weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        own, out = (self.in_proj_weight, self.in_proj_bias), self.out_proj
-        return multihead_attention(x, own[0], out.weight, own[1], out.bias, self.heads)
-
-
-def relative_position_index(window: tuple[int, int]) -> Tensor:
-    """For each pair of positions of a window, the row of their offset in a table; flat."""
-    rows, columns = torch.meshgrid(*map(torch.arange, window), indexing="ij")
-    down = rows.flatten()[:, None] - rows.flatten() + window[0] - 1
-    across = columns.flatten()[:, None] - columns.flatten() + window[1] - 1
-    return (down * (2 * window[1] - 1) + across).flatten()
-
-
-def relative_coords_table(window: tuple[int, int]) -> Tensor:
-    """All offsets inside a window on a logarithmic scale, ``(1, 2h - 1, 2w - 1, 2)``."""
-    axes = [torch.arange(1 - n, n, dtype=torch.float32) / (n - 1) * 8 for n in window]
-    table = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)[None]
-    return table.sign() * torch.log2(table.abs() + 1) / 3
-
-
-def position_bias(table: Tensor, index: Tensor, size: int) -> Tensor:
-    """The biases of all pairs of ``size`` positions, ``(1, heads, size, size)``."""
-    return table[index.flatten()].view(size, size, -1).permute(2, 0, 1)[None]
-
-
-def to_windows(x: Tensor, window: tuple[int, int]) -> Tensor:
-    """Cut ``(N, H, W, C)`` into windows, ``(N * windows, positions, C)``."""
-    n, h, w, c = x.shape
-    parts = x.view(n, h // window[0], window[0], w // window[1], window[1], c)
-    return parts.transpose(2, 3).reshape(-1, window[0] * window[1], c)
-
-
-def region_mask(
-    height: int, width: int, window: tuple[int, int], shift: tuple[int, int], like: Tensor
-) -> Tensor:
-    """What keeps positions apart that only a cyclic shift brought together, ``(windows, P, P)``."""
-    labels = like.new_zeros(1, height, width, 1)
-    bounds = [
-        ((0, -w), (-w, -s), (-s, None)) for w, s in zip(window, shift, strict=True)
-    ]
-    for i, rows in enumerate(bounds[0]):
-        for j, columns in enumerate(bounds[1]):
-            labels[:, slice(*rows), slice(*columns)] = 3 * i + j
-    parts = to_windows(labels, window)
-    return torch.where(parts == parts.transpose(1, 2), 0.0, -100.0).to(like.dtype)
-
-
-def attend_in_windows(
-    x: Tensor,
-    qkv_weight: Tensor,
-    qkv_bias: Tensor | None,
-    proj_weight: Tensor,
-    proj_bias: Tensor | None,
-    positions: Tensor,
-    logits: Tensor | None,
-    heads: int,
-    window: tuple[int, int],
-    shift: tuple[int, int],
-) -> Tensor:
-    """Attention inside shifted windows of ``(N, H, W, C)``; ``logits`` scale cosines, if given."""
-    n, h, w, c = x.shape
-    x = F.pad(x, (0, 0, 0, -w % window[1], 0, -h % window[0]))
-    high, wide = x.shape[1:3]
-    down = 0 if window[0] >= high else shift[0]
-    across = 0 if window[1] >= wide else shift[1]
-    x = torch.roll(x, (-down, -across), (1, 2))
-    q, k, v = self_attention_heads(to_windows(x, window), qkv_weight, qkv_bias, heads)
-    if logits is None:
-        scores = (q * (c // heads) ** -0.5) @ k.transpose(-2, -1)
-    else:
-        scores = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-2, -1)
-        scores = scores * logits.clamp(max=math.log(100)).exp()
-    scores = scores + positions
-    if down or across:
-        mask = region_mask(high, wide, window, (down, across), x)
-        scores = (scores.unflatten(0, (n, -1)) + mask[:, None]).flatten(0, 1)
-    mixed = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
-    mixed = F.linear(mixed, proj_weight, proj_bias)
-    parts = mixed.view(n, high // window[0], wide // window[1], *window, c).transpose(2, 3)
-    moved = torch.roll(parts.reshape(n, high, wide, c), (down, across), (1, 2))
-    return moved[:, :h, :w].contiguous()
-
-
-def window_attention(
-    x: Tensor,
-    relative_position_bias_table: Tensor,
-    relative_position_index: Tensor,
-    qkv_weight: Tensor,
-    proj_weight: Tensor,
-    qkv_bias: Tensor | None = None,
-    proj_bias: Tensor | None = None,
-    heads: int = 4,
-    window: tuple[int, int] = (7, 7),
-    shift: tuple[int, int] = (0, 0),
-) -> Tensor:
-    """Attention inside shifted windows of ``(N, H, W, C)`` (Swin, Liu et al., 2021)."""
-    size = window[0] * window[1]
-    positions = position_bias(relative_position_bias_table, relative_position_index, size)
-    own = (qkv_weight, qkv_bias, proj_weight, proj_bias)
-    return attend_in_windows(x, *own, positions, None, heads, window, shift)
-
-
-class WindowAttention(nn.Module):
-    """Shifted window attention with a table of position biases."""
-
-    relative_position_index: Tensor
-
-    def __init__(
-        self,
-        dim: int,
-        heads: int,
-        window: tuple[int, int] = (7, 7),
-        shift: tuple[int, int] = (0, 0),
-        qkv_bias: bool = True,
-        proj_bias: bool = True,
-    ) -> None:
-        super().__init__()
-        self.heads, self.window, self.shift = heads, window, shift
-        offsets = (2 * window[0] - 1) * (2 * window[1] - 1)
-        table = nn.init.trunc_normal_(torch.empty(offsets, heads), std=0.02)
-        self.relative_position_bias_table = nn.Parameter(table)
-        self.register_buffer("relative_position_index", relative_position_index(window))
-        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
-        self.proj = nn.Linear(dim, dim, bias=proj_bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        tables = (self.relative_position_bias_table, self.relative_position_index)
-        own = (self.qkv.weight, self.proj.weight, self.qkv.bias, self.proj.bias)
-        return window_attention(x, *tables, *own, self.heads, self.window, self.shift)
-
-
-def window_attention_v2(
-    x: Tensor,
-    logit_scale: Tensor,
-    relative_coords_table: Tensor,
-    relative_position_index: Tensor,
-    qkv_weight: Tensor,
-    proj_weight: Tensor,
-    cpb_mlp_0_weight: Tensor,
-    cpb_mlp_0_bias: Tensor,
-    cpb_mlp_2_weight: Tensor,
-    qkv_bias: Tensor | None = None,
-    proj_bias: Tensor | None = None,
-    heads: int = 4,
-    window: tuple[int, int] = (7, 7),
-    shift: tuple[int, int] = (0, 0),
-) -> Tensor:
-    """Window attention by angles, with position biases from coordinates (Liu et al., 2022)."""
-    inner = F.linear(relative_coords_table, cpb_mlp_0_weight, cpb_mlp_0_bias).relu()
-    table = F.linear(inner, cpb_mlp_2_weight).view(-1, heads)
-    positions = position_bias(table, relative_position_index, window[0] * window[1])
-    if qkv_bias is not None:  # keys have none: it would not change their angles alone
-        query, _, value = qkv_bias.chunk(3)
-        qkv_bias = torch.cat((query, torch.zeros_like(query), value))
-    own = (qkv_weight, qkv_bias, proj_weight, proj_bias, 16 * positions.sigmoid())
-    return attend_in_windows(x, *own, logit_scale, heads, window, shift)
-
-
-class WindowAttentionV2(nn.Module):
-    """Shifted window attention with position biases computed from coordinates."""
-
-    relative_coords_table: Tensor
-    relative_position_index: Tensor
-
-    def __init__(
-        self,
-        dim: int,
-        heads: int,
-        window: tuple[int, int] = (7, 7),
-        shift: tuple[int, int] = (0, 0),
-        qkv_bias: bool = True,
-        proj_bias: bool = True,
-    ) -> None:
-        super().__init__()
-        self.heads, self.window, self.shift = heads, window, shift
-        self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10)))
-        self.register_buffer("relative_coords_table", relative_coords_table(window))
-        self.register_buffer("relative_position_index", relative_position_index(window))
-        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
-        self.proj = nn.Linear(dim, dim, bias=proj_bias)
-        self.cpb_mlp = nn.Sequential(
-            nn.Linear(2, 512), nn.ReLU(), nn.Linear(512, heads, bias=False)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        tables = (self.logit_scale, self.relative_coords_table, self.relative_position_index)
-        own = (self.qkv.weight, self.proj.weight, *self.cpb_mlp.parameters())
-        biases = (self.qkv.bias, self.proj.bias)
-        return window_attention_v2(x, *tables, *own, *biases, self.heads, self.window, self.shift)
-
-
-class SpaceToDepth(nn.Module):
-    """Stacks each 2 x 2 block of ``(N, H, W, C)`` into ``4 C`` channels, column by column."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
-        n, h, w, c = x.shape
-        parts = x.view(n, h // 2, 2, w // 2, 2, c).permute(0, 1, 3, 4, 2, 5)
-        return parts.reshape(n, h // 2, w // 2, 4 * c)
-
-
-def patch_embedding(x: Tensor, proj_weight: Tensor, proj_bias: Tensor | None) -> Tensor:
-    """Map each square patch of an image to a token; returns ``(N, patches, C)``."""
-    patches = F.conv2d(x, proj_weight, proj_bias, stride=proj_weight.shape[-2:])
-    return patches.flatten(2).transpose(1, 2)
-
-
-class PatchEmbedding(nn.Module):
-    """Image to tokens: a convolution whose stride is its kernel."""
-
-    def __init__(self, in_channels: int, dim: int, patch: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(in_channels, dim, patch, stride=patch)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return patch_embedding(x, self.proj.weight, self.proj.bias)
-
-
-def add_position(x: Tensor, weight: Tensor) -> Tensor:
-    """Add one learned value per position and channel."""
-    return x + weight
-
-
-class PositionEmbedding(nn.Module):
-    """Learned position embedding; ``shape`` is that of one item of the batch."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(1, *shape) * 0.02)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return add_position(x, self.weight)
-
-
-def prepend_token(x: Tensor, weight: Tensor) -> Tensor:
-    """Put ``weight``, ``(1, 1, C)``, in front of every sequence ``(N, T, C)``."""
-    return torch.cat((weight.expand(x.shape[0], -1, -1), x), 1)
-
-
-class ClassToken(nn.Module):
-    """A learned token in front of a sequence."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(1, 1, dim) * 0.02)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return prepend_token(x, self.weight)
-
-
-def scale_channels(x: Tensor, weight: Tensor, last: bool = False) -> Tensor:
-    """Multiply each channel of a map, or each feature of tokens and vectors, by its own factor."""
-    axes = (-1, 1, 1) if x.dim() == 4 and not last else (-1,)
-    return weight * x if weight.dim() == len(axes) else weight.reshape(axes) * x
-
-
-class LayerScale(nn.Module):
-    """Learned factor per channel, started at ``init``; ``trailing`` axes of length one follow."""
-
-    def __init__(
-        self, channels: int, init: float = 1e-4, trailing: int = 0, last: bool = False
-    ) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.full((channels, *(1,) * trailing), init))
-        self.last = last
-
-    def forward(self, x: Tensor) -> Tensor:
-        return scale_channels(x, self.weight, self.last)
+from ghn_studio.blocks.attention import (
+    ClassToken,
+    LayerScale,
+    MultiheadAttention,
+    PatchEmbedding,
+    PositionEmbedding,
+    SelfAttention,
+    SqueezeExcitation,
+    add_position,
+    multihead_attention,
+    patch_embedding,
+    prepend_token,
+    scale_channels,
+    self_attention,
+    self_attention_heads,
+    squeeze_excitation,
+)
+from ghn_studio.blocks.layers import (
+    Add,
+    ChannelsFirst,
+    ChannelsLast,
+    Chunk,
+    Concat,
+    LayerNorm2d,
+    Multiply,
+    SpatialMean,
+    StochasticDepth,
+    TokenPool,
+    Tokens,
+    batch_norm,
+    layer_norm_2d,
+)
+from ghn_studio.blocks.partitions import (
+    RelativeAttention,
+    SpaceToDepth,
+    WindowDepartition,
+    WindowPartition,
+    relative_attention,
+    square_position_index,
+)
+from ghn_studio.blocks.tensors import (
+    Elementwise,
+    Expand,
+    Given,
+    Learned,
+    MatMul,
+    Normalize,
+    Pad,
+    Pairwise,
+    Permute,
+    Reduce,
+    Reshape,
+    Roll,
+    Select,
+    Slice,
+    Split,
+    Squeeze,
+    Stored,
+    Transpose,
+    Unsqueeze,
+    WithNumber,
+    as_it_is,
+)
+from ghn_studio.blocks.windows import (
+    WindowAttention,
+    WindowAttentionV2,
+    attend_in_windows,
+    position_bias,
+    region_mask,
+    relative_coords_table,
+    relative_position_index,
+    to_windows,
+    window_attention,
+    window_attention_v2,
+)
+
+__all__ = [
+    "Add", "ChannelsFirst", "ChannelsLast", "Chunk", "ClassToken", "Concat", "Elementwise",
+    "Expand", "Given", "LayerNorm2d", "LayerScale", "Learned", "MatMul", "MultiheadAttention",
+    "Multiply", "Normalize", "Pad", "Pairwise", "PatchEmbedding", "Permute", "PositionEmbedding",
+    "Reduce", "RelativeAttention", "Reshape", "Roll", "Select", "SelfAttention", "Slice",
+    "SpaceToDepth", "SpatialMean", "Split", "Squeeze", "SqueezeExcitation", "StochasticDepth", "Stored",
+    "TokenPool", "Tokens", "Transpose", "Unsqueeze", "WindowAttention", "WindowAttentionV2",
+    "WindowDepartition", "WindowPartition", "WithNumber", "add_position", "as_it_is",
+    "attend_in_windows", "batch_norm", "layer_norm_2d", "multihead_attention", "patch_embedding",
+    "position_bias", "prepend_token", "region_mask", "relative_attention", "relative_coords_table",
+    "relative_position_index", "scale_channels", "self_attention", "self_attention_heads",
+    "square_position_index", "squeeze_excitation", "to_windows", "window_attention",
+    "window_attention_v2",
+]

@@ -301,7 +301,7 @@ def _class_text(name: str, draft: _Draft, doc: str, arguments: dict[str, str], l
 
 
 def _signature(taken: str, result: str) -> list[str]:
-    line = f"    def forward(self, {taken}) -> {result}:"
+    line = f"    def forward({', '.join(['self', taken] if taken else ['self'])}) -> {result}:"
     if len(line) <= LINE:
         return [line]
     return ["    def forward(", "        self,", *(f"        {t}," for t in taken.split(", ")), f"    ) -> {result}:"]

@@ -194,6 +194,8 @@ class Plan:
             tensors = {k: values[n] for k, n in step.weights if n in values}
             tensors |= {k: initial_value(call, images.device) for k, n, call in step.tables if n not in values}
             result = step.run(*inputs, **tensors)
+            if not inputs:  # a constant does not know where the images are
+                result = result.to(images.device)
             results[index] = result if step.several else (result,)
             if step.node in self.outputs:
                 found[step.node] = results[index][0]

@@ -58,7 +58,7 @@ class Reader:
         rank = self.input(node).rank
         if node.op == "permute":
             return tuple(d % rank for d in node.params.dims)
-        if node.op != "transpose":
+        if node.op != "transpose" or not node.sources:
             return None
         order = list(range(rank))
         a, b = node.params.dim0 % rank, node.params.dim1 % rank
@@ -77,7 +77,12 @@ class Reader:
         return self.graph.fresh_id(f"{scope}.{op}" if scope else op)
 
 
-Rule = Callable[[Reader, Node], Joined | None]
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``find`` is asked about every node that is one of ``starts`` and has an input."""
+
+    starts: tuple[str, ...]
+    find: Callable[[Reader, Node], Joined | None]
 
 
 def join(graph: Architecture, ops: OpRegistry) -> Architecture:
@@ -88,10 +93,11 @@ def join(graph: Architecture, ops: OpRegistry) -> Architecture:
     from ghn_studio.lifting.attention import RULES as ATTENTION
     from ghn_studio.lifting.maps import RULES as MAPS
 
-    graph = without_empty(graph)
+    reader = Reader(without_empty(graph), ops)
     for rule in (*MAPS, *ATTENTION):
-        graph = _apply(rule, graph, ops)
-    return graph
+        while found := list(_matches(rule, reader)):
+            reader = Reader(_replaced(reader.graph, found), ops)
+    return reader.graph
 
 
 def without_empty(graph: Architecture) -> Architecture:
@@ -111,18 +117,13 @@ def _is_empty(node: Node) -> bool:
     return node.op == "identity" or (node.op in ("dropout", "stochastic_depth") and node.params.p == 0)
 
 
-def _apply(rule: Rule, graph: Architecture, ops: OpRegistry) -> Architecture:
-    """Apply a rule wherever it holds, until it holds nowhere; matches in one pass must not overlap."""
-    while found := list(_matches(rule, Reader(graph, ops))):
-        graph = _replaced(graph, found)
-    return graph
-
-
 def _matches(rule: Rule, reader: Reader) -> Iterator[Joined]:
+    """Where a rule holds; matches do not overlap."""
     used: set[NodeId] = set()
     names: set[NodeId] = set()
-    for node in reader.graph.topological():
-        joined = None if node.id in used else rule(reader, node)
+    starts = [n for n in reader.graph.topological() if n.op in rule.starts and n.sources]
+    for node in starts:
+        joined = None if node.id in used else rule.find(reader, node)
         # Two new nodes of one pass may want the same free id: the second waits for the next pass.
         if joined is not None and not used.intersection(joined.nodes) and joined.node.id not in names:
             used.update(joined.nodes)

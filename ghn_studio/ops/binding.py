@@ -9,9 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 from math import isfinite
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from ghn_studio.ir.tensors import BATCH, Dim, TensorSpec
 
@@ -212,9 +213,9 @@ class OnnxBinding(Generic[P]):
 
 
 def function_attrs(params: Any) -> dict[str, Any]:
-    """The parameters as attributes of a function's node."""
+    """The parameters as attributes of a function's node; ONNX has none that are empty."""
     found = {f.name: getattr(params, f.name) for f in fields(params)}
-    return {name: int(v) if isinstance(v, bool) else v for name, v in found.items()}
+    return {name: int(v) if isinstance(v, bool) else v for name, v in found.items() if v != ()}
 
 
 def function_params(params: type[P], attrs: Mapping[str, Any]) -> P:
@@ -238,10 +239,21 @@ def require_types(params: Any) -> None:
     Raises:
         ValueError: Names the parameter, what it is and what was expected.
     """
+    entries = _entries(type(params))  # type: ignore[arg-type]  # a class has a hash
     for line in fields(params):
-        value = getattr(params, line.name)
-        if not _is_like(value, line.default):
+        value, entry = getattr(params, line.name), entries.get(line.name)
+        fits = _is_like(value, line.default) if entry is None else (
+            isinstance(value, tuple) and all(_is_like(v, entry()) for v in value)
+        )
+        if not fits:
             raise ValueError(f"{line.name} is {value!r}, expected something like {line.default!r}")
+
+
+@cache
+def _entries(params: type[Any]) -> Mapping[str, type[Any]]:
+    """The type of the entries of each parameter that is a list of any length."""
+    hints = {name: get_args(hint) for name, hint in get_type_hints(params).items()}
+    return {n: args[0] for n, args in hints.items() if args[1:] == (Ellipsis,) and args[0] in (int, float)}
 
 
 def _is_like(value: Any, default: Any) -> bool:

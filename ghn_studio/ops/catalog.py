@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ghn_studio.ops import (
     activation,
+    arithmetic,
     attention,
     convolution,
     convolution_1d,
@@ -12,8 +13,12 @@ from ghn_studio.ops import (
     merge,
     multihead,
     normalisation,
+    partitions,
     pooling,
+    pooling_1d,
+    rearrange,
     reshape,
+    sources,
     terminals,
     transposed,
     windows,
@@ -21,6 +26,6 @@ from ghn_studio.ops import (
 from ghn_studio.ops.registry import OpRegistry
 
 REGISTRY = OpRegistry.from_modules(
-    terminals, convolution, convolution_1d, transposed, dense, normalisation, activation, pooling, merge, reshape,
-    layouts, attention, multihead, windows,
+    terminals, convolution, convolution_1d, transposed, dense, normalisation, activation, pooling, pooling_1d, merge,
+    reshape, layouts, attention, multihead, windows, partitions, arithmetic, rearrange, sources,
 )

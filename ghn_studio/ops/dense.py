@@ -65,8 +65,8 @@ def _gemm_read(node: OnnxNode) -> OnnxMatch[LinearParams]:
 
 LINEAR = OpSpec(
     id="linear", title="Linear", category=Category.LINEAR,
-    summary="Multiplies vectors, every token, or every position of a map with its channels last, by a learned matrix.",
-    params=LinearParams, inputs=(Port("x", (2, 3, 4)),), infer=_infer,
+    summary="Multiplies vectors, or every token, by a learned matrix.",
+    params=LinearParams, inputs=(Port("x", (2, 3)),), infer=_infer,
     module=lambda p, i: call("torch.nn.Linear", i[0].size(-1), p.out_features, bias=p.bias),
     function=lambda p, i: call("torch.nn.functional.linear"),
     weights=_weights, macs=lambda p, i: elements(i[0]) * p.out_features,
@@ -77,6 +77,14 @@ LINEAR = OpSpec(
         Example(LinearParams(5), (VECTOR,)),
         Example(LinearParams(7, bias=False), (VECTOR,)),
         Example(LinearParams(6), (TOKENS,)),
-        Example(LinearParams(3, bias=False), (CHANNELS_LAST,)),
     ),
+)
+#: An operator of its own, so that an image wired straight to a classifier stays a mistake.
+LINEAR_MAP = OpSpec(
+    id="linear_map", title="Linear on maps", category=Category.TENSOR,
+    summary="Multiplies every position of a map with its channels last by a learned matrix.",
+    params=LinearParams, inputs=(Port("map", (4,)),), infer=_infer, module=LINEAR.module, function=LINEAR.function,
+    weights=_weights, macs=LINEAR.macs, onnx=OnnxBinding(_onnx_write, {"MatMul": lambda node: _linear(node, True)}),
+    torch=read.LINEAR,
+    examples=(Example(LinearParams(3), (CHANNELS_LAST,)), Example(LinearParams(9, bias=False), (CHANNELS_LAST,))),
 )

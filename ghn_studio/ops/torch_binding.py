@@ -26,13 +26,14 @@ class TorchValue:
     """A tensor that a layer or function receives.
 
     ``ref`` is how the tracer knows it. A stored one (parameter or buffer) has the ``name``
-    it has in the ``state_dict``; ``is_learned`` if it is a parameter. A constant that the
-    code makes has its contents, flat.
+    it has in the ``state_dict``, and the shape it is ``held`` in there; ``is_learned`` if it is
+    a parameter. A constant that the code makes has its contents, flat.
     """
 
     shape: tuple[Dim, ...]
     ref: int
     name: str = ""
+    held: tuple[int, ...] = ()
     is_learned: bool = False
     values: tuple[float, ...] | None = None
 

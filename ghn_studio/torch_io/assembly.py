@@ -51,6 +51,8 @@ class Assembly:
     nodes: dict[NodeId, Node] = field(default_factory=dict)
     values: dict[fx.Node, Any] = field(default_factory=dict)  # TorchValue, tuples of them, or plain
     sources: list[Source | None] = field(default_factory=list)  # by TorchValue.ref
+    refused: dict[str, str] = field(default_factory=dict)  # layer that was looked into -> why
+    held: dict[str, TorchValue] = field(default_factory=dict)  # stored tensors that nodes give
     computed: list[TorchValue] = field(default_factory=list)
     owners: dict[str, NodeId] = field(default_factory=dict)  # path in the module -> node that owns its tensors
     owned: dict[tuple[NodeId, str], str] = field(default_factory=dict)  # node and weight -> tensor of the module
@@ -63,7 +65,8 @@ class Assembly:
         try:
             view = view_of(public_name(type(module)), node, self._shown, node.meta[VALUE], module)
             return recognise_layer(view, names, self.ops)
-        except ValueError:
+        except ValueError as error:
+            self.refused[str(node.target).partition(".")[2]] = str(error)
             return None
 
     def may_take(self, module: nn.Module) -> bool:
@@ -88,8 +91,8 @@ class Assembly:
             self._leave(node)
         elif node.op == "call_module":
             self._place(node, node.meta[FOUND], path=str(node.target).partition(".")[2])
-        elif _is_pick(node) and isinstance(self.values.get(node.args[0]), tuple):  # type: ignore[arg-type]
-            self.values[node] = self.values[node.args[0]][node.args[1]]  # type: ignore[index]
+        elif _is_pick(node) and isinstance(several := self._argument(node.args[0]), tuple):
+            self.values[node] = several[int(str(node.args[1]))]
         elif node.users:
             self._call(node)
 
@@ -150,9 +153,8 @@ class Assembly:
     def _call(self, node: fx.Node) -> None:
         kind = function_name(node)
         view = view_of(kind, node, self._shown, node.meta[VALUE])
-        repeated = _repeated(view)
-        if repeated is not None:
-            self.values[node] = repeated
+        if (alike := self._alike(view)) is not None:
+            self.values[node] = alike
             return
         try:
             found = recognise_function(view, self.ops)
@@ -160,6 +162,21 @@ class Assembly:
             self.values[node] = self._simpler(node, view, str(error))
         else:
             self._place(node, found, path="")
+
+    def _alike(self, view: TorchNode) -> TorchValue | None:
+        """A stored tensor in another shape: repeated for every image, or with axes one long added or removed."""
+        value = view.args[0] if view.args else None
+        if not isinstance(value, TorchValue) or not value.is_stored or len(view.results) != 1:
+            return None
+        shape = view.results[0].shape
+        if view.kind in ("expand", "repeat", "expand_as"):
+            alike = value.shape[:1] == (1,) and shape[1:] == value.shape[1:]
+        else:
+            alike = view.kind in _RESHAPES and [d for d in shape if d != 1] == [d for d in value.shape if d != 1]
+        if not alike:
+            return None
+        self.sources.append(None)
+        return replace(value, shape=shape, ref=len(self.sources) - 1)
 
     def _simpler(self, node: fx.Node, view: TorchNode, reason: str) -> Any:
         """The value of a call that no operator expresses by itself."""
@@ -180,7 +197,8 @@ class Assembly:
         module = attribute(self.root, f"network.{scope}" if scope else "network")
         shape = ", ".join(str(spec_of(t)) for part in node.args for t in tensors_in(_meta(part)))
         where = f"'{scope}' ({public_name(type(module))})" if scope else public_name(type(module))
-        return f"{where} calls {kind} on {shape or 'no tensor'}, which no operator expresses: {reason}"
+        inside = f" (the layer is no operator either: {self.refused[scope]})" if scope in self.refused else ""
+        return f"{where} calls {kind} on {shape or 'no tensor'}, which no operator expresses: {reason}{inside}"
 
     def _place(self, node: fx.Node, found: Found, path: str) -> None:
         if found.match.same is not None:
@@ -272,23 +290,34 @@ class Assembly:
                 return values[0]
         self.sources.append(None)
         is_learned = isinstance(known, nn.Parameter)
-        return TorchValue(tuple(node.meta[VALUE].shape), len(self.sources) - 1, name, is_learned, values)
+        shape = tuple(node.meta[VALUE].shape)
+        return TorchValue(shape, len(self.sources) - 1, name, shape, is_learned, values)
 
     def _source(self, value: TorchValue, used_by: str = "") -> Source:
         """Where a data input comes from; a stored tensor used as one becomes a node."""
         source = self.sources[value.ref]
         if source is None:
-            # Repeated for every image by the code: operators do that by themselves.
-            alone = replace(value, shape=(1, *value.shape[1:])) if "N" in value.shape[:1] else value
-            call = TorchNode("stored" if value.name in self.stored else "given", (alone,), {"used_by": used_by})
-            try:
-                found = recognise_function(call, self.ops)
-            except ValueError as error:
-                raise TorchConversionError(f"'{value.name}' is used as a value: {error}") from error
-            ref = self._placed(found, "", "")[0].ref
-            source = self.sources[value.ref] = self.sources[ref]
+            source = self.sources[value.ref] = self._stored_source(value, used_by)
         assert source is not None
         return source
+
+    def _stored_source(self, value: TorchValue, used_by: str) -> Source | None:
+        """A node that gives a stored tensor, in the shape the code uses it in."""
+        held = replace(value, shape=value.held)
+        call = TorchNode("stored" if value.name in self.stored else "given", (held,), {"used_by": used_by})
+        try:
+            found = recognise_function(call, self.ops)
+        except ValueError as error:
+            raise TorchConversionError(f"'{value.name}' is used as a value: {error}") from error
+        given = self.held.get(value.name) or self._placed(found, "", "")[0]
+        self.held[value.name] = given
+        # Repeated for every image by the code: operators do that by themselves.
+        shape = tuple(1 if isinstance(d, str) else d for d in value.shape)
+        if shape == value.held:
+            return self.sources[given.ref]
+        spec = TensorSpec(shape)
+        reshape = recognise_function(TorchNode("reshape", (given, shape), results=(spec,)), self.ops)
+        return self.sources[self._placed(reshape, value.name.rpartition(".")[0], "")[0].ref]
 
     def _append(self, wanted: str, op: str, params: Any, inputs: tuple[Source, ...], shares: NodeId | None = None,
                 *, is_id: bool = False) -> NodeId:
@@ -315,13 +344,7 @@ _SYNONYMS = {"sub": "sub", "truediv": "div", "multiply": "mul", "divide": "div",
              "swapaxes": "transpose", "swapdims": "transpose", "_softmax": "softmax"}
 
 
-def _repeated(view: TorchNode) -> TorchValue | None:
-    """A stored tensor of one item, repeated for every image: still that tensor."""
-    if view.kind not in ("expand", "repeat", "expand_as") or not view.args or not isinstance(view.args[0], TorchValue):
-        return None
-    value, result = view.args[0], view.results[0].shape
-    alike = value.shape[:1] == (1,) and result[1:] == value.shape[1:]
-    return replace(value, shape=result) if value.is_stored and alike else None
+_RESHAPES = ("reshape", "view", "unsqueeze", "squeeze", "getitem", "flatten")
 
 
 def _is_pick(node: fx.Node) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from ghn_studio.analysis.shapes import require_shapes
 from ghn_studio.errors import TorchConversionError
 from ghn_studio.ir.graph import Architecture, Group
+from ghn_studio.lifting.joining import join
 from ghn_studio.ops.catalog import REGISTRY
 from ghn_studio.ops.registry import OpRegistry
 from ghn_studio.torch_io.assembly import Assembled, Assembly
@@ -60,6 +61,7 @@ def trace(module: nn.Module, example: object, name: str = "", ops: OpRegistry = 
     paths = {name: type(part).__name__ for name, part in module.named_modules() if name}
     graph = Architecture.build(assembled.nodes, _groups(assembled, paths), name or type(module).__name__)
     require_shapes(graph, ops)
+    graph = join(graph, ops)
     known = set(assembled.owned.values())
     unused = tuple(n for n, _ in module.named_parameters() if n not in known)
     return Traced(graph, _values(module, assembled.owned), assembled.owned, unused, _notes(unused))

@@ -81,7 +81,7 @@ def _index(node: TorchNode, say: Say) -> Any:
         if not isinstance(index[0], int) or any(part != slice(None) for part in index[1:]):
             raise ValueError("is indexed while the batch is not the first axis")
         return _taken(value, index[0], say)
-    if any(isinstance(part, TorchValue | tuple) for part in index):
+    if not isinstance(value, TorchValue) or any(isinstance(part, TorchValue | tuple) for part in index):
         raise ValueError("it is indexed by a tensor, only numbers and ranges can be read")
     place = 0
     for part in _spelled_out(index, len(value.shape)):

@@ -30,6 +30,8 @@ ALL = [pytest.param(s, e, id=f"{s.id}-{i}") for s in REGISTRY for i, e in enumer
 OWN = [c for c in ALL if c.values[0].category is not Category.HIDDEN]
 #: Those that stand between an input and an output.
 INNER = [c for c in OWN if c.values[0].category is not Category.TERMINAL]
+#: Those with tensors of their own.
+OWNERS = [c for c in OWN if c.values[0].weights(c.values[1].params, c.values[1].inputs)]
 SPECS = [pytest.param(s, id=s.id) for s in REGISTRY]
 
 
@@ -101,12 +103,14 @@ def image(seed: int = 2) -> Tensor:
 
 @pytest.mark.parametrize(("spec", "example"), OWN)
 def test_inferred_shape_is_torchs(spec: OpSpec[Any], example: Example[Any]) -> None:
-    inputs = random_inputs(example) or [torch.zeros(BATCH, *spec.infer_outputs(example.params, ())[0].shape[1:])]
+    inputs = random_inputs(example)
+    if spec.takes_images:
+        inputs = [torch.zeros(BATCH, *spec.infer_outputs(example.params, ())[0].shape[1:])]
     result = make_layer(spec, example)(*inputs)
     results = result if isinstance(result, tuple) else (result,)
     expected = spec.infer_outputs(example.params, example.inputs)
     assert len(expected) == len(spec.outputs(example.params))
-    assert [tuple(r.shape) for r in results] == [(BATCH, *x.shape[1:]) for x in expected]
+    assert [tuple(r.shape) for r in results] == [tuple(BATCH if d == "N" else d for d in x.shape) for x in expected]
 
 
 @pytest.mark.parametrize(("spec", "example"), OWN)
@@ -118,7 +122,7 @@ def test_declared_weights_are_the_state_dict(spec: OpSpec[Any], example: Example
     assert trainable == {name for name, _ in layer.named_parameters()}
 
 
-@pytest.mark.parametrize(("spec", "example"), [c for c in OWN if c.values[0].function is not None])
+@pytest.mark.parametrize(("spec", "example"), OWNERS)
 def test_functional_form_equals_the_module(spec: OpSpec[Any], example: Example[Any]) -> None:
     assert spec.function is not None
     layer, inputs = make_layer(spec, example), random_inputs(example)
@@ -139,7 +143,8 @@ def test_generated_source_equals_the_built_network_bit_for_bit(spec: OpSpec[Any]
     copy = scope[codegen.class_name(graph)]().eval()
     copy.load_state_dict(network.state_dict(), strict=True)
     with torch.no_grad():
-        assert torch.equal(copy(image()), network(image()))
+        # The root of a negative number is no number in both.
+        torch.testing.assert_close(copy(image()), network(image()), rtol=0, atol=0, equal_nan=True)
     assert "ghn_studio" not in source.replace("GHN Studio", "")
     assert max(map(len, source.splitlines())) <= 100
 
@@ -153,7 +158,7 @@ def test_functional_plan_equals_the_built_network(spec: OpSpec[Any], example: Ex
     assert {w.name: w.shape for w in plan.parameters} == {k: tuple(v.shape) for k, v in values.items()}
     with torch.no_grad():
         # Not bit for bit: torch's matmul takes another path for tensors that require no gradient.
-        torch.testing.assert_close(plan.run(image(), values), network(image()), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(plan.run(image(), values), network(image()), rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
 @pytest.mark.parametrize(("spec", "example"), ALL)
@@ -194,8 +199,13 @@ def test_suggested_parameters_fit_the_inputs(spec: OpSpec[Any]) -> None:
     if len(spec.inputs) == 1 and not spec.inputs[0].variadic:
         ranks = spec.inputs[0].ranks
         wholes += [(x,) for x in (IMAGE, ODD_IMAGE, VECTOR, TOKENS) if not ranks or x.rank in ranks]
+    own = [e.inputs for e in spec.examples]
     for inputs in wholes:
-        params = spec.suggest(spec.params(), inputs)
+        try:
+            params = spec.suggest(spec.params(), inputs)
+        except ValueError:  # no parameters fit; never so for the operator's own examples
+            assert inputs not in own
+            continue
         assert isinstance(params, spec.params)
         assert not check_params(params)
         assert spec.infer_outputs(params, inputs)

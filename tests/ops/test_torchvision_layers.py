@@ -95,3 +95,21 @@ def test_squeeze_and_excitation(activation: str, gate: str) -> None:
     params = REGISTRY["cse"].params(gate=gate, squeeze_channels=5, activation=activation)
     x = torch.randn(2, 6, 4, 3)
     assert_same(ours("cse", params, (6, 4, 3)), theirs, x, lambda layer: layer(x))
+
+
+@pytest.mark.parametrize("kind", ["window", "grid"])
+def test_attention_of_a_partition(kind: str) -> None:
+    from torchvision.models import maxvit
+
+    theirs = maxvit.PartitionAttentionLayer(8, 4, 3, kind, (6, 6), 2, nn.GELU, nn.LayerNorm, 0.0, 0.0, 0.0).eval()
+    x = torch.randn(2, 8, 6, 6)
+    groups = theirs.partition_swap(theirs.partition_op(x, theirs.p))
+    grid = kind == "grid"
+    mine = ours("window_partition", REGISTRY["window_partition"].params(theirs.p, grid), (8, 6, 6))
+    assert torch.equal(mine(x), groups)
+    side = 6 // theirs.p
+    back = ours("window_departition", REGISTRY["window_departition"].params(theirs.p, side, side, grid),
+                tuple(groups.shape[1:]))
+    assert torch.equal(back(groups), x)
+    attention = ours("relative_attention", REGISTRY["relative_attention"].params(2), tuple(groups.shape[1:]))
+    assert_same(attention, theirs.attn_layer[1], groups, lambda layer: layer(groups))

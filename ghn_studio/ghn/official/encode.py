@@ -28,10 +28,9 @@ from ghn_studio.ops.spec import Call, Primitive, Role, full_name
 _BATCH = {"ppuda": 1, "ghn3": 2}
 _BUILDERS: dict[str, ModuleType] = {"ppuda": ppuda, "ghn3": ghn3}
 
-#: Our own layers that stand for one of the official code's.
+#: Our own layers (``ghn_studio.blocks``) that stand for one of the official code's.
 _ALIASES = {
-    "ghn_studio.blocks.LayerNorm2d": owners.MAP_LAYER_NORM,
-    "ghn_studio.blocks.PositionEmbedding": owners.POSITION,
+    "LayerNorm2d": owners.MAP_LAYER_NORM, "PositionEmbedding": owners.POSITION, "MultiheadAttention": owners.ATTENTION,
 }
 
 #: What holds such a parameter directly.
@@ -176,11 +175,20 @@ def _owners_in(made: Call) -> dict[str, Owner]:
     """The layers inside what a call makes, by their names in it."""
     with torch.device("meta"):
         module = target_of(made)(*made.args, **dict(made.kwargs))
-    found = {}
+    found: dict[str, Owner] = {}
     for name, inner in module.named_modules():
         owner = owners.owner_of(name, inner)
-        found[name] = replace(owner, classes=tuple(_ALIASES.get(kind, kind) for kind in owner.classes))
+        classes = tuple(map(_official_name, owner.classes))
+        holder = found.get(name.rpartition(".")[0])
+        if holder is not None and name and holder.kind == owners.ATTENTION and owner.kind == owners.LINEAR:
+            classes = (owners.PROJECTION, *classes)  # torch's own attention has a class of its own there
+        found[name] = replace(owner, classes=classes)
     return found
+
+
+def _official_name(kind: str) -> str:
+    room, _, name = kind.rpartition(".")
+    return _ALIASES.get(name, kind) if room.startswith("ghn_studio.blocks") else kind
 
 
 @contextmanager

@@ -17,6 +17,8 @@ def _data_and_stored(node: TorchNode) -> tuple[TorchValue, TorchValue]:
 def _position(node: TorchNode) -> TorchMatch:
     node.require(alpha=1)
     x, table = _data_and_stored(node)
+    if table.held != table.shape:
+        raise ValueError(f"the parameter has the shape {list(table.held)}, not that of the positions")
     if len(x.shape) not in (3, 4) or table.shape != (1, *x.shape[1:]):
         raise ValueError(f"adds a parameter of shape {list(table.shape)} to {x.spec}, not one value per position")
     return TorchMatch({"bare": True}, (x,), {"": table})
@@ -31,16 +33,16 @@ def _class_token(node: TorchNode) -> TorchMatch:
 
 def _layer_scale(node: TorchNode) -> TorchMatch:
     x, factors = _data_and_stored(node)
-    rank, shape = len(x.shape), factors.shape
-    leading = next((i for i, d in enumerate(shape) if d != 1), 0)
-    trailing = len(shape) - 1 - leading
-    if leading or any(d != 1 for d in shape[1:]):
-        raise ValueError(f"multiplies {x.spec} by a parameter of shape {list(shape)}, not by one factor per channel")
-    place = rank - 1 - trailing
-    if place not in (1, rank - 1) or x.shape[place] != shape[0]:
-        raise ValueError(f"the {shape[0]} factors are not those of the channels of {x.spec}")
-    found = {"axis": "channels" if place == channel_axis(x.spec) else "last", "trailing": trailing, "bare": True}
-    return TorchMatch(found, (x,), {"": factors})
+    rank = len(x.shape)
+    shape = (1,) * (rank - len(factors.shape)) + factors.shape
+    place = next((i for i, d in enumerate(shape) if d != 1), rank - 1)
+    if sum(d != 1 for d in shape) > 1 or place not in (1, rank - 1) or x.shape[place] != shape[place]:
+        raise ValueError(f"multiplies {x.spec} by a parameter of shape {list(factors.shape)}, "
+                         "not by one factor per channel")
+    if factors.held[0] != shape[place] or any(d != 1 for d in factors.held[1:]):
+        raise ValueError(f"the parameter has the shape {list(factors.held)}, with axes before the channels")
+    along = "channels" if place == channel_axis(x.spec) else "last"
+    return TorchMatch({"axis": along, "trailing": len(factors.held) - 1, "bare": True}, (x,), {"": factors})
 
 
 def _multihead(node: TorchNode) -> TorchMatch:
@@ -78,16 +80,33 @@ def _squeeze_excitation(node: TorchNode) -> TorchMatch:
     return TorchMatch(found, (node.data(),))
 
 
+def _partition(node: TorchNode) -> TorchMatch:
+    return TorchMatch({"size": node.arg(1, "p")}, (node.data(),))
+
+
+def _departition(node: TorchNode) -> TorchMatch:
+    found = {"size": node.arg(1, "p"), "rows": node.arg(2, "h_partitions"), "columns": node.arg(3, "w_partitions")}
+    return TorchMatch(found, (node.data(),))
+
+
+def _relative(node: TorchNode) -> TorchMatch:
+    return TorchMatch({"heads": node.options["n_heads"]}, (node.data(),))
+
+
 _ACTIVATIONS = {
     "torch.nn.ReLU": "relu", "torch.nn.SiLU": "silu",
     "torch.nn.Sigmoid": "sigmoid", "torch.nn.Hardsigmoid": "hardsigmoid",
 }
 _SWIN = "torchvision.models.swin_transformer"
+_MAXVIT = "torchvision.models.maxvit"
 
 MULTIHEAD_ATTENTION = TorchBinding({"torch.nn.MultiheadAttention": _multihead})
 WINDOW_ATTENTION = TorchBinding(
     {f"{_SWIN}.ShiftedWindowAttention": _windows(1), f"{_SWIN}.ShiftedWindowAttentionV2": _windows(2)}
 )
+WINDOW_PARTITION = TorchBinding({f"{_MAXVIT}.WindowPartition": _partition})
+WINDOW_DEPARTITION = TorchBinding({f"{_MAXVIT}.WindowDepartition": _departition})
+RELATIVE_ATTENTION = TorchBinding({f"{_MAXVIT}.RelativePositionalMultiHeadAttention": _relative})
 SPACE_TO_DEPTH = TorchBinding(functions={"_patch_merging_pad": function()})
 SQUEEZE_EXCITATION = TorchBinding({"torchvision.ops.misc.SqueezeExcitation": _squeeze_excitation})
 POSITION_EMBEDDING = TorchBinding(functions={"add": _position})

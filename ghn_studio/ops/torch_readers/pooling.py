@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ghn_studio.ops.torch_binding import Reader, TorchBinding, TorchMatch, TorchNode, axes
+from ghn_studio.ops.torch_binding import Reader, TorchBinding, TorchMatch, TorchNode, axes, numbers
 
 
 def _window(node: TorchNode) -> dict[str, Any]:
@@ -90,6 +90,27 @@ def _select_token(node: TorchNode) -> TorchMatch:
     return TorchMatch({"mode": "first"}, (node.data(),))
 
 
+def _line(node: TorchNode) -> TorchMatch:
+    """A pooling layer of sequences."""
+    node.require(dilation=1, ceil_mode=False, return_indices=False, count_include_pad=True)
+    found = {name: numbers(node.options[name], 1) for name in ("kernel_size", "stride", "padding")}
+    return TorchMatch(found, (node.data(),))
+
+
+def _line_size(node: TorchNode) -> TorchMatch:
+    size = node.options["output_size"] if node.options else node.arg(1, "output_size")
+    return TorchMatch({"output_size": numbers(size, 1)}, (node.data(),))
+
+
+def _largest(node: TorchNode) -> TorchMatch:
+    node.require(return_indices=False)
+    return TorchMatch({"output_size": _size(node)}, (node.data(),))
+
+
+MAX_POOL1D = TorchBinding({"torch.nn.MaxPool1d": _line})
+AVG_POOL1D = TorchBinding({"torch.nn.AvgPool1d": _line})
+ADAPTIVE_AVG_POOL1D = TorchBinding({"torch.nn.AdaptiveAvgPool1d": _line_size}, {"adaptive_avg_pool1d": _line_size})
+ADAPTIVE_MAX_POOL = TorchBinding({"torch.nn.AdaptiveMaxPool2d": _largest}, {"adaptive_max_pool2d": _largest})
 MAX_POOL = TorchBinding(
     {"torch.nn.MaxPool2d": _max_layer}, {"max_pool2d": _pool("stride", "padding", "dilation", "ceil_mode")}
 )

@@ -63,6 +63,12 @@ def _transpose(node: TorchNode) -> TorchMatch:
     return TorchMatch({"dim0": axis(first, len(x.shape)), "dim1": axis(second, len(x.shape))}, (x,))
 
 
+def _swap(node: TorchNode) -> TorchMatch:
+    x = node.data()
+    found = {"dim0": axis(node.options["a"], len(x.shape)), "dim1": axis(node.options["b"], len(x.shape))}
+    return TorchMatch(found, (x,))
+
+
 def _attribute(node: TorchNode) -> TorchMatch:
     x, name = node.data(), node.arg(1, "name")
     if name == "mT" or (name == "T" and len(x.shape) == 2):
@@ -181,7 +187,9 @@ CHANNELS_LAST = TorchBinding(
 CHANNELS_FIRST = TorchBinding(
     {"torchvision.ops.misc.Permute": _in_order(0, 3, 1, 2)}, {"permute": _in_order(0, 3, 1, 2)}
 )
-TRANSPOSE = TorchBinding(functions={"transpose": _transpose, "getattr": _attribute})
+TRANSPOSE = TorchBinding(
+    {"torchvision.models.maxvit.SwapAxes": _swap}, {"transpose": _transpose, "getattr": _attribute}
+)
 SLICE = TorchBinding(functions={"getitem": _slice_index, "slice": _slice, "narrow": _narrow})
 SELECT = TorchBinding(functions={"getitem": _select_index, "select": _select})
 SPLIT = TorchBinding(functions={"split": _split, "chunk": _split, "split_with_sizes": _split, "tensor_split": _split})
