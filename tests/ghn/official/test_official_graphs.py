@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ghn_studio.engine.execution import Plan
-from ghn_studio.ghn.encoding import GraphEncoding
+from ghn_studio.ghn.encoding import EncodedNode, EncodedParameter, GraphEncoding
 from ghn_studio.ghn.graphs import forget_graphs, graph_for
 from ghn_studio.ghn.official.encode import encode_module
 from ghn_studio.ghn.official.wiring import RefusedError
@@ -141,3 +141,25 @@ def test_networks_that_need_values_cannot_be_traced() -> None:
 
     with pytest.raises(RefusedError, match="without data"):
         encode_module(Adaptive(), (3, 4, 4), "ghn3")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [
+    "googlenet", "maxvit_t", "mnasnet0_5", "mobilenet_v3_small", "regnet_y_400mf", "shufflenet_v2_x0_5", "swin_v2_t",
+    "vit_b_32",
+])
+@pytest.mark.parametrize("mode", ["ppuda", "ghn3"])
+def test_architectures_of_every_family_give_the_graph_of_their_module(name: str, mode: str) -> None:
+    chosen = graph_for(mode, Plan(zoo.network(name).architecture))
+    if chosen.note:
+        with pytest.raises(RefusedError) as refused:
+            graph_of(name, mode)
+        assert str(refused.value) in chosen.note
+        return
+    expected = graph_of(name, mode)
+    assert Counter(map(labelled, chosen.graph.nodes)) == Counter(map(labelled, expected.nodes))
+    assert sorted(chosen.graph.distances.ravel()) == sorted(expected.distances.ravel())
+
+
+def labelled(node: EncodedNode) -> tuple[str, tuple[int, ...] | None, tuple[EncodedParameter, ...]]:
+    return str(node.primitive), node.shape, node.parameters
