@@ -121,7 +121,8 @@ class TorchMatch:
 
     ``weights`` says which stored tensor each weight is where that does not follow from the
     layer. ``same`` is set where the use changes nothing: the value itself. ``then`` names
-    operators, with default parameters, that follow.
+    operators, with default parameters, that follow. ``returned`` is set for a layer that
+    returns a tuple of so many values, of which the operator gives the first.
     """
 
     params: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
@@ -129,6 +130,7 @@ class TorchMatch:
     weights: Mapping[str, TorchValue] = field(default_factory=lambda: _NOTHING)
     then: tuple[str, ...] = ()
     same: TorchValue | None = None
+    returned: int = 0
 
 
 Reader = Callable[[TorchNode], TorchMatch]

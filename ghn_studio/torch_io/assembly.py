@@ -21,7 +21,7 @@ from ghn_studio.torch_io.recognise import Found, recognise_function, recognise_l
 from ghn_studio.torch_io.simpler import simpler
 from ghn_studio.torch_io.symbolic import FOUND, SCOPE, VALUE, attribute
 from ghn_studio.torch_io.twins import tensors_in
-from ghn_studio.torch_io.views import layer_names, layer_view, own_tensors, public_name, spec_of, view_of
+from ghn_studio.torch_io.views import layer_names, layer_view, meta_of, own_tensors, public_name, spec_of, view_of
 
 #: Constants of the code with at most so many values become part of the network.
 MOST_VALUES = 4096
@@ -59,12 +59,12 @@ class Assembly:
 
     # --- what the tracer asks -------------------------------------------------------------
 
-    def takes(self, module: nn.Module, node: fx.Node) -> Found | None:
-        """What a layer is read as, or None: then what is inside it is recorded instead."""
-        names = layer_names(type(module))
+    def takes(self, module: nn.Module, node: fx.Node) -> tuple[Found, Any] | None:
+        """What a layer is read as and gives, or None: then what is inside it is recorded instead."""
         try:
-            view = view_of(public_name(type(module)), node, self._shown, node.meta[VALUE], module)
-            return recognise_layer(view, names, self.ops)
+            view = view_of(public_name(type(module)), node, self._shown, (), module)
+            found = recognise_layer(view, layer_names(type(module)), self.ops)
+            return found, _results(found)
         except ValueError as error:
             self.refused[str(node.target).partition(".")[2]] = str(error)
             return None
@@ -324,6 +324,15 @@ class Assembly:
         node_id = NodeId(wanted) if is_id else self.names.fresh(wanted)
         self.nodes[node_id] = Node(node_id, op, params, inputs, shares)
         return node_id
+
+
+def _results(found: Found) -> Any:
+    """The meta tensors a layer gives, as the layer returns them."""
+    if found.match.same is not None:
+        return meta_of(found.match.same.spec)
+    given = tuple(map(meta_of, found.outputs))
+    count = max(found.match.returned, len(given))
+    return given[0] if count == 1 else (*given, *[None] * (count - len(given)))
 
 
 def function_name(node: fx.Node) -> str:

@@ -91,12 +91,15 @@ class ShapeTracer(fx.Tracer):
     """Records a module as an fx graph.
 
     ``may_take`` says which layers are candidates for being recorded whole; ``takes`` gets one
-    with the node of its call and returns what it was read as, or None to look inside.
+    with the node of its call and returns what it was read as and the meta tensors it gives,
+    or None to look inside.
     """
 
     proxy_buffer_attributes = True
 
-    def __init__(self, takes: Callable[[nn.Module, fx.Node], Any], may_take: Callable[[nn.Module], bool]) -> None:
+    def __init__(
+        self, takes: Callable[[nn.Module, fx.Node], tuple[Any, Any] | None], may_take: Callable[[nn.Module], bool]
+    ) -> None:
         super().__init__()
         self._takes, self._may_take = takes, may_take
         self._is_measuring = False
@@ -130,7 +133,7 @@ class ShapeTracer(fx.Tracer):
                 with self._quiet():
                     found = self._takes(m, proxy.node)
                 if found is not None:
-                    proxy.node.meta[FOUND] = found
+                    proxy.node.meta[FOUND], proxy.node.meta[VALUE] = found
                     return proxy
                 self.graph.erase_node(proxy.node)
             return forward(*args, **kwargs)
@@ -147,7 +150,7 @@ class ShapeTracer(fx.Tracer):
         node = super().create_node(kind, target, args, kwargs, name, type_expr)
         node.meta[SCOPE] = self.scope.module_path.partition(".")[2]
         self._place = f"'{node.meta[SCOPE]}' ({getattr(self.scope.module_type, '__name__', '')})"
-        if kind != "output":
+        if kind not in ("output", "call_module"):  # layers are measured by the operator that takes them
             with self._quiet():
                 node.meta[VALUE] = self._measured(node)
         return node
@@ -158,8 +161,6 @@ class ShapeTracer(fx.Tracer):
         if node.op == "get_attr":
             return on_meta(attribute(self.root, str(node.target)))
         args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), lambda n: n.meta[VALUE])
-        if node.op == "call_module":
-            return self.root.get_submodule(str(node.target))(*args, **kwargs)
         if node.op == "call_method":
             return getattr(args[0], str(node.target))(*args[1:], **kwargs)
         return node.target(*args, **kwargs)  # type: ignore[operator]

@@ -75,6 +75,12 @@ def spec_of(tensor: Tensor) -> TensorSpec:
     return TensorSpec(tuple(map(extent, tensor.shape)), str(tensor.dtype).removeprefix("torch."))
 
 
+def meta_of(spec: TensorSpec) -> Tensor:
+    """A meta tensor of that shape and type, :data:`BATCH_SIZE` for "N"."""
+    shape = tuple(BATCH_SIZE if d == BATCH else int(d) for d in spec.shape)
+    return torch.empty(shape, dtype=getattr(torch, spec.dtype), device="meta")
+
+
 def extent(size: int) -> Dim:
     """One extent: "N" for the batch, ``4N`` where other axes were joined to it."""
     if size % BATCH_SIZE or size == 0:

@@ -36,6 +36,11 @@ def names() -> tuple[str, ...]:
     return tuple(torchvision.models.list_models(module=torchvision.models))
 
 
+def input_of(name: str) -> tuple[int, int, int]:
+    """Channels, height and width that a model was made for."""
+    return _INPUTS.get(name, _INPUT)
+
+
 def module(name: str, classes: int = CLASSES, shape: tuple[int, int, int] | None = None) -> nn.Module:
     """Return a model on the meta device: structure and shapes, no values, no time.
 
@@ -52,7 +57,8 @@ def module(name: str, classes: int = CLASSES, shape: tuple[int, int, int] | None
         with _WithoutData():
             return torchvision.models.get_model(name, weights=None, **options)  # type: ignore[no-any-return]
     except (ValueError, RuntimeError, AssertionError, TypeError) as error:
-        raise UsageError(f"'{name}' cannot be made for an input of {_text(shape or _INPUT)}: {error}") from error
+        wanted = _text(shape or input_of(name))
+        raise UsageError(f"'{name}' cannot be made for an input of {wanted}: {error}") from error
 
 
 def network(name: str, classes: int = CLASSES, shape: tuple[int, int, int] | None = None, adapt: str = "auto",
@@ -70,7 +76,7 @@ def network(name: str, classes: int = CLASSES, shape: tuple[int, int, int] | Non
         UsageError: There is no such model, or it cannot take that input.
         TorchConversionError: Its layers do not fit the input.
     """
-    wanted = shape or _INPUTS.get(name, _INPUT)
+    wanted = shape or input_of(name)
     net = module(name, classes, wanted)
     if wanted[0] != 3:
         _take_channels(net, wanted[0])
@@ -102,7 +108,7 @@ _ALLOCATES = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.
 
 def _sizes(name: str, shape: tuple[int, int, int] | None) -> dict[str, Any]:
     """Constructor options of the models whose parameters depend on the size of the image."""
-    _, height, width = shape or _INPUTS.get(name, _INPUT)
+    _, height, width = shape or input_of(name)
     if name.startswith("vit_"):
         return {"image_size": height}
     return {"input_size": (height, width)} if name.startswith("maxvit") else {}

@@ -54,7 +54,8 @@ def _multihead(node: TorchNode) -> TorchMatch:
     given = [name for name, value in masks.items() if value is not None]
     if given or node.arg(7, "is_causal", False):
         raise ValueError(f"it has {given[0] if given else 'a causal mask'}, only attention without a mask can be read")
-    return TorchMatch({"heads": node.options["num_heads"], "bias": "in_proj_bias" in node.tensors}, (x,))
+    found = {"heads": node.options["num_heads"], "bias": "in_proj_bias" in node.tensors}
+    return TorchMatch(found, (x,), returned=2)  # the values and their weights
 
 
 def _windows(version: int) -> Reader:
