@@ -9,16 +9,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from ghn_studio import paths
+from ghn_studio.datasets import DatasetInfo, portable_name
 from ghn_studio.errors import CheckpointError
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CardTask:
+    """A dataset whose classifier the hypernetwork predicts: its name, title and class names, in order."""
+
+    dataset: str
+    title: str
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +40,7 @@ class Card:
         name: What ``--ghn`` takes; the folder's name.
         title: One line for people.
         created: ISO date of the training.
-        dataset: Name of the dataset its classifier predicts.
-        classes: That dataset's class names, in order.
+        tasks: The datasets it learnt from; the class rows of the hypernetwork are theirs, one after the other.
         config: :class:`ghn_studio.ghn.config.GhnConfig` as JSON.
         sampler: Configuration of the architectures it was trained on.
         training: Command, seed, wall time, hardware class and settings.
@@ -42,8 +52,7 @@ class Card:
     name: str
     title: str
     created: str
-    dataset: str
-    classes: tuple[str, ...]
+    tasks: tuple[CardTask, ...]
     config: Mapping[str, Any]
     sampler: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -51,11 +60,37 @@ class Card:
     sha256: str = ""
     folder: Path | None = None
 
+    @property
+    def dataset(self) -> str:
+        """Its datasets by name, as ``train`` takes them."""
+        return "+".join(task.dataset for task in self.tasks)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of all tasks, one per class row."""
+        return tuple(name for task in self.tasks for name in task.classes)
+
+    def rows_for(self, info: DatasetInfo) -> tuple[int, int] | None:
+        """Where the class rows for a dataset start and stop; None if it predicts no classifier for it.
+
+        A dataset of that name comes first, then any with the same classes: an image folder has
+        another path on every machine.
+        """
+        starts = [0, *accumulate(len(task.classes) for task in self.tasks)]
+        rows = [(start, start + len(task.classes)) for start, task in zip(starts, self.tasks, strict=False)]
+        same = [at for at, task in zip(rows, self.tasks, strict=True) if task.classes == info.classes]
+        named = [
+            at for at, task in zip(rows, self.tasks, strict=True)
+            if task.dataset == portable_name(info.name) and (not info.classes or task.classes == info.classes)
+        ]
+        return next(iter(named or same), None)
+
     def to_json(self) -> str:
         """The text of ``card.json``; equal cards give equal text."""
         data = {
             "format": FORMAT_VERSION, "name": self.name, "title": self.title, "created": self.created,
-            "dataset": self.dataset, "classes": list(self.classes), "config": dict(self.config),
+            "tasks": [{**asdict(task), "classes": list(task.classes)} for task in self.tasks],
+            "config": dict(self.config),
             "sampler": dict(self.sampler), "training": dict(self.training), "results": dict(self.results),
             "sha256": self.sha256,
         }
@@ -79,20 +114,31 @@ def read_card(folder: Path) -> Card:
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"'{path}' cannot be read as a card: {error}") from error
     version = data.get("format") if isinstance(data, dict) else None
-    if version != FORMAT_VERSION:
+    if version not in range(1, FORMAT_VERSION + 1):
         raise CheckpointError(
-            f"'{path}' has card format {version!r}; this version of GHN Studio reads {FORMAT_VERSION}: "
+            f"'{path}' has card format {version!r}; this version of GHN Studio reads 1 to {FORMAT_VERSION}: "
             + ("update GHN Studio" if isinstance(version, int) and version > FORMAT_VERSION else "get the folder again")
         )
     try:
         return Card(
             name=str(data["name"]), title=str(data["title"]), created=str(data["created"]),
-            dataset=str(data["dataset"]), classes=tuple(map(str, data["classes"])), config=dict(data["config"]),
+            tasks=_tasks(data), config=dict(data["config"]),
             sampler=dict(data["sampler"]), training=dict(data["training"]), results=dict(data["results"]),
             sha256=str(data["sha256"]), folder=folder,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"'{path}' lacks or damages the entry {error}") from error
+
+
+def _tasks(data: Mapping[str, Any]) -> tuple[CardTask, ...]:
+    """The tasks of a card; cards of format 1 have one, without a title."""
+    entries = data["tasks"] if data["format"] > 1 else [{**data, "title": ""}]
+    tasks = tuple(
+        CardTask(str(entry["dataset"]), str(entry["title"]), tuple(map(str, entry["classes"]))) for entry in entries
+    )
+    if not tasks:
+        raise ValueError("tasks")
+    return tasks
 
 
 def digest(path: Path) -> str:
@@ -108,7 +154,8 @@ def list_cards() -> tuple[Card, ...]:
 
 def find(dataset: str) -> Card | None:
     """The newest shipped hypernetwork whose card names ``dataset``, else the newest of the user's, else None."""
-    return next((c for c in list_cards() if c.dataset == dataset), None)
+    name = portable_name(dataset)
+    return next((c for c in list_cards() if any(task.dataset == name for task in c.tasks)), None)
 
 
 def resolve(name: str, dataset: str = "digits") -> Card:
