@@ -44,7 +44,7 @@ def predict_parameters(ghn: Hypernetwork, plan: Plan, seed: int = 0) -> Predicti
     start = time.perf_counter()
     encoding = encode(plan.graph, plan.ops, plan.report)
     encoded = time.perf_counter()
-    raw = ghn([encoding], [plan.head])[0]
+    raw = ghn([encoding], [ghn.classifier(plan.head)])[0]
     device = ghn.embed.weight.device
     if device.type == "cuda":
         torch.cuda.synchronize(device)
