@@ -13,8 +13,16 @@ from ghn_studio.errors import UsageError
 #: Of both repositories, code and weights.
 LICENCE = "MIT"
 
-_PPUDA = "https://raw.githubusercontent.com/facebookresearch/ppuda/4673a42/checkpoints"
-_GHN3 = "https://huggingface.co/SamsungSAILMontreal/ghn3/resolve/main"
+#: The same content is at the fixed commit and, unless the authors have changed it, at the newest.
+_FOLDERS = {
+    "ppuda": (
+        "https://raw.githubusercontent.com/facebookresearch/ppuda/4673a42/checkpoints",
+        "https://raw.githubusercontent.com/facebookresearch/ppuda/main/checkpoints",
+    ),
+    "ghn3": ("https://huggingface.co/SamsungSAILMontreal/ghn3/resolve/main",),
+}
+#: arXiv 2110.13100 and 2303.04143.
+_PAPERS = {"ppuda": "2021-10-25", "ghn3": "2023-03-07"}
 
 _FLOAT_BYTES = 4
 #: A published file may also hold the optimiser's two moments, and some bookkeeping.
@@ -48,7 +56,12 @@ class PublishedGhn:
     @property
     def urls(self) -> tuple[str, ...]:
         """Where it can be fetched, the first choice first."""
-        return (f"{_PPUDA if self.origin == 'ppuda' else _GHN3}/{self.file}",)
+        return tuple(f"{folder}/{self.file}" for folder in _FOLDERS[self.origin])
+
+    @property
+    def published(self) -> str:
+        """ISO date of the paper's first version."""
+        return _PAPERS[self.origin]
 
     @property
     def bytes(self) -> int:

@@ -83,18 +83,29 @@ def _require_sizes(config: GhnConfig, state: Mapping[str, torch.Tensor]) -> None
     Before any memory is taken for them: a card may ask for anything. (Building on torch's
     meta device would do, but imports nine hundred modules.)
     """
-    first, second = config.decoder
-    expected = {
-        "embed.weight": (len(VOCABULARY), config.hidden),
-        "decoder.fc.0.weight": (first * config.grid**2, config.hidden),
-        "decoder.conv.0.weight": (second, first),
-        "decoder.conv.2.weight": (config.max_channels**2, second),
-        "bias_class.1.weight": (config.classes, config.max_channels),
-    }
-    for name, shape in expected.items():
+    for name, shape in _large_tensors(config).items():
         found = tuple(state[name].shape) if name in state else None
         if found != shape:
             raise ValueError(f"'{name}' has shape {found}, not {shape}")
+
+
+def _large_tensors(config: GhnConfig) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors that grow with the entries of ``config``, by name."""
+    first, second = config.decoder
+    sizes: dict[str, tuple[int, ...]] = {
+        "embed.weight": (len(VOCABULARY), config.hidden), "bias_class.1.weight": (config.classes, config.max_channels),
+    }
+    if config.encoder == "graphormer":
+        sizes |= {f"gnn.{i}.ff.net.0.weight": (4 * config.hidden, config.hidden) for i in range(config.layers)}
+    if config.weight_decoder == "mlp":
+        return sizes | {
+            "decoder.mlp.fc.0.weight": (first, config.hidden),
+            "decoder.mlp.fc.2.weight": (config.max_channels**2 * config.grid**2, first),
+        }
+    return sizes | {
+        "decoder.fc.0.weight": (first * config.grid**2, config.hidden), "decoder.conv.0.weight": (second, first),
+        "decoder.conv.2.weight": (config.max_channels**2, second),
+    }
 
 
 def load_folder(folder: Path, device: torch.device | str = "cpu") -> tuple[Hypernetwork, Card]:

@@ -199,7 +199,7 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> to
     """A view of a storage, after checking that it lies within it. ``rest``: what only training needs."""
     if not isinstance(storage, torch.storage.TypedStorage):
         raise Refused("a tensor in it has no storage")
-    flat = torch.empty(0, dtype=storage.dtype).set_(storage.untyped())
+    flat = torch.empty(0, dtype=storage.dtype).set_(storage)
     layout = (offset, *size, *stride)
     if len(size) != len(stride) or not all(type(n) is int and n >= 0 for n in layout):
         raise Refused(f"a tensor in it has the impossible layout {str(layout)[:80]}")

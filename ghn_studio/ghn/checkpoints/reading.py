@@ -48,7 +48,7 @@ def read_checkpoint(path: Path) -> Contents:
     if config is not None and not isinstance(config, Mapping):
         raise CheckpointError(f"'{path.name}': its 'config' is a {type(config).__name__}, no table; {_WAY_OUT}")
     if len(data) > _MOST_TENSORS:
-        raise CheckpointError(f"'{path.name}' holds {len(data):,} tensors, far more than any hypernetwork; it is refused")
+        raise CheckpointError(f"'{path.name}' holds {len(data):,} tensors, more than any hypernetwork; it is refused")
     for key, value in data.items():
         _require_plain(key, value, path.name)
     return Contents(data, config)
