@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ghn_studio import paths
 from ghn_studio.app.requests import AddGhnRequest, DownloadGhnRequest, RemoveGhnRequest
 from ghn_studio.app.results import AddGhnReport, RemoveGhnReport
+from ghn_studio.fetch import download
 from ghn_studio.ghn import cards, published
 from ghn_studio.ghn.cards import Card
 from ghn_studio.ghn.published import PublishedGhn
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import Job, Progress
-
-if TYPE_CHECKING:
-    from ghn_studio.ghn.checkpoints import Added
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +59,15 @@ def add_ghn(request: AddGhnRequest, graph: Architecture | None = None) -> Job[Ad
     yield Progress("loading PyTorch")
     from ghn_studio.ghn.checkpoints import add
 
-    return _report((yield from add(Path(request.file), request.to)))
+    added = yield from add(Path(request.file), request.to)
+    return _report(added.card, added.is_new)
 
 
 def download_ghn(request: DownloadGhnRequest, graph: Architecture | None = None) -> Job[AddGhnReport]:
     """Download a published checkpoint and keep it under its own name, or under ``to``.
 
-    An interrupted download goes on where it stopped. The downloaded file is removed once it is converted.
+    An interrupted download goes on where it stopped; one that is installed already is left as it is. The
+    downloaded file itself is not kept.
 
     Raises:
         UsageError: No hypernetwork of that name is published, or the name to keep it under is taken.
@@ -76,15 +76,19 @@ def download_ghn(request: DownloadGhnRequest, graph: Architecture | None = None)
     """
     entry = published.find(request.name)
     name = request.to or entry.name
-    from ghn_studio.fetch import download
-
+    there = published.installed(entry, name)
+    if there is not None:
+        return _report(there, is_new=False)
     target = paths.user_data() / "downloads" / entry.file
     file = yield from download(entry.urls, target, git_blob=entry.git_blob, most_bytes=entry.most_bytes)
-    from ghn_studio.ghn.checkpoints import add
+    try:
+        yield Progress("loading PyTorch")
+        from ghn_studio.ghn.checkpoints import add
 
-    added = yield from add(file, name, expected=entry)
-    file.unlink(missing_ok=True)
-    return _report(added)
+        added = yield from add(file, name, expected=entry)
+    finally:
+        file.unlink(missing_ok=True)
+    return _report(added.card, added.is_new)
 
 
 def remove_ghn(request: RemoveGhnRequest, graph: Architecture | None = None) -> Job[RemoveGhnReport]:
@@ -106,10 +110,9 @@ def _available(entry: PublishedGhn, installed: bool) -> AvailableGhn:
     )
 
 
-def _report(added: Added) -> AddGhnReport:
-    card = added.card
+def _report(card: Card, is_new: bool) -> AddGhnReport:
     source = card.training["source"]
     return AddGhnReport(
         name=card.name, title=card.title, folder=str(card.folder), source=source["file"], sha256=source["sha256"],
-        dataset=card.dataset, classes=len(card.classes), parameters=source["parameters"], added=added.is_new,
+        dataset=card.dataset, classes=len(card.classes), parameters=source["parameters"], added=is_new,
     )

@@ -18,8 +18,6 @@ from email.message import Message
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from ghn_studio import __version__
-
 POLL_S = 0.1
 MOST_REDIRECTS = 5
 _PIECE_BYTES = 256 << 10
@@ -74,7 +72,7 @@ class Connection:
     """Asks for a file from byte ``start`` on; ``validator`` makes a server send a changed file whole."""
 
     def __init__(self, url: str, start: int, validator: str, timeout_s: float) -> None:
-        headers = {"User-Agent": f"ghn-studio/{__version__}", "Accept-Encoding": "identity"}
+        headers = {"User-Agent": "ghn-studio", "Accept-Encoding": "identity"}
         if start:
             headers["Range"] = f"bytes={start}-"
             if validator:

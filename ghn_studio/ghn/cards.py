@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ from ghn_studio.errors import CheckpointError, UsageError
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
 FORMAT_VERSION = 1
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+#: Names that Windows keeps for devices, whatever ending follows.
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,13 @@ def digest(path: Path) -> str:
 def user_folder() -> Path:
     """Where the user's own hypernetworks are; it may not exist yet."""
     return paths.user_data() / "ghns"
+
+
+def check_name(name: str) -> None:
+    """Raise :class:`UsageError` unless a folder can have the name on every system."""
+    if not _NAME.fullmatch(name) or name.endswith(".") or _DEVICES.fullmatch(name):
+        raise UsageError(f"'{name}' cannot be a hypernetwork's name; take letters, digits, '-', '_' and '.', at most "
+                         "64, such as my-ghn2")
 
 
 def remove(name: str) -> tuple[Path, int]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ghn_studio.errors import UsageError
+from ghn_studio.ghn import cards
+from ghn_studio.ghn.cards import Card
 
 #: Of both repositories, code and weights.
 LICENCE = "MIT"
@@ -115,3 +117,20 @@ def find(name: str) -> PublishedGhn:
         if entry.name == name:
             return entry
     raise UsageError(f"no hypernetwork '{name}' is published; there are {', '.join(e.name for e in PUBLISHED)}")
+
+
+def installed(entry: PublishedGhn, name: str) -> Card | None:
+    """The card under ``name`` if it was made from this published file; None if the name is free.
+
+    Raises:
+        UsageError: The name is another hypernetwork's, or no folder can be called so.
+    """
+    cards.check_name(name)
+    taken = next((card for card in cards.list_cards() if card.name == name), None)
+    if taken is None:
+        return None
+    source = taken.training.get("source", {})
+    same = (entry.file, entry.parameters, entry.git_blob or source.get("git_blob"))
+    if same != (source.get("file"), source.get("parameters"), source.get("git_blob")):
+        raise UsageError(f"'{name}' is the name of another hypernetwork, {taken.title}; give another with --to")
+    return taken

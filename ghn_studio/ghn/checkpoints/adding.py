@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -24,9 +23,6 @@ from ghn_studio.ghn.published import PublishedGhn
 from ghn_studio.ghn.storage import write_atomically
 from ghn_studio.jobs import Job, Progress
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-#: Names that Windows keeps for devices, whatever ending follows.
-_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _TITLES = {"cifar10": "CIFAR-10", "imagenet": "ImageNet"}
 _CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -49,10 +45,13 @@ def add(file: Path, name: str, expected: PublishedGhn | None = None) -> Job[Adde
         UsageError: The name is taken by another hypernetwork, or no folder can be called so.
         CheckpointError: The file is no checkpoint of the official code, or damaged; or nothing can be written.
     """
-    _check_name(name)
+    cards.check_name(name)
     if not file.is_file():
         raise CheckpointError(f"there is no file '{file}' to add; check the path")
-    source = yield from digests(file)
+    try:
+        source = yield from digests(file)
+    except OSError as error:
+        raise CheckpointError(f"'{file}' cannot be read ({error.strerror}); check its rights") from error
     folder = cards.user_folder() / name
     if (there := _already_there(folder, name, source["sha256"])) is not None:
         return Added(there, is_new=False)
@@ -63,12 +62,6 @@ def add(file: Path, name: str, expected: PublishedGhn | None = None) -> Job[Adde
                               f"found {found.parameters:,}; download it again")
     yield Progress(f"writing {name}")
     return Added(_write(folder, _card(file, name, found, source), found.state), is_new=True)
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name) or name.endswith(".") or _DEVICES.fullmatch(name):
-        raise UsageError(f"'{name}' cannot be a hypernetwork's name; take letters, digits, '-', '_' and '.', at most "
-                         "64, such as my-ghn2")
 
 
 def _already_there(folder: Path, name: str, sha256: str) -> Card | None:

@@ -117,13 +117,21 @@ def _config(tensors: _Tensors, stored: Mapping[str, Any] | None) -> GhnConfig:
     grid, widths, decoder = _decoder(tensors, channels)
     return GhnConfig(
         hidden=tensors.size("embed.weight", 1), max_channels=channels, grid=grid, decoder=widths, classes=classes,
-        virtual_edges="gnn.mlp_ve.fc.0.weight" in state if encoder == "gated-gnn" else bool(stored.get("ve", True)),
-        layer_norm="ln.weight" in state, weight_norm=bool(stored.get("weight_norm", True)),
+        virtual_edges="gnn.mlp_ve.fc.0.weight" in state if encoder == "gated-gnn" else _flag(stored, "ve"),
+        layer_norm="ln.weight" in state, weight_norm=_flag(stored, "weight_norm"),
         crop="centre" if encoder == "graphormer" else "corner", encoder=encoder,
         layers=sum(f"gnn.{i}.ln1.weight" in state for i in range(len(state))) if encoder == "graphormer" else 1,
         heads=tensors.size("gnn.0.attn.proj_e.2.weight", 0) if encoder == "graphormer" else 1,
         weight_decoder=decoder, graph="ppuda" if is_official_ghn2 else "ghn3",
     )
+
+
+def _flag(stored: Mapping[str, Any], key: str) -> bool:
+    """An entry that no tensor tells; true where nothing is said, as in the published files."""
+    value = stored.get(key, True)
+    if not isinstance(value, bool):
+        raise ValueError(f"{key} must be true or false, not a {type(value).__name__}")
+    return value
 
 
 def _encoder(tensors: _Tensors) -> str:
@@ -138,7 +146,7 @@ def _decoder(tensors: _Tensors, channels: int) -> tuple[int, tuple[int, int], st
     """Side of the kernel grid, widths of the hidden layers, and the decoder's kind."""
     if "decoder.mlp.fc.0.weight" in tensors.state:
         key, width = "decoder.mlp.fc.2.weight", tensors.size("decoder.mlp.fc.0.weight", 0)
-        return tensors.root(tensors.size(key, 0) // channels**2, key), (width, width), "mlp"
+        return tensors.root(tensors.size(key, 0) // max(1, channels)**2, key), (width, width), "mlp"
     key, first = "decoder.fc.0.weight", tensors.size("decoder.conv.0.weight", 1)
     grid = tensors.root(tensors.size(key, 0) // max(1, first), key)
     return grid, (first, tensors.size("decoder.conv.0.weight", 0)), "conv"
@@ -162,9 +170,10 @@ def _require_agreement(config: GhnConfig, stored: Mapping[str, Any] | None, name
         found |= {"layers": config.layers, "heads": config.heads}
     for key, value in found.items():
         said = (stored or {}).get(key, value)
-        if (tuple(said) if isinstance(said, list) else said) != value:
-            raise CheckpointError(f"'{name}' contradicts itself: its configuration has {key} = {said}, its tensors "
-                                  f"{value}; get the file again")
+        # As text: tensors, which a file may hold anywhere, do not compare to yes or no.
+        if str(tuple(said) if isinstance(said, list) else said) != str(value):
+            raise CheckpointError(f"'{name}' contradicts itself: its configuration has {key} = {str(said)[:80]}, its "
+                                  f"tensors {value}; get the file again")
 
 
 def _numbers(key: str, tensor: Tensor, name: str) -> Tensor:
