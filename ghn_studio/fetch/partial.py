@@ -104,7 +104,6 @@ class Partial:
             self._file.close()
             os.replace(self.path, self.target)
             self._note_path.unlink(missing_ok=True)
-            _sync_folder(self.target.parent)
         except OSError as error:
             raise self._trouble(error) from error
         return self.target
@@ -125,13 +124,3 @@ def _read_note(path: Path) -> dict[str, object]:
         return {}
     return note if isinstance(note, dict) else {}
 
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming itself durable, where the system lets a folder be opened."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -25,7 +25,7 @@ from torch import Tensor
 from ghn_studio import paths
 from ghn_studio.errors import CheckpointError, UsageError
 from ghn_studio.ghn import cards
-from ghn_studio.ghn.checkpoints import Added, add, read_checkpoint, recognise
+from ghn_studio.ghn.checkpoints import Added, Contents, add, read_checkpoint, recognise
 from ghn_studio.ghn.checkpoints.packed import Reader
 from ghn_studio.ghn.config import GhnConfig
 from ghn_studio.ghn.networks import Hypernetwork
@@ -77,6 +77,10 @@ def write_torch(path: Path, ghn: GhnConfig, **changes: Any) -> Path:
     return path
 
 
+def read(file: Path) -> Contents:
+    return run(read_checkpoint(file))
+
+
 def keep(file: Path, name: str = "mine") -> Added:
     return run(add(file, name))
 
@@ -110,7 +114,7 @@ def test_joblib_s_bare_state_dict_is_read_plain_and_packed(tmp_path: Path, kind:
             state[f"{key}.weight"] = state.pop(f"gnn.0.{key}.weight")
     state["embed.weight"] = torch.nn.Parameter(state["embed.weight"])
     joblib.dump(state, tmp_path / "x.pt", compress=packing)
-    found = recognise(read_checkpoint(tmp_path / "x.pt"), "x.pt")
+    found = recognise(read(tmp_path / "x.pt"), "x.pt")
     assert (found.config, found.kind, found.origin) == (config, kind, "ghn3")
     expected = official_state(config, convolutions=False)
     assert found.state.keys() == expected.keys()
@@ -122,21 +126,21 @@ def test_joblib_s_bare_state_dict_is_read_plain_and_packed(tmp_path: Path, kind:
 def test_joblib_s_arrays_are_read_too(tmp_path: Path, order: Any, packing: int) -> None:
     state = {k: np.asarray(v.numpy(), order=order) for k, v in official_state(GHN2).items()}
     joblib.dump(state, tmp_path / "x.pt", compress=packing)
-    found = read_checkpoint(tmp_path / "x.pt").state
+    found = read(tmp_path / "x.pt").state
     assert all(torch.equal(torch.from_numpy(v), found[k]) for k, v in state.items())
 
 
 @pytest.mark.parametrize("old", [True, False])
 def test_torch_s_old_format_and_bare_state_dicts(tmp_path: Path, old: bool) -> None:
     torch.save(official_state(GHN2), tmp_path / "x.pt", _use_new_zipfile_serialization=not old)
-    assert recognise(read_checkpoint(tmp_path / "x.pt"), "x.pt").config == replace(GHN2, graph="ghn3")
+    assert recognise(read(tmp_path / "x.pt"), "x.pt").config == replace(GHN2, graph="ghn3")
 
 
 def test_what_trainers_keep_besides_does_not_disturb(tmp_path: Path) -> None:
     config = CONFIGS["GHN-3"]
     optimizer = {"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": [{"lr": 1e-3, "betas": (0.9, 0.99)}]}
     file = write_torch(tmp_path / "x.pt", config, args=Namespace(lr=1e-3, name="run"), optimizer=optimizer, step=7)
-    assert recognise(read_checkpoint(file), "x.pt").config == config
+    assert recognise(read(file), "x.pt").config == config
 
 
 def test_halves_and_views_become_plain_float32(tmp_path: Path) -> None:
@@ -144,7 +148,7 @@ def test_halves_and_views_become_plain_float32(tmp_path: Path) -> None:
     state["ln.weight"] = state["ln.weight"].half()
     state["embed.weight"] = state["embed.weight"].t().contiguous().t()
     joblib.dump(state, tmp_path / "x.pt")
-    found = recognise(read_checkpoint(tmp_path / "x.pt"), "x.pt").state
+    found = recognise(read(tmp_path / "x.pt"), "x.pt").state
     assert {v.dtype for v in found.values()} == {torch.float32}
     assert all(v.is_contiguous() for v in found.values())
     assert torch.equal(found["embed.weight"], state["embed.weight"])
@@ -290,7 +294,7 @@ def test_hostile_pickles_are_refused(tmp_path: Path, program: bytes, words: str,
     content = b"\x80\x02" + program
     (tmp_path / "x.pt").write_bytes(zlib.compress(content) if packed else content)
     with pytest.raises(CheckpointError, match=words if not packed else "x.pt"):
-        read_checkpoint(tmp_path / "x.pt")
+        read(tmp_path / "x.pt")
 
 
 def storage_bytes(tensor: Tensor) -> bytes:
@@ -317,7 +321,7 @@ def tensor_program(offset: int, size: tuple[int, ...], stride: tuple[int, ...]) 
 @pytest.mark.filterwarnings("ignore:TypedStorage")
 def test_a_tensor_within_its_storage_is_read(tmp_path: Path) -> None:
     (tmp_path / "x.pt").write_bytes(tensor_program(1, (3,), (1,)))
-    assert read_checkpoint(tmp_path / "x.pt").state["w"].tolist() == [1, 2, 3]
+    assert read(tmp_path / "x.pt").state["w"].tolist() == [1, 2, 3]
 
 
 @pytest.mark.filterwarnings("ignore:TypedStorage")
@@ -332,14 +336,14 @@ def test_a_tensor_within_its_storage_is_read(tmp_path: Path) -> None:
 def test_a_tensor_that_reaches_beyond_its_numbers_is_refused(tmp_path: Path, layout: Any, words: str) -> None:
     (tmp_path / "x.pt").write_bytes(tensor_program(*layout))
     with pytest.raises(CheckpointError, match=words):
-        read_checkpoint(tmp_path / "x.pt")
+        read(tmp_path / "x.pt")
 
 
 def test_a_packed_file_that_grows_without_end_is_refused(tmp_path: Path) -> None:
     bomb = b"\x80\x02}X\x01\x00\x00\x00wB" + struct.pack("<I", 200 << 20)
     (tmp_path / "x.pt").write_bytes(zlib.compress(bomb + bytes(200 << 20), 9))
     with pytest.raises(CheckpointError, match="made to fill the memory"):
-        read_checkpoint(tmp_path / "x.pt")
+        read(tmp_path / "x.pt")
 
 
 def test_many_small_values_do_not_grow_without_end_either(tmp_path: Path) -> None:
@@ -354,7 +358,7 @@ def test_packed_members_and_overlaps_of_a_zip_file_are_refused(tmp_path: Path) -
         for name in source.namelist():
             target.writestr(name, source.read(name))
     with pytest.raises(CheckpointError, match="packed members"):
-        read_checkpoint(tmp_path / "x.pt")
+        read(tmp_path / "x.pt")
 
 
 def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
@@ -362,7 +366,7 @@ def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
         archive.writestr("x/data.pkl", pickle.dumps({}))
         archive.writestr("x/constants.pkl", pickle.dumps(()))
     with pytest.raises(CheckpointError, match="TorchScript"):
-        read_checkpoint(tmp_path / "x.pt")
+        read(tmp_path / "x.pt")
 
 
 @pytest.mark.parametrize("form", ["torch", "torch-old", "joblib", "zlib", "xz", "bz2"])
@@ -376,7 +380,7 @@ def test_a_truncated_file_is_called_so(tmp_path: Path, form: str, share: float) 
     data = file.read_bytes()
     file.write_bytes(data[:int(share * len(data))])
     with pytest.raises(CheckpointError, match="incomplete|damaged|unpacked"):
-        read_checkpoint(file)
+        read(file)
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,7 @@ def add(file: Path, name: str, expected: PublishedGhn | None = None) -> Job[Adde
     folder = cards.user_folder() / name
     if (there := _already_there(folder, name, source["sha256"])) is not None:
         return Added(there, is_new=False)
-    yield Progress(f"reading {file.name}")
-    found = recognise(read_checkpoint(file), file.name)
+    found = recognise((yield from read_checkpoint(file)), file.name)
     if expected is not None and found.parameters != expected.parameters:
         raise CheckpointError(f"'{file.name}' is not {expected.title}: expected {expected.parameters:,} parameters, "
                               f"found {found.parameters:,}; download it again")

@@ -20,6 +20,7 @@ import torch
 from ghn_studio.errors import CheckpointError
 from ghn_studio.ghn.checkpoints.arrays import ArrayRecord, ElementType
 from ghn_studio.ghn.checkpoints.packed import Reader
+from ghn_studio.jobs import Job, Progress
 
 #: How a storage that was pickled on its own begins: torch's older format.
 STORAGE_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -27,7 +28,7 @@ STORAGE_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _ARGUMENTS = {
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "FLOAT", "BINFLOAT", "UNICODE", "SHORT_BINUNICODE",
-    "BINUNICODE", "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8",
+    "BINUNICODE", "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8",  # bytes have become storages
 }
 _CONTAINERS: dict[str, Callable[[], Any]] = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": set}
 _PUTS, _GETS = {"PUT", "BINPUT", "LONG_BINPUT"}, {"GET", "BINGET", "LONG_BINGET"}
@@ -48,14 +49,14 @@ class Refused(ValueError):  # noqa: N818 - becomes the reason in a CheckpointErr
     """What is in a file is not weights, or is put together wrongly."""
 
 
-def read_pickle(reader: Reader, name: str) -> Any:
-    """What a pickle of tensors and containers holds.
+def read_pickle(reader: Reader, name: str) -> Job[Any]:
+    """What a pickle of tensors and containers holds. Yields progress for every tensor.
 
     Raises:
         CheckpointError: It holds anything else, or is damaged.
     """
     try:
-        return _Machine(reader).run()
+        return (yield from _Machine(reader).run(name))
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RuntimeError, MemoryError,
             EOFError) as error:
         reason = str(error) if isinstance(error, Refused) else f"it is damaged ({type(error).__name__}: {error})"
@@ -71,10 +72,14 @@ class _Machine:
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
 
-    def run(self) -> Any:
+    def run(self, name: str) -> Job[Any]:
         for opcode, argument, _ in pickletools.genops(self._reader):  # type: ignore[arg-type]
             if opcode.name == "STOP":
                 break
+            if isinstance(argument, bytes):
+                # At once: the memory would keep the bytes beside the numbers they become.
+                argument = _storage(argument)
+                yield Progress(f"reading {name}")
             self._do(opcode.name, argument)
         (result,) = self._stack
         return result
@@ -185,10 +190,10 @@ _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
 }
 
 
-def _storage(data: bytes) -> Any:
+def _storage(data: bytes) -> torch.storage.TypedStorage:
     """The numbers of a tensor, from what torch writes for a storage."""
-    if not isinstance(data, bytes) or not data.startswith(STORAGE_MAGIC):
-        raise Refused("a tensor in it has no storage of torch's")
+    if not data.startswith(STORAGE_MAGIC):
+        raise Refused("a value in it is neither text nor number nor a storage of torch's")
     storage = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     if not isinstance(storage, torch.storage.TypedStorage):
         raise Refused(f"a tensor in it has a {type(storage).__name__} for its numbers")
@@ -211,8 +216,9 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> to
     return flat.as_strided(size, stride, offset)
 
 
-def _parameter(data: Any, *rest: Any) -> Any:
-    return data
+def _itself(value: Any, *rest: Any) -> Any:
+    """A parameter is its tensor, the bytes of a storage have become one already."""
+    return value
 
 
 def _element_type(code: Any, *rest: Any) -> ElementType:
@@ -226,8 +232,8 @@ def _no_call(*arguments: Any) -> Any:
 _MAKERS: dict[_Name, Callable[..., Any]] = {
     _Name("collections", "OrderedDict"): OrderedDict,
     _Name("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    _Name("torch._utils", "_rebuild_parameter"): _parameter,
-    _Name("torch.storage", "_load_from_bytes"): _storage,
+    _Name("torch._utils", "_rebuild_parameter"): _itself,
+    _Name("torch.storage", "_load_from_bytes"): _itself,
     _Name("joblib.numpy_pickle", "NumpyArrayWrapper"): ArrayRecord,
     _Name("numpy", "dtype"): _element_type,
     _Name("numpy", "ndarray"): _no_call,

@@ -17,6 +17,7 @@ from torch import Tensor
 from ghn_studio.errors import CheckpointError
 from ghn_studio.ghn.checkpoints.packed import Reader, is_packed
 from ghn_studio.ghn.checkpoints.pickled import STORAGE_MAGIC, read_pickle
+from ghn_studio.jobs import Job, Progress
 
 _ZIP_MAGIC = b"PK\x03\x04"
 _PICKLE_MAGIC = b"\x80"
@@ -33,13 +34,14 @@ class Contents:
     config: Mapping[str, Any] | None
 
 
-def read_checkpoint(path: Path) -> Contents:
+def read_checkpoint(path: Path) -> Job[Contents]:
     """Read a torch file (a dict with ``state_dict``, or a bare one) or joblib's pickle of a bare state dict.
 
     Raises:
         CheckpointError: It is neither, is damaged, or holds anything but tensors.
     """
-    data = _load(path)
+    yield Progress(f"reading {path.name}")
+    data = yield from _load(path)
     config = None
     if isinstance(data, Mapping) and "state_dict" in data:
         config, data = data.get("config"), data["state_dict"]
@@ -54,7 +56,7 @@ def read_checkpoint(path: Path) -> Contents:
     return Contents(data, config)
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path) -> Job[Any]:
     try:
         with path.open("rb") as file:
             start = file.read(len(STORAGE_MAGIC))
@@ -65,7 +67,7 @@ def _load(path: Path) -> Any:
             return _load_torch(path)
         if start.startswith(_PICKLE_MAGIC) or is_packed(start):
             with Reader(path) as reader:
-                return read_pickle(reader, path.name)
+                return (yield from read_pickle(reader, path.name))
     except OSError as error:
         raise CheckpointError(f"'{path}' cannot be read ({error.strerror}); check the path and its rights") from error
     found = "is empty" if not start else "is no checkpoint of torch or joblib"

@@ -14,7 +14,7 @@ from ghn_studio.errors import CheckpointError
 from ghn_studio.ghn.checkpoints.reading import Contents
 from ghn_studio.ghn.config import GhnConfig
 from ghn_studio.ghn.encoding import VOCABULARY
-from ghn_studio.ghn.networks import Hypernetwork
+from ghn_studio.ghn.storage import shapes_of
 
 #: Tensors that published GHN-3 files keep at the top and our networks in the first layer.
 _MOVED = ("centrality_embed_in.weight", "centrality_embed_out.weight", "input_dist_embed.weight")
@@ -53,7 +53,7 @@ def recognise(contents: Contents, name: str) -> Recognised:
     tensors = _Tensors(_renamed(contents.state), name)
     try:
         config = _config(tensors, contents.config)
-        expected = _shapes(config)
+        expected = shapes_of(config)
     except ValueError as error:
         raise tensors.refusal(f"its sizes make no sense ({error})") from error
     _require_agreement(config, contents.config, name)
@@ -150,13 +150,6 @@ def _decoder(tensors: _Tensors, channels: int) -> tuple[int, tuple[int, int], st
     key, first = "decoder.fc.0.weight", tensors.size("decoder.conv.0.weight", 1)
     grid = tensors.root(tensors.size(key, 0) // max(1, first), key)
     return grid, (first, tensors.size("decoder.conv.0.weight", 0)), "conv"
-
-
-def _shapes(config: GhnConfig) -> dict[str, tuple[int, ...]]:
-    """The tensors of a hypernetwork, without making one."""
-    with torch.device("meta"):
-        ghn = Hypernetwork(config)
-    return {key: tuple(tensor.shape) for key, tensor in ghn.state_dict().items()}
 
 
 def _require_agreement(config: GhnConfig, stored: Mapping[str, Any] | None, name: str) -> None:
