@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate
@@ -16,11 +18,15 @@ from typing import Any
 
 from ghn_studio import paths
 from ghn_studio.datasets import DatasetInfo, portable_name
-from ghn_studio.errors import CheckpointError
+from ghn_studio.errors import CheckpointError, UsageError
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
 FORMAT_VERSION = 2
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+#: Names that Windows keeps for devices, whatever ending follows.
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +153,43 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def user_folder() -> Path:
+    """Where the user's own hypernetworks are; it may not exist yet."""
+    return paths.user_data() / "ghns"
+
+
+def check_name(name: str) -> None:
+    """Raise :class:`UsageError` unless a folder can have the name on every system."""
+    if not _NAME.fullmatch(name) or name.endswith(".") or _DEVICES.fullmatch(name):
+        raise UsageError(f"'{name}' cannot be a hypernetwork's name; take letters, digits, '-', '_' and '.', at most "
+                         "64, such as my-ghn2")
+
+
+def remove(name: str) -> tuple[Path, int]:
+    """Delete one of the user's own hypernetworks; its folder and the bytes it took.
+
+    Raises:
+        UsageError: There is none of that name in the user's folder.
+        CheckpointError: The system does not let it be deleted.
+    """
+    folder = next((c.folder for c in _cards(user_folder()) if c.name == name), None)
+    if folder is None:
+        is_shipped = any(c.name == name for c in list_cards())
+        raise UsageError(
+            f"'{name}' came with the program and stays" if is_shipped
+            else f"there is no hypernetwork '{name}' in '{user_folder()}' that could be removed"
+        )
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise CheckpointError(f"'{folder}' cannot be removed ({error.strerror}); delete it by hand") from error
+    return folder, size
+
+
 def list_cards() -> tuple[Card, ...]:
     """Every hypernetwork that can be named: shipped ones first, newest first; damaged ones are left out."""
-    return tuple(_cards(paths.models())) + tuple(_cards(paths.user_data() / "ghns"))
+    return tuple(_cards(paths.models())) + tuple(_cards(user_folder()))
 
 
 def find(dataset: str) -> Card | None:
