@@ -113,7 +113,9 @@ def train(options: TrainOptions) -> Job[TrainReport]:
         datasets = []
         for name in several(options.dataset):
             datasets.append((yield from pixels.loading(name)))
-        learner = Learner(options.config, datasets, options.seed, 0, choose(options.device))
+        learner = Learner(
+            options.config, datasets, options.seed, 0, choose(options.device), options.processes
+        )
         clock = learner.resume(start) if start else Clock()
         if start is not None and start.name == BEFORE_DECAY:
             clock.decay_start = None
