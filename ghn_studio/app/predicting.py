@@ -112,7 +112,7 @@ def check_classes(graph: Architecture, info: DatasetInfo) -> None:
     """
     shapes = require_shapes(graph, REGISTRY)
     outputs = [n.id for n in graph.expanded().nodes.values() if n.op == "output"]
-    if len(outputs) != 1 or not info.classes:
+    if not outputs or not info.classes:
         return  # the engine judges networks without a marked end once it has found it
     shape = shapes.outputs[outputs[0]][0].shape
     if len(shape) == 2 and shape[1] != info.class_count:
