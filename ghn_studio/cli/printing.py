@@ -16,6 +16,7 @@ from ghn_studio.app.results import (
     SplitReport,
     Unpredicted,
 )
+from ghn_studio.ghn.familiarity import Familiarity
 
 Lines = list[tuple[str, str]]
 
@@ -47,10 +48,18 @@ def _(report: PredictReport) -> str:
             ("evaluation", f"{report.evaluate_seconds:.2f} s on {report.device}"),
         ]
     if report.init == "ghn":
+        lines.append(("familiarity", _familiarity(report.familiarity)))
         lines += _unpredicted(report.unpredicted)
     if report.exported:
         lines.append(("exported", report.exported))
     return table(lines)
+
+
+def _familiarity(found: Familiarity | None) -> str:
+    if found is None:
+        return "unknown: the networks the GHN learnt from are not embedded (explain does so)"
+    nearest = f"; nearest {found.nearest[0].name}" if found.nearest else ""
+    return f"{found.verdict}, farther than {found.percentile:.0f} % of the networks the GHN learnt from{nearest}"
 
 
 def _batch_norm(report: PredictReport) -> str:

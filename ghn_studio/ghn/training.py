@@ -27,6 +27,7 @@ from ghn_studio.errors import CheckpointError, TrainingError, UsageError
 from ghn_studio.ghn.cards import CARD_FILE, Card, read_card
 from ghn_studio.ghn.learner import Clock, Learned, Learner, TrainConfig
 from ghn_studio.ghn.lock import only_writer
+from ghn_studio.ghn.reference import COUNT, keep
 from ghn_studio.ghn.storage import save_ghn, write_atomically
 from ghn_studio.ghn.workers import Command, LostProcessError, Workers, exchange, keep_freed_memory
 from ghn_studio.jobs import Job, Progress
@@ -48,6 +49,7 @@ class TrainOptions:
     """What to train, and for how long. Exactly one of ``steps`` and ``minutes`` is set.
 
     ``config_file`` is where ``config`` was read from, if anywhere; the card's command names it.
+    ``references`` networks are embedded at the end, for telling how familiar others are.
     """
 
     out: Path
@@ -61,6 +63,7 @@ class TrainOptions:
     device: str = "cpu"
     title: str = ""
     config_file: str = ""
+    references: int = COUNT
 
     def __post_init__(self) -> None:
         """Raise :class:`UsageError` for a budget that is not one, or no process to spend it."""
@@ -198,8 +201,10 @@ class _Run:
                     self._stop()
 
     def report(self) -> Job[TrainReport]:
-        """Validate and say how the run went."""
+        """Validate, keep what the hypernetwork learnt from beside it, and say how the run went."""
         yield from self._validate()
+        with self._disk():
+            yield from keep(read_card(self.options.out), self.learner.average, self.options.references)
         clock = self.clock
         return TrainReport(
             str(self.options.out), clock.step, clock.seconds, clock.networks, clock.skipped, self.learner.rollbacks,

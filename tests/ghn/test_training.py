@@ -42,7 +42,7 @@ class Runner:
         self.root, self.config = root, config
 
     def options(self, name: str, **more: Any) -> TrainOptions:
-        return TrainOptions(**{"out": self.root / name, "config": self.config, **more})
+        return TrainOptions(**{"out": self.root / name, "config": self.config, "references": 6, **more})
 
     def run(self, name: str, **more: Any) -> TrainReport:
         return run(train(self.options(name, **more)))
