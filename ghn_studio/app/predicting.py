@@ -53,7 +53,7 @@ class Bench:
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
+class Start:
     """Parameters before any head or statistics, and where they come from."""
 
     values: dict[str, Tensor]
@@ -188,7 +188,7 @@ def predict_on(bench: Bench, graph: Architecture, *, evaluate: bool) -> Job[Pred
     request = bench.request
     plan = Plan(graph)
     yield Progress("predicting")
-    start = _starting_values(bench, plan)
+    start = starting_values(bench, plan)
     began = perf_counter()
     statistics = yield from _statistics(bench, plan, start.values)
     calibrated_s = perf_counter() - began if statistics else 0.0
@@ -255,7 +255,7 @@ def _check_card(card: Card, info: DatasetInfo) -> None:
     )
 
 
-def _starting_values(bench: Bench, plan: Plan) -> _Start:
+def starting_values(bench: Bench, plan: Plan) -> Start:
     """Predicted parameters, or random ones on request."""
     from ghn_studio.engine.initial import kaiming
 
@@ -266,7 +266,7 @@ def _starting_values(bench: Bench, plan: Plan) -> _Start:
         values = {k: v.to(bench.device) for k, v in kaiming(plan, seed).items() if k in trainable}
         reason = "random start (Kaiming) on request"
         drawn = tuple(Unpredicted(w.name, w.shape, reason) for w in plan.parameters if w.trainable)
-        return _Start(values, frozenset(), drawn, 0.0, perf_counter() - began)
+        return Start(values, frozenset(), drawn, 0.0, perf_counter() - began)
     from ghn_studio.ghn.prediction import predict_parameters
     from ghn_studio.ghn.reference import embedding_of
 
@@ -275,7 +275,7 @@ def _starting_values(bench: Bench, plan: Plan) -> _Start:
     left = tuple(Unpredicted(name, shape, reason) for name, shape, reason in found.unpredicted)
     near = bench.neighbourhood
     familiarity = near.familiarity(embedding_of(found.vectors)) if near is not None else None
-    return _Start(
+    return Start(
         values, frozenset(found.predicted), left, found.graph_seconds, found.predict_seconds, familiarity
     )
 

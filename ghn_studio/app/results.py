@@ -112,9 +112,10 @@ class LayerEvidence:
         parameters: Numbers in its tensors.
         cost: Accuracy lost when the tensors are replaced by random ones of the same scale, mean over the draws.
         loss_cost: Loss added by that.
-        scale: Root mean square of the weight, relative to that of a fresh initialisation.
-        spectrum: Effective rank of the weight, relative to that of a fresh initialisation.
-        repair: Accuracy regained when sound tensors take the place of harmful ones; 0 for a layer that does no harm.
+        scale: Root mean square of the weight, relative to that of a fresh initialisation; None if that is zero.
+        spectrum: Effective rank of the weight, relative to that of a fresh initialisation; None for a vector.
+        repair: Accuracy regained when better tensors take the place of harmful ones; 0 for a layer that does no harm.
+        loss_repair: Loss taken away by that.
     """
 
     node: str
@@ -122,9 +123,10 @@ class LayerEvidence:
     parameters: int
     cost: float
     loss_cost: float
-    scale: float
-    spectrum: float
+    scale: float | None
+    spectrum: float | None
     repair: float = 0.0
+    loss_repair: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,10 @@ predicted. Building modules for that would cost more than running small networks
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -79,6 +80,29 @@ class _Step:
     several: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A network that has run up to ``node``; the rest can run as often as wanted, on other tensors.
+
+    ``needed`` names the tensors that ``node`` takes.
+    """
+
+    plan: Plan
+    node: NodeId
+    needed: tuple[str, ...]
+    images: Tensor
+    begin: int
+    results: tuple[Any, ...]  # of earlier steps, as far as the rest needs them
+
+    def run(self, values: Mapping[str, Tensor]) -> Tensor:
+        """The network's result with ``values`` from this node on."""
+        return self.plan._execute(self.images, values, None, None, self.begin, list(self.results))
+
+    def features(self, values: Mapping[str, Tensor]) -> Tensor:
+        """The input of the last linear layer with ``values`` from this node on."""
+        return self.plan._execute(self.images, values, self.plan.head, None, self.begin, list(self.results))
+
+
 class Plan:
     """An architecture resolved to function calls.
 
@@ -142,12 +166,23 @@ class Plan:
         """Like :meth:`run`, calling ``visit(node, first input)`` before each node that has one."""
         return self._execute(images, values, stop=None, visit=visit)
 
+    def forks(self, images: Tensor, values: Mapping[str, Tensor]) -> Iterator[Fork]:
+        """Run the network and pause before each node that takes trainable tensors."""
+        results: list[Any] = [None] * len(self._steps)
+        for index, (step, after) in enumerate(pairwise((*self._steps, None))):
+            assert step is not None
+            if step.needed:
+                yield Fork(self, step.node, step.needed, images, index, tuple(results))
+            if step.node == self.output or after is None:
+                return
+            self._execute(images, values, after.node, None, index, results)
+
     def _execute(
         self, images: Tensor, values: Mapping[str, Tensor], stop: NodeId | None,
-        visit: Callable[[NodeId, Tensor], None] | None = None,
+        visit: Callable[[NodeId, Tensor], None] | None = None, begin: int = 0, results: list[Any] | None = None,
     ) -> Tensor:
-        results: list[Any] = [None] * len(self._steps)
-        for index, step in enumerate(self._steps):
+        results = [None] * len(self._steps) if results is None else results
+        for index, step in enumerate(self._steps[begin:], begin):
             inputs = [results[s][p] for s, p in step.sources] if step.sources else [images]
             if step.node == stop:
                 return inputs[0]
