@@ -42,7 +42,8 @@ def make_network(classes: int = 10, norm: bool = True, size: int = 8, name: str 
 def write_tiny_ghn(folder: Path, dataset: str = "digits") -> Path:
     """Save an untrained hypernetwork of the smallest sizes, with its card."""
     from ghn_studio.ghn.cards import Card
-    from ghn_studio.ghn.networks import GhnConfig, Hypernetwork
+    from ghn_studio.ghn.config import GhnConfig
+    from ghn_studio.ghn.networks import Hypernetwork
     from ghn_studio.ghn.storage import save_ghn
 
     config = GhnConfig(hidden=8, max_channels=8, decoder=(8, 8))

@@ -31,7 +31,7 @@ class Card:
         created: ISO date of the training.
         dataset: Name of the dataset its classifier predicts.
         classes: That dataset's class names, in order.
-        config: :class:`ghn_studio.ghn.networks.GhnConfig` as JSON.
+        config: :class:`ghn_studio.ghn.config.GhnConfig` as JSON.
         sampler: Configuration of the architectures it was trained on.
         training: Command, seed, wall time, hardware class and settings.
         results: Measured accuracies by split and head.

@@ -25,8 +25,9 @@ from ghn_studio.deepnets import SamplerConfig
 from ghn_studio.engine import data as pixels
 from ghn_studio.engine.execution import Plan
 from ghn_studio.errors import TrainingError, UsageError
+from ghn_studio.ghn.config import GhnConfig
 from ghn_studio.ghn.encoding import GraphEncoding, encode
-from ghn_studio.ghn.networks import GhnConfig, Hypernetwork
+from ghn_studio.ghn.networks import Hypernetwork
 
 #: What the training loss may see; see :class:`TrainConfig`.
 HEADS = ("predicted", "closed-form", "both")

@@ -47,7 +47,7 @@ def predict_parameters(ghn: Hypernetwork, plan: Plan, seed: int = 0) -> Predicti
     encoding = encode(plan.graph, plan.ops, plan.report)
     encoded = time.perf_counter()
     vectors = ghn.embed_graphs([encoding])
-    raw = ghn.decode([encoding], vectors, [plan.head])[0]
+    raw = ghn.decode([encoding], vectors, [ghn.classifier(plan.head)])[0]
     device = ghn.embed.weight.device
     if device.type == "cuda":
         torch.cuda.synchronize(device)

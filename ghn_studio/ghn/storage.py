@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save
 
 from ghn_studio.errors import CheckpointError
 from ghn_studio.ghn.cards import CARD_FILE, WEIGHTS_FILE, Card, digest, read_card
+from ghn_studio.ghn.config import GhnConfig
 from ghn_studio.ghn.encoding import VOCABULARY
-from ghn_studio.ghn.networks import GhnConfig, Hypernetwork
+from ghn_studio.ghn.networks import Hypernetwork
 
 
 def write_atomically(path: Path, data: bytes, before: Path | None = None) -> None:

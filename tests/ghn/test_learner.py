@@ -13,8 +13,8 @@ import torch
 
 from ghn_studio.engine import data as pixels
 from ghn_studio.errors import TrainingError, UsageError
+from ghn_studio.ghn.config import GhnConfig
 from ghn_studio.ghn.learner import Clock, Learned, Learner, RidgeHead, TrainConfig
-from ghn_studio.ghn.networks import GhnConfig
 from ghn_studio.ghn.workers import Command, exchange
 
 CPU = torch.device("cpu")
