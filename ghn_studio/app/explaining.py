@@ -34,8 +34,9 @@ def explain(
     place of its own. That alone does not find a damaged layer: noise in place of noise
     costs nothing. So each layer is also measured with sound tensors: the GHN's own where
     others are in place, fresh ones where the scale is off by more than two. A layer whose
-    replacement does better is harmful, and harmful layers come first. Random replacements
-    count as better beyond three standard errors.
+    replacement does better is harmful, and harmful layers come first; then those that hold
+    other tensors than the GHN's without doing harm; then the rest by cost. Random
+    replacements count as better beyond three standard errors.
 
     Images are validation images, for what is learnt here may lead to another network;
     training images where a dataset has no others.
@@ -93,7 +94,7 @@ def _evidence(
             parameters=sum(prod(w.shape) for w in layers.weights[node]),
             scale=layers.statistics(node).scale, spectrum=layers.statistics(node).spectrum,
             cost=effects[node].cost, loss_cost=effects[node].loss_cost,
-            repair=effects[node].repair, loss_repair=effects[node].loss_repair,
+            repair=effects[node].repair, loss_repair=effects[node].loss_repair, foreign=effects[node].foreign,
         )
         for node in sorted(effects, key=lambda n: effects[n], reverse=True)
     )

@@ -116,6 +116,7 @@ class LayerEvidence:
         spectrum: Effective rank of the weight, relative to that of a fresh initialisation; None for a vector.
         repair: Accuracy regained when better tensors take the place of harmful ones; 0 for a layer that does no harm.
         loss_repair: Loss taken away by that.
+        foreign: True for a layer that holds other tensors than the GHN predicts.
     """
 
     node: str
@@ -127,11 +128,12 @@ class LayerEvidence:
     spectrum: float | None
     repair: float = 0.0
     loss_repair: float = 0.0
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainReport:
-    """Which layers carry a prediction. ``layers`` begins with harmful ones, then the most costly to replace.
+    """Which layers carry a prediction. ``layers``: harmful and foreign ones, then the most costly to replace.
 
     ``accuracy`` and ``loss`` are those of the untouched network on the same ``images``
     images of ``part``, under the statistics of each batch. ``agreement`` is Kendall's tau
