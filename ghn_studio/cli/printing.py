@@ -131,19 +131,19 @@ def _layer_rows(layers: Sequence[LayerEvidence]) -> list[str]:
     """A table: harmful and foreign layers first, then the most costly to replace by random values of the same scale."""
     width = max((len(layer.node) for layer in layers), default=0)
     kind = max((len(layer.title) for layer in layers), default=0)
-    of_strangers = all(layer.foreign for layer in layers)  # then it says nothing about one of them
+    notable = not all(layer.foreign for layer in layers)  # else it says nothing about one of them
     head = f"{'numbers':>10}  {'cost':>7}  {'loss':>8}  {'scale':>6}  rank"
     return [f"{'layer'.ljust(width)}  {'kind'.ljust(kind)}  {head}", *(
         f"{layer.node.ljust(width)}  {layer.title.ljust(kind)}  {layer.parameters:>10,}  {layer.cost:>7.4f}  "
-        f"{layer.loss_cost:>8.3g}  {_ratio(layer.scale):>6}  {_ratio(layer.spectrum):>4}{_harm(layer, layer.foreign and not of_strangers)}"
+        f"{layer.loss_cost:>8.3g}  {_ratio(layer.scale):>6}  {_ratio(layer.spectrum):>4}{_remark(layer, notable)}"
         for layer in layers
     )]
 
 
-def _harm(layer: LayerEvidence, is_stranger: bool) -> str:
-    if layer.repair <= 0 and layer.loss_repair <= 0:
-        return "  not the GHN's tensors, harmless" if is_stranger else ""
-    return f"  harmful: better tensors regain {layer.repair:.4f} of accuracy, {layer.loss_repair:.3g} of loss"
+def _remark(layer: LayerEvidence, notable: bool) -> str:
+    if layer.repair > 0 or layer.loss_repair > 0:
+        return f"  harmful: better tensors regain {layer.repair:.4f} of accuracy, {layer.loss_repair:.3g} of loss"
+    return "  not the GHN's tensors, harmless" if layer.foreign and notable else ""
 
 
 def _ratio(value: float | None) -> str:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -134,14 +135,15 @@ def known_neighbourhood(card: Card) -> Neighbourhood | None:
 
 
 def neighbourhood(card: Card, ghn: Hypernetwork) -> Job[Neighbourhood]:
-    """:func:`known_neighbourhood`, made and kept in the user's folder where there is none."""
+    """:func:`known_neighbourhood`, made and, if possible, kept in the user's folder where there is none."""
     known = known_neighbourhood(card)
     if known is not None:
         return known
-    reference = yield from gather(card, ghn)
+    reference = yield from gather(card, ghn, COUNT)
     path = _cached(card)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, _to_bytes(reference, card))
+    with suppress(OSError):  # next time it only has to be made again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, _to_bytes(reference, card))
     return Neighbourhood(reference)
 
 

@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ghn_studio.app.predicting import Bench, predict_on, set_up
 from ghn_studio.app.requests import PredictRequest
@@ -63,16 +65,16 @@ def main() -> None:
                 pairs.append((familiarity.distance, accuracies[-1]))
         distances = [f.distance for f in found[split]]
         auc = area([f.distance for f in found["test"]], distances)
-        shares = " ".join(
-            f"{sum(f.verdict == v for f in found[split]) / len(distances):5.2f}" for v in (IN_DISTRIBUTION, UNUSUAL, FAR)
-        )
+        verdicts = [f.verdict for f in found[split]]
+        shares = " ".join(f"{verdicts.count(v) / len(verdicts):5.2f}" for v in (IN_DISTRIBUTION, UNUSUAL, FAR))
         print(f"{split:8} {auc:5.2f} {shares} {sum(accuracies) / max(1, len(accuracies)):8.3f}", flush=True)
     tau = kendall([d for d, _ in pairs], [a for _, a in pairs])
-    print(f"distance and accuracy of {len(pairs)} networks: Kendall's tau {tau if tau is not None else float('nan'):.2f}")
+    shown = "undefined" if tau is None else f"{tau:.2f}"
+    print(f"distance and accuracy of {len(pairs)} networks: Kendall's tau {shown}")
 
 
 @torch.no_grad()
-def embedding(bench: Bench, plan: Plan):
+def embedding(bench: Bench, plan: Plan) -> NDArray[np.float32]:
     assert bench.ghn is not None
     return embedding_of(bench.ghn.embed_graphs([encode(plan.graph, report=plan.report)])[0])
 
