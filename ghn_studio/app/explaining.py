@@ -33,10 +33,10 @@ def explain(
     A layer's cost is the accuracy lost when random tensors of the same scale take the
     place of its own. That alone does not find a damaged layer: noise in place of noise
     costs nothing. So each layer is also measured with sound tensors: the GHN's own where
-    others are in place, fresh ones where the scale is off by more than two. A layer whose
-    replacement does better is harmful, and harmful layers come first; then those that hold
-    other tensors than the GHN's without doing harm; then the rest by cost. Random
-    replacements count as better beyond three standard errors.
+    others are in place, fresh ones where the scale is off by more than two. What does better
+    repairs the layer; random tensors count as better beyond three standard errors. Layers
+    that hold other tensors than the GHN's come first, those that do most harm in front;
+    then layers where the GHN's own do harm; then the rest by cost.
 
     Images are validation images, for what is learnt here may lead to another network;
     training images where a dataset has no others.

@@ -133,7 +133,7 @@ class LayerEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainReport:
-    """Which layers carry a prediction. ``layers``: harmful and foreign ones, then the most costly to replace.
+    """Which layers carry a prediction. ``layers``: foreign ones, then harmful ones, then by cost, largest first.
 
     ``accuracy`` and ``loss`` are those of the untouched network on the same ``images``
     images of ``part``, under the statistics of each batch. ``agreement`` is Kendall's tau

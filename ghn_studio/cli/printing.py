@@ -128,7 +128,7 @@ def _(report: ExplainReport) -> str:
 
 
 def _layer_rows(layers: Sequence[LayerEvidence]) -> list[str]:
-    """A table: harmful and foreign layers first, then the most costly to replace by random values of the same scale."""
+    """A table: foreign and harmful layers first, then the most costly to replace by random values of the same scale."""
     width = max((len(layer.node) for layer in layers), default=0)
     kind = max((len(layer.title) for layer in layers), default=0)
     notable = not all(layer.foreign for layer in layers)  # else it says nothing about one of them

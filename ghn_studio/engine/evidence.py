@@ -81,15 +81,15 @@ def _matrix(tensor: Tensor) -> Tensor:
 class Effect:
     """What replacing a layer's tensors does; in the order of importance, so that effects can be compared.
 
-    ``repair`` and ``loss_repair`` are the accuracy and the loss regained by the best
-    replacement that does better than the layer's own tensors, else 0. ``foreign`` is true
-    where tensors are in place that should not be. ``cost`` and ``loss_cost`` are what
-    random tensors of the same scale cost.
+    ``foreign`` is true where tensors are in place that should not be. ``repair`` and
+    ``loss_repair`` are the accuracy and the loss regained by the best replacement that does
+    better than the layer's own tensors, else 0. ``cost`` and ``loss_cost`` are what random
+    tensors of the same scale cost.
     """
 
+    foreign: bool
     repair: float
     loss_repair: float
-    foreign: bool
     cost: float
     loss_cost: float
 
@@ -112,7 +112,7 @@ class Effect:
             gain, loss, _ = _gain(base, [given], part)
             sure.append((gain, loss))
         repair, loss_repair = max([(0.0, 0.0), *sure])
-        return cls(repair, loss_repair, given is not None, -cost, -loss_cost)
+        return cls(given is not None, repair, loss_repair, -cost, -loss_cost)
 
 
 def _gain(base: Answers, others: Sequence[Answers], part: slice) -> tuple[float, float, float]:

@@ -96,7 +96,8 @@ def test_a_damaged_layer_of_a_network_of_cells_ranks_first(
 ) -> None:
     nodes = list(dict.fromkeys(w.node for w in Plan(cell_network).parameters if w.trainable and len(w.shape) == 4))
     node = nodes[int(place * len(nodes))]
-    report = explained(cell_network, damaged(cell_network, predicted(cell_network), node, kind))
+    values = damaged(cell_network, predicted(cell_network), node, kind)
+    report = explained(cell_network, values, images=32)
     assert report.layers[0].node == node
 
 

@@ -192,10 +192,10 @@ def answers(right: list[float], loss: float = 1.0) -> Answers:
 def test_a_layer_is_harmful_if_sound_tensors_do_better() -> None:
     base, better, worse = answers([1, 0] * 32), answers([1, 1] * 32, 0.5), answers([0, 0] * 32, 2.0)
     whole = slice(None)
-    assert Effect.of(base, [worse], [], better, whole) == Effect(0.5, 0.5, True, 0.5, 1.0)
-    assert Effect.of(base, [worse], [], worse, whole) == Effect(0, 0, True, 0.5, 1.0)
-    assert Effect.of(base, [worse], [better], None, whole) == Effect(0.5, 0.5, False, 0.5, 1.0)
-    assert Effect.of(base, [better], [], None, whole) == Effect(0.5, 0.5, False, -0.5, -0.5)
+    assert Effect.of(base, [worse], [], better, whole) == Effect(True, 0.5, 0.5, 0.5, 1.0)
+    assert Effect.of(base, [worse], [], worse, whole) == Effect(True, 0, 0, 0.5, 1.0)
+    assert Effect.of(base, [worse], [better], None, whole) == Effect(False, 0.5, 0.5, 0.5, 1.0)
+    assert Effect.of(base, [better], [], None, whole) == Effect(False, 0.5, 0.5, -0.5, -0.5)
 
 
 def test_luck_makes_no_layer_harmful() -> None:
