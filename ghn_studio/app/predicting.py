@@ -12,7 +12,7 @@ from ghn_studio.analysis.classifier import with_classes
 from ghn_studio.analysis.shapes import require_shapes
 from ghn_studio.app.requests import CommonRequest, PredictRequest
 from ghn_studio.app.results import EvaluationDetails, PredictReport, Sample, Unpredicted
-from ghn_studio.datasets import DatasetInfo, describe
+from ghn_studio.datasets import DatasetInfo, describe, portable_name
 from ghn_studio.errors import PredictionError
 from ghn_studio.ghn.cards import Card, resolve
 from ghn_studio.ghn.familiarity import Familiarity
@@ -245,9 +245,9 @@ def origin_of(report: PredictReport) -> dict[str, Any]:
 
 
 def _check_card(card: Card, info: DatasetInfo) -> None:
-    if card.dataset == info.name and (not info.classes or card.classes == info.classes):
+    if card.rows_for(info) is not None:
         return
-    same = card.dataset == info.name
+    same = any(task.dataset == portable_name(info.name) for task in card.tasks)
     found = f"'{card.dataset}' with other classes" if same else f"'{card.dataset}'"
     raise PredictionError(
         f"the GHN '{card.name}' predicts the classifier for {found}, not for '{info.name}': "
@@ -270,7 +270,8 @@ def starting_values(bench: Bench, plan: Plan) -> Start:
     from ghn_studio.ghn.prediction import predict_parameters
     from ghn_studio.ghn.reference import embedding_of
 
-    found = predict_parameters(bench.ghn, plan, seed)
+    assert bench.card is not None
+    found = predict_parameters(bench.ghn, plan, seed, bench.card.rows_for(bench.info))
     values = {k: v.clone() for k, v in found.values.items()}  # clones are ordinary, not inference, tensors
     left = tuple(Unpredicted(name, shape, reason) for name, shape, reason in found.unpredicted)
     near = bench.neighbourhood

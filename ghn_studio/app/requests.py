@@ -138,3 +138,26 @@ class SampleRequest:
     start: int = param(0, label="First index", low=0, help="Begin with this network of the split.")
     count: int = param(10, label="Networks", low=1, help="So many networks.")
     to: str = param("", label="Folder", help="Where the .ghn files go; made if missing.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddGhnRequest:
+    """Keep a checkpoint file as a hypernetwork of the user's own."""
+
+    file: str = param("", label="Checkpoint", help="A GHN-1, GHN-2, MLP or GHN-3 file of the official code.")
+    to: str = param("", label="Name", help="What --ghn will take.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadGhnRequest:
+    """Fetch a published checkpoint and keep it."""
+
+    name: str = param("", label="Hypernetwork", help="A name from `list ghns` that is not installed.")
+    to: str = param("", label="Name", help="What --ghn will take; empty: the same name.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveGhnRequest:
+    """Delete a hypernetwork of the user's own."""
+
+    name: str = param("", label="Hypernetwork", help="The name it was added or downloaded under.")

@@ -300,6 +300,38 @@ class SampleReport:
         return _object(self)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddGhnReport:
+    """A checkpoint kept as a hypernetwork; ``added`` is False if the very same file was there already."""
+
+    name: str
+    title: str
+    folder: str
+    source: str
+    sha256: str
+    dataset: str
+    classes: int
+    parameters: int
+    added: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON object."""
+        return _object(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveGhnReport:
+    """A hypernetwork of the user's that is gone; ``bytes`` were freed."""
+
+    name: str
+    folder: str
+    bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON object."""
+        return _object(self)
+
+
 def _object(report: Any, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
     return {k: _json(getattr(report, k)) for k in report.__dataclass_fields__ if k not in leave_out}
 

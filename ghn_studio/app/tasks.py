@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ghn_studio.app.requests import (
+    AddGhnRequest,
     CompareRequest,
+    DownloadGhnRequest,
     ExplainRequest,
     ExportRequest,
     ImportRequest,
     PredictRequest,
+    RemoveGhnRequest,
     SampleRequest,
     SplitRequest,
     TrainRequest,
@@ -138,6 +141,24 @@ def _sample(request: SampleRequest, graph: Architecture | None) -> Job[Any]:
     return (yield from sample_networks(request, graph))
 
 
+def _add_ghn(request: AddGhnRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.hypernetworks import add_ghn
+
+    return (yield from add_ghn(request, graph))
+
+
+def _download_ghn(request: DownloadGhnRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.hypernetworks import download_ghn
+
+    return (yield from download_ghn(request, graph))
+
+
+def _remove_ghn(request: RemoveGhnRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.hypernetworks import remove_ghn
+
+    return (yield from remove_ghn(request, graph))
+
+
 def _with_own_values(request: ExportRequest, architecture: str) -> ExportRequest:
     """Export what the network brings along, unless a GHN or a random start was asked for."""
     from ghn_studio.app.architectures import has_stored_values
@@ -199,6 +220,22 @@ TASKS: tuple[Task, ...] = (
         required=("to",),
         summary="Write networks of a DeepNets-1M split as project files.",
         examples=("test --count 20 --to networks",),
+    ),
+    Task(
+        id="add-ghn", title="Add a GHN", request=AddGhnRequest, run=_add_ghn, positional=("file",), required=("to",),
+        summary="Keep a checkpoint of the official GHN-1, GHN-2, MLP or GHN-3 code, for --ghn NAME.",
+        examples=("ghn2_cifar10.pt --to ghn2-cifar10", "ghn3tm8.pt --to ghn3-t"),
+    ),
+    Task(
+        id="download-ghn", title="Download a GHN", request=DownloadGhnRequest, run=_download_ghn,
+        positional=("name",),
+        summary="Fetch a published hypernetwork and keep it.",
+        examples=("ghn2-cifar10", "ghn3-t --to tiny"),
+    ),
+    Task(
+        id="remove-ghn", title="Remove a GHN", request=RemoveGhnRequest, run=_remove_ghn, positional=("name",),
+        summary="Delete a hypernetwork that was added or downloaded.",
+        examples=("ghn3-t",),
     ),
 )
 

@@ -8,12 +8,14 @@ from functools import singledispatch
 from typing import Any
 
 from ghn_studio.app.results import (
+    AddGhnReport,
     CompareReport,
     ExplainReport,
     ExportReport,
     ImportReport,
     LayerEvidence,
     PredictReport,
+    RemoveGhnReport,
     SampleReport,
     SplitReport,
     Unpredicted,
@@ -171,6 +173,22 @@ def _(report: ImportReport) -> str:
 
 
 @report_text.register
+def _(report: AddGhnReport) -> str:
+    state = "added" if report.added else "was there already, from the same file; nothing changed"
+    lines: Lines = [
+        (report.name, state), ("hypernetwork", f"{report.title}, {report.parameters:,} parameters"),
+        ("classes", f"{report.classes} of {report.dataset}"), ("from", f"{report.source}, sha256 {report.sha256}"),
+        ("folder", report.folder),
+    ]
+    return table(lines)
+
+
+@report_text.register
+def _(report: RemoveGhnReport) -> str:
+    return f"{report.name} removed, {report.bytes / 1e6:,.1f} MB freed ({report.folder})"
+
+
+@report_text.register
 def _(report: SampleReport) -> str:
     last = report.start + report.count - 1
     which = f"{report.count} networks, {report.split} {report.start} to {last}"
@@ -181,7 +199,14 @@ def catalogue_text(entries: Sequence[dict[str, Any]]) -> str:
     """One line per entry: what to type, and what it is."""
     if not entries:
         return "none"
-    return table([(entry["name"], entry["title"]) for entry in entries])
+    return table([(entry["name"], entry["title"] + _how_to_get(entry)) for entry in entries])
+
+
+def _how_to_get(entry: dict[str, Any]) -> str:
+    """What to do before an entry can be used, if anything."""
+    if entry.get("installed", True):
+        return ""
+    return f"  (not installed, {entry['bytes'] / 1e6:,.0f} MB: ghn-studio download-ghn {entry['name']})"
 
 
 def table(lines: Sequence[tuple[str, str]]) -> str:

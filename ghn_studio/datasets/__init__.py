@@ -1,10 +1,24 @@
 """What is known about image data sets without their pixels: titles, classes, shapes, sources. No torch."""
 
+import re
+from pathlib import PurePath
+
 from ghn_studio.datasets.folder import PREFIX, describe_folder
 from ghn_studio.datasets.info import DATASETS, DatasetInfo
 from ghn_studio.errors import DatasetError
 
-__all__ = ["DATASETS", "DatasetInfo", "describe"]
+__all__ = ["DATASETS", "DatasetInfo", "describe", "portable_name", "several"]
+
+
+def several(names: str) -> tuple[str, ...]:
+    """The data sets of ``digits+folder:PATH``, in order. A plus sign inside a path stays part of it."""
+    known = "|".join(map(re.escape, (*DATASETS, PREFIX)))
+    return tuple(part.strip() for part in re.split(rf"\+\s*(?={known})", names))
+
+
+def portable_name(name: str) -> str:
+    """A data set's name as cards record it: of a folder only its own name, which other machines know too."""
+    return PREFIX + PurePath(name.removeprefix(PREFIX)).name if name.startswith(PREFIX) else name
 
 
 def describe(name: str, size: int | None = None) -> DatasetInfo:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -51,7 +52,11 @@ def _stateless(call: Call) -> Callable[..., Any]:
 
 @lru_cache(maxsize=4096)
 def _functional(call: Call) -> Callable[..., Any]:
-    return partial(target_of(call), *call.args, **dict(call.kwargs))
+    return _bound(call, target_of(call))
+
+
+def _bound(call: Call, function: Callable[..., Any]) -> Callable[..., Any]:
+    return partial(function, *call.args, **dict(call.kwargs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +113,18 @@ class Plan:
 
     Dropout is inactive and batch norm uses the statistics of the batch unless
     ``values`` holds running ones. Instances are read-only and may be shared by threads.
+    ``kernels`` replaces functions by faster ones that compute the same, by their full name
+    (:mod:`ghn_studio.engine.kernels`).
 
     Raises:
         ArchitectureError: The network is incomplete, or has no single result.
     """
 
-    def __init__(self, graph: Architecture, ops: OpRegistry = REGISTRY, report: ShapeReport | None = None) -> None:
+    def __init__(
+        self, graph: Architecture, ops: OpRegistry = REGISTRY, report: ShapeReport | None = None,
+        kernels: Mapping[str, Callable[..., Any]] = MappingProxyType({}),
+    ) -> None:
+        self._kernels = kernels
         self.graph = graph.expanded()
         self.report = require_shapes(graph, ops) if report is None else report
         self.ops = ops
@@ -214,7 +225,9 @@ class Plan:
             owned = spec.weights(node.params, inputs)
             if owned:
                 assert spec.function is not None  # the registry checks it
-                run = _functional(spec.function(node.params, inputs))
+                call = spec.function(node.params, inputs)
+                faster = self._kernels.get(call.target)
+                run = _functional(call) if faster is None else _bound(call, faster)
             else:
                 run = _stateless(spec.module(node.params, inputs))
             weights.extend(PlanWeight(f"{node.id}.{w.name}", node.id, w.shape, w.role) for w in owned)

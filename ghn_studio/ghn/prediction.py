@@ -38,16 +38,19 @@ class Prediction:
 
 # Not inference mode: its tensors could never be trained further.
 @torch.no_grad()
-def predict_parameters(ghn: Hypernetwork, plan: Plan, seed: int = 0) -> Prediction:
+def predict_parameters(
+    ghn: Hypernetwork, plan: Plan, seed: int = 0, rows: tuple[int, int] | None = None
+) -> Prediction:
     """Predict all parameters of a network; ``seed`` fills what cannot be predicted.
 
+    ``rows`` says where the class rows for the network's dataset start and stop, by default all.
     A tensor whose prediction is not finite counts as not predicted.
     """
     start = time.perf_counter()
     encoding = encode(plan.graph, plan.ops, plan.report)
     encoded = time.perf_counter()
     vectors = ghn.embed_graphs([encoding])
-    raw = ghn.decode([encoding], vectors, [ghn.classifier(plan.head)])[0]
+    raw = ghn.decode([encoding], vectors, [ghn.classifier(plan.head, *(rows or ()))])[0]
     device = ghn.embed.weight.device
     if device.type == "cuda":
         torch.cuda.synchronize(device)

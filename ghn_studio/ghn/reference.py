@@ -35,7 +35,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ghn_studio import deepnets, paths
-from ghn_studio.deepnets import SamplerConfig
+from ghn_studio.deepnets import CHANNEL_STEP, SamplerConfig
 from ghn_studio.ghn.cards import Card
 from ghn_studio.ghn.encoding import encode
 from ghn_studio.ghn.familiarity import FAR, IN_DISTRIBUTION, UNUSUAL, Familiarity, Neighbour
@@ -176,12 +176,14 @@ def _draw(card: Card, count: int) -> Iterator[tuple[str, Architecture]]:
     sampler = {**_PUBLISHED, **card.sampler}
     settings: Mapping[str, Any] = card.training.get("settings", {})
     sizes = {int(k): float(v) for k, v in settings.get("sizes", dict.fromkeys(sampler["sizes"], 1.0)).items()}
+    classes = [len(task.classes) for task in card.tasks]
     low, high = sampler["channels"]
     draw = Random(0)
     for _ in range(count):
         size = draw.choices(list(sizes), list(sizes.values()))[0]
         config = SamplerConfig(
-            channels=(int(low), int(high)), image_size=size, classes=len(card.classes),
+            channels=(int(low), int(high)), channel_step=settings.get("channel_step", CHANNEL_STEP), image_size=size,
+            classes=draw.choices(classes, settings.get("shares") or None)[0],
             in_channels=1 if draw.random() < settings.get("grey_share", 0.0) else 3,
         )
         split = draw.choices(list(sampler["splits"]), list(sampler["splits"].values()))[0]

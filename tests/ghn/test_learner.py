@@ -14,7 +14,9 @@ import torch
 from ghn_studio.engine import data as pixels
 from ghn_studio.errors import TrainingError, UsageError
 from ghn_studio.ghn.config import GhnConfig
-from ghn_studio.ghn.learner import Clock, Learned, Learner, RidgeHead, TrainConfig
+from ghn_studio.ghn.learner import Learned, Learner
+from ghn_studio.ghn.recipe import Clock, TrainConfig
+from ghn_studio.ghn.ridge import RidgeHead
 from ghn_studio.ghn.workers import Command, exchange
 
 CPU = torch.device("cpu")
@@ -27,7 +29,7 @@ def digits() -> pixels.ImageData:
 
 @pytest.fixture
 def learner(tiny_config: TrainConfig, digits: pixels.ImageData) -> Learner:
-    return Learner(tiny_config, digits, 0, 0, CPU)
+    return Learner(tiny_config, [digits], 0, 0, CPU)
 
 
 def gradients(learner: Learner) -> list[torch.Tensor]:
@@ -106,7 +108,7 @@ def test_a_step_draws_the_same_for_the_same_seed_step_and_process(learner: Learn
 
 @pytest.mark.parametrize("head", ["predicted", "closed-form", "both"])
 def test_the_loss_falls_with_every_head(head: str, tiny_config: TrainConfig, digits: pixels.ImageData) -> None:
-    learner = Learner(replace(tiny_config, head=head, batch=16), digits, 0, 0, CPU)
+    learner = Learner(replace(tiny_config, head=head, batch=16), [digits], 0, 0, CPU)
     losses = []
     for _ in range(20):  # the same networks and images, so that only learning changes the loss
         learned = learner.gradient(1)
@@ -174,7 +176,7 @@ def test_checkpoints_hold_everything(
     path = tmp_path / "checkpoint.pt"
     clock = Clock(3, 1.5, 2, 4, 6, 1)
     path.write_bytes(learner.checkpoint(clock))
-    other = Learner(tiny_config, digits, 0, 0, CPU)
+    other = Learner(tiny_config, [digits], 0, 0, CPU)
     assert other.resume(path) == clock
     for learner_ in (learner, other):
         exchange(learner_.parameters, learner_.gradient(3), alone=True)
@@ -191,9 +193,9 @@ def test_checkpoints_of_other_settings_are_refused(
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(learner.checkpoint(Clock()))
     with pytest.raises(TrainingError, match="run with another batch, clip"):
-        Learner(replace(tiny_config, batch=16, clip=0.5), digits, 0, 0, CPU).resume(path)
+        Learner(replace(tiny_config, batch=16, clip=0.5), [digits], 0, 0, CPU).resume(path)
     with pytest.raises(TrainingError, match="run with another seed"):
-        Learner(tiny_config, digits, 1, 0, CPU).resume(path)
+        Learner(tiny_config, [digits], 1, 0, CPU).resume(path)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(TrainingError, match="cannot be used as a checkpoint"):
         learner.resume(path)
@@ -203,7 +205,7 @@ def test_checkpoints_of_other_settings_are_refused(
 def test_validation_gives_one_accuracy_per_held_out_network(
     head: str, tiny_config: TrainConfig, digits: pixels.ImageData
 ) -> None:
-    learner = Learner(replace(tiny_config, validation_networks=2, head=head), digits, 0, 0, CPU)
+    learner = Learner(replace(tiny_config, validation_networks=2, head=head), [digits], 0, 0, CPU)
     first = list(learner.validate())
     assert len(first) == 2
     assert all(0 <= a <= 1 for a in first)

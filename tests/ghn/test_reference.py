@@ -15,7 +15,7 @@ from ghn_studio import deepnets
 from ghn_studio.deepnets import SamplerConfig
 from ghn_studio.engine.execution import Plan
 from ghn_studio.ghn import reference
-from ghn_studio.ghn.cards import Card, list_cards, read_card
+from ghn_studio.ghn.cards import Card, CardTask, list_cards, read_card
 from ghn_studio.ghn.encoding import encode
 from ghn_studio.ghn.familiarity import FAR, IN_DISTRIBUTION, UNUSUAL
 from ghn_studio.ghn.networks import Hypernetwork
@@ -40,7 +40,8 @@ def kept(tmp_path: Path, small_ghn: Hypernetwork, monkeypatch: pytest.MonkeyPatc
     """The card of an untrained hypernetwork in a folder of its own, and an empty folder for the user's data."""
     monkeypatch.setenv("GHN_STUDIO_DATA", str(tmp_path / "data"))
     card = Card(
-        name="small", title="Untrained", created="2026-01-01", dataset="digits", classes=tuple("0123456789"), config={},
+        name="small", title="Untrained", created="2026-01-01",
+        tasks=(CardTask("digits", "Digits", tuple("0123456789")),), config={},
         sampler={"channels": [8, 16], "sizes": [8, 16], "splits": {"train": 0.5, "search": 0.5}},
         training={"settings": {"sizes": {"8": 1.0}, "grey_share": 0.5, "normless_share": 0.5}},
     )
@@ -71,6 +72,13 @@ def test_networks_are_drawn_with_the_shares_on_the_card(kept: Card) -> None:
     assert 10 < len(trained) < 50
     # Networks without batch norm are rare in the split itself.
     assert sum(not deepnets.genotype_of("train", i).norm for i in trained) > len(trained) / 4
+
+
+def test_networks_have_the_classes_of_every_dataset(kept: Card) -> None:
+    tasks = (CardTask("two", "Two", ("a", "b")), CardTask("three", "Three", ("a", "b", "c")))
+    settings = {"sizes": {"8": 1.0}, "shares": [0.5, 0.5], "channel_step": 8}
+    drawn = list(reference._draw(replace(kept, tasks=tasks, training={"settings": settings}), 12))
+    assert {Plan(graph).output_spec.shape[1] for _, graph in drawn} == {2, 3}
 
 
 def test_a_card_without_a_sampler_stands_for_the_published_distribution(kept: Card) -> None:

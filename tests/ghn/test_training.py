@@ -19,8 +19,8 @@ import torch
 from ghn_studio.errors import TrainingError, UsageError
 from ghn_studio.ghn import training as training
 from ghn_studio.ghn.cards import CARD_FILE, read_card
-from ghn_studio.ghn.learner import TrainConfig
 from ghn_studio.ghn.lock import only_writer
+from ghn_studio.ghn.recipe import TrainConfig
 from ghn_studio.ghn.reference import EMBEDDINGS_FILE
 from ghn_studio.ghn.storage import load_folder
 from ghn_studio.ghn.training import (

@@ -17,7 +17,8 @@ import torch
 
 from ghn_studio.engine import data as pixels
 from ghn_studio.errors import TrainingError
-from ghn_studio.ghn.learner import Clock, Learner, TrainConfig
+from ghn_studio.ghn.learner import Learner
+from ghn_studio.ghn.recipe import Clock, TrainConfig
 from ghn_studio.ghn.training import NEWEST, TrainOptions, train
 from ghn_studio.ghn.workers import Workers
 from ghn_studio.jobs import run
