@@ -229,7 +229,13 @@ class Hypernetwork(nn.Module):
             For each network a tensor per trainable parameter, by full name. Gradients
             flow back into the hypernetwork.
         """
-        vectors = self.embed_graphs(graphs)
+        return self.decode(graphs, self.embed_graphs(graphs), heads)
+
+    def decode(
+        self, graphs: Sequence[GraphEncoding], vectors: Sequence[Tensor],
+        heads: Sequence[ClassHead | None] | None = None,
+    ) -> list[dict[str, Tensor]]:
+        """Predict parameters, as :meth:`forward` does, from what :meth:`embed_graphs` returned."""
         heads = heads if heads is not None else [None] * len(graphs)
         wanted: dict[_DecodeKey, list[tuple[int, Tensor, EncodedParameter]]] = {}
         for index, (graph, rows, head) in enumerate(zip(graphs, vectors, heads, strict=True)):
