@@ -177,23 +177,38 @@ class Hypernetwork(nn.Module):
             For each network a tensor per trainable parameter, by full name. Gradients
             flow back into the hypernetwork.
         """
+        return self.decode(graphs, self.embed_graphs(graphs), heads)
+
+    def decode(
+        self, graphs: Sequence[GraphEncoding], vectors: Sequence[Tensor],
+        heads: Sequence[ClassHead | None] | None = None,
+    ) -> list[dict[str, Tensor]]:
+        """Predict parameters, as :meth:`forward` does, from what :meth:`embed_graphs` returned."""
         results: list[dict[str, Tensor]] = [{} for _ in graphs]
-        for group in self._decoded(graphs, heads or [None] * len(graphs)):
+        for group in self._decoded(graphs, vectors, heads or [None] * len(graphs)):
             for (index, _, parameter), source in zip(group.items, group.sources.unbind(0), strict=True):
                 results[index][parameter.name] = fit(source, parameter, self.config.weight_norm)
         return results
 
     @torch.no_grad()
-    def predict(self, graph: GraphEncoding, head: ClassHead | None = None) -> tuple[dict[str, Tensor], frozenset[str]]:
+    def predict(
+        self, graph: GraphEncoding, head: ClassHead | None = None, vectors: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], frozenset[str]]:
         """Predict the parameters of one network without gradients, for use rather than training.
+
+        Args:
+            head: Its classifier, as in :meth:`forward`.
+            vectors: What :meth:`embed_graphs` returned for it; computed by default.
 
         Returns:
             A tensor with memory of its own per trainable parameter, by full name, on the
             hypernetwork's device; and the names of those that are not finite.
         """
         values: dict[str, Tensor] = {}
+        names: list[str] = []
         finite: list[Tensor] = []
-        for group in self._decoded([graph], [head]):
+        vectors = self.embed_graphs([graph])[0] if vectors is None else vectors
+        for group in self._decoded([graph], [vectors], [head]):
             sources, key = group.sources, group.key
             finite.append(sources.isfinite().flatten(1).all(1))
             if key.is_vector and self.config.weight_norm:
@@ -201,10 +216,13 @@ class Hypernetwork(nn.Module):
             scaled = self.config.weight_norm and not key.is_vector
             for (_, _, parameter), source in zip(group.items, sources.unbind(0), strict=True):
                 values[parameter.name] = written(source, parameter, scaled)
+                names.append(parameter.name)
         flags = torch.cat(finite).tolist() if finite else []  # one transfer
-        return values, frozenset(name for name, is_finite in zip(values, flags, strict=True) if not is_finite)
+        return values, frozenset(name for name, is_finite in zip(names, flags, strict=True) if not is_finite)
 
-    def _decoded(self, graphs: Sequence[GraphEncoding], heads: Sequence[ClassHead | None]) -> Iterator[_Group]:
+    def _decoded(
+        self, graphs: Sequence[GraphEncoding], vectors: Sequence[Tensor], heads: Sequence[ClassHead | None]
+    ) -> Iterator[_Group]:
         """What is decoded for the parameters of several networks, group by group."""
         wanted: dict[DecodeKey, list[tuple[int, int, EncodedParameter]]] = {}
         row = 0
@@ -214,12 +232,12 @@ class Hypernetwork(nn.Module):
                     key = key_of(parameter, head, self.config.max_channels)
                     wanted.setdefault(key, []).append((index, row, parameter))
                 row += 1
-        vectors = torch.cat(self.embed_graphs(graphs))
+        joined = torch.cat(list(vectors))
         for key, items in wanted.items():
             size = self._group_size(key)
             for part in (items[start:start + size] for start in range(0, len(items), size)):
-                rows = torch.tensor([row for _, row, _ in part], device=vectors.device)
-                yield _Group(key, part, self._decode(key, vectors[rows]))
+                rows = torch.tensor([row for _, row, _ in part], device=joined.device)
+                yield _Group(key, part, self._decode(key, joined[rows]))
 
     def _group_size(self, key: DecodeKey) -> int:
         """How many tensors of a key are decoded at once: all in training, a few dozen megabytes for use."""
