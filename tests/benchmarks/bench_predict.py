@@ -1,12 +1,12 @@
 """How long predicting takes, graph included, with hypernetworks of the official sizes and random weights.
 
     python tests/benchmarks/bench_predict.py [--ghn ghn2|ghn3] [--size 224] [--classes 1000] [MODEL ...]
-        [--reference official_predict_times.csv] [--architectures]
+        [--reference official_predict_times.csv]
 
-Every torchvision model by default; ``--architectures`` starts from the traced architecture (plan
-included) instead of the module. One thread. "Warm" is the second call in the process with the cache
-of architectures emptied; it is measured while the first result is still held. Memory is what the
-process holds at most during a call, above what it held before.
+Every torchvision model by default, from its architecture: shapes, graph, hypernetwork and writing are
+timed. One thread. "Warm" is the second call in the process with the cache of architectures emptied,
+while the first result is still held; "again" is the third, which finds memory that the second gave
+back. Memory is what the process holds at most during the first call, above what it held before.
 """
 
 from __future__ import annotations
@@ -25,14 +25,10 @@ from torch import Tensor
 
 from ghn_studio.engine.execution import Plan
 from ghn_studio.ghn.config import GhnConfig
-from ghn_studio.ghn.encoding import encode
 from ghn_studio.ghn.graphs import forget_graphs
 from ghn_studio.ghn.networks import Hypernetwork
-from ghn_studio.ghn.official.encode import encode_module
-from ghn_studio.ghn.official.wiring import RefusedError
 from ghn_studio.ghn.prediction import predict_parameters
 from ghn_studio.torch_io import zoo
-from ghn_studio.torch_io.adaptation import adapted
 
 CONFIGS = {
     "ghn2": GhnConfig(hidden=32, max_channels=64, grid=11, decoder=(128, 256), crop="corner", graph="ppuda"),
@@ -55,37 +51,25 @@ def forget_peak() -> None:
         clear.write_text("5")
 
 
-def from_module(ghn: Hypernetwork, name: str, classes: int, shape: tuple[int, int, int]) -> Callable[[], Values]:
-    module = zoo.module(name, classes, shape)
-    if max(shape[1:]) <= zoo.SMALL_INPUT:
-        module, _ = adapted(module)
-
-    def run() -> Values:
-        try:
-            return ghn.predict(encode_module(module, shape, ghn.config.graph))[0]
-        except RefusedError:
-            plan = Plan(zoo.network(name, classes, shape).architecture)
-            return ghn.predict(encode(plan.graph, plan.ops, plan.report), ghn.classifier(plan.head))[0]
-
-    return run
-
-
-def from_architecture(ghn: Hypernetwork, name: str, classes: int, shape: tuple[int, int, int]) -> Callable[[], Values]:
+def prediction(ghn: Hypernetwork, name: str, classes: int, shape: tuple[int, int, int]) -> Callable[[], Values]:
+    """Predicts a torchvision model's architecture: shapes, graph, hypernetwork, writing."""
     network = zoo.network(name, classes, shape).architecture
     return lambda: predict_parameters(ghn, Plan(network)).values
 
 
 def measure(run: Callable[[], Values]) -> dict[str, Any]:
-    start = perf_counter()
+    gc.collect()
+    forget_peak()
+    before, start = peak_mb(), perf_counter()
     first = run()
-    found: dict[str, Any] = {"cold": perf_counter() - start, "mb": sum(v.nbytes for v in first.values()) / 2**20}
+    found: dict[str, Any] = {"cold": perf_counter() - start, "mb": sum(v.nbytes for v in first.values()) / 2**20,
+                             "peak": peak_mb() - before}
     for kept in ("warm", "again"):
         forget_graphs()
         gc.collect()
-        forget_peak()
-        before, start, cpu = peak_mb(), perf_counter(), process_time()
+        start, cpu = perf_counter(), process_time()
         values = run()
-        found |= {kept: perf_counter() - start, f"{kept}_cpu": process_time() - cpu, "peak": peak_mb() - before}
+        found |= {kept: perf_counter() - start, f"{kept}_cpu": process_time() - cpu}
         del values
     del first
     return found
@@ -106,27 +90,26 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--classes", type=int, default=1000)
     parser.add_argument("--reference", type=Path)
-    parser.add_argument("--architectures", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     ghn = Hypernetwork(CONFIGS[options.ghn]).initialise(0).eval().requires_grad_(False)
-    official, warm, slower = official_times(options.reference, options.ghn), [], []
-    make = from_architecture if options.architectures else from_module
+    official, rows, slower = official_times(options.reference, options.ghn), [], []
     print(f"{'model':22}{'cold s':>9}{'warm s':>9}{'cpu s':>9}{'again s':>9}{'official':>9}{'MB':>8}{'peak MB':>9}")
     for name in options.models or zoo.names():
         shape = (3, 299, 299) if name == "inception_v3" and options.size == 224 else (3, options.size, options.size)
         try:
-            row = measure(make(ghn, name, options.classes, shape))
+            row = measure(prediction(ghn, name, options.classes, shape))
         except Exception as error:  # noqa: BLE001 - one model that fails must not hide the others
             print(f"{name:22} {type(error).__name__}: {error}"[:160], flush=True)
             continue
-        warm.append(row["warm"])
+        rows.append(row)
         if name in official and row["warm"] > official[name]:
             slower.append(name)
         known = f"{official[name]:9.3f}" if name in official else f"{'–':>9}"
         print(f"{name:22}{row['cold']:9.3f}{row['warm']:9.3f}{row['warm_cpu']:9.3f}{row['again']:9.3f}{known}"
               f"{row['mb']:8.0f}{row['peak']:9.0f}", flush=True)
-    print(f"median of {len(warm)}: {median(warm):.3f} s; slower than the official code: {', '.join(slower) or 'none'}")
+    medians = ", ".join(f"{key} {median(row[key] for row in rows):.3f} s" for key in ("warm", "warm_cpu", "again"))
+    print(f"medians of {len(rows)}: {medians}; slower than the official code: {', '.join(slower) or 'none'}")
 
 
 if __name__ == "__main__":
