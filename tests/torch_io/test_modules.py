@@ -95,7 +95,7 @@ def test_parameters_that_have_no_place_are_listed_and_kept(any_ghn: str) -> None
     report = ghn_studio.predict(module, ghn=any_ghn, example=torch.zeros(IMAGES))
     assert {u.name for u in report.unpredicted} == {"fc.weight", "fc.bias", "spare"}
     assert torch.equal(module.fc.weight, weight)
-    assert float(module.spare.mean()) == 7
+    assert torch.equal(module.spare, torch.full((5,), 7.0))
 
 
 def test_a_predicted_state_dict_loads_strictly(any_ghn: str) -> None:
@@ -252,7 +252,7 @@ class Mixing(nn.Module):
 
 @pytest.mark.parametrize(("module", "words"), [
     (Deciding(), r"'gate\.0' \(Choice\)"), (Spectral(), r"'block\.1' .*Fourier.* fft_fft on \[N, 4, 30, 30\]"),
-    (nn.Sequential(nn.Conv2d(3, 4, 3), nn.LSTM(30, 4)), r"'1' \(torch\.nn\.LSTM\)"),
+    (nn.Sequential(nn.Flatten(2), nn.LSTM(1024, 4, batch_first=True)), r"'1' \(torch\.nn\.LSTM\) calls lstm"),
     (Mixing(), "images have to stay apart"), (nn.Conv2d(3, 4, 3), "wrap it in torch.nn.Sequential"),
 ])
 def test_what_cannot_be_expressed_is_named(module: nn.Module, words: str) -> None:
@@ -289,4 +289,7 @@ def test_a_layer_of_torch_is_recognised_as_the_operator_that_makes_it(op: str, i
     found = recognise_layer(type(view)(view.kind, values, options=view.options, tensors=view.tensors),
                             layer_names(type(layer)), REGISTRY)
     assert found.outputs == spec.infer_outputs(example.params, example.inputs)
-    assert found.spec.module(found.params, example.inputs) == call
+    if found.spec is spec:
+        assert spec.module(found.params, example.inputs) == call
+    else:
+        assert (op, found.spec.id) == ("adaptive_avg_pool", "global_avg_pool")  # to 1 × 1 they are the same

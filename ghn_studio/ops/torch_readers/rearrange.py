@@ -182,10 +182,15 @@ def _resize(node: TorchNode) -> TorchMatch:
     mode = option("mode", "nearest") if node.options else node.arg(3, "mode", "nearest")
     if mode not in ("nearest", "bilinear"):
         raise ValueError(f"resizes by '{mode}', only nearest and bilinear can be read")
-    if size is None:
-        scales = scale if isinstance(scale, tuple) else (scale, scale)
-        size = tuple(int(x.spec.size(2 + i) * scales[i]) for i in range(2))
-    return TorchMatch({"size": size, "mode": mode, "align_corners": bool(option("align_corners"))}, (x,))
+    extent = {"size": size} if size is not None else {"scale": _one_factor(scale)}
+    return TorchMatch({**extent, "mode": mode, "align_corners": bool(option("align_corners"))}, (x,))
+
+
+def _one_factor(scale: Any) -> float:
+    factors = set(scale) if isinstance(scale, tuple) else {scale}
+    if len(factors) != 1:
+        raise ValueError(f"height and width grow by different factors, {scale}")
+    return float(factors.pop())
 
 
 RESHAPE = TorchBinding({"torch.nn.Unflatten": _unflatten}, dict.fromkeys(("reshape", "view", "unflatten"), _reshape))
