@@ -44,6 +44,10 @@ class DatasetError(GhnStudioError):
     """Images that are missing, damaged or do not fit the request."""
 
 
+class DownloadError(GhnStudioError):
+    """A file that could not be fetched from any of its addresses."""
+
+
 class CheckpointError(GhnStudioError):
     """Weights, a card or a training checkpoint that cannot be used."""
 

@@ -41,13 +41,15 @@ def make_network(classes: int = 10, norm: bool = True, size: int = 8, name: str 
 
 def write_tiny_ghn(folder: Path, dataset: str = "digits") -> Path:
     """Save an untrained hypernetwork of the smallest sizes, with its card."""
-    from ghn_studio.ghn.cards import Card
-    from ghn_studio.ghn.networks import GhnConfig, Hypernetwork
+    from ghn_studio.ghn.cards import Card, CardTask
+    from ghn_studio.ghn.config import GhnConfig
+    from ghn_studio.ghn.networks import Hypernetwork
     from ghn_studio.ghn.storage import save_ghn
 
     config = GhnConfig(hidden=8, max_channels=8, decoder=(8, 8))
     card = Card(
-        name=folder.name, title="Untrained", created="2026-01-01", dataset=dataset, classes=tuple("0123456789"),
+        name=folder.name, title="Untrained", created="2026-01-01",
+        tasks=(CardTask(dataset, "", tuple("0123456789")),),
         config={}, sampler={"channels": [8, 8], "sizes": [8], "split": "train"},
     )
     save_ghn(folder, Hypernetwork(config).initialise(0), card)

@@ -24,6 +24,14 @@ def ghns() -> list[Entry]:
     ]
 
 
+def all_ghns() -> list[Entry]:
+    """Every hypernetwork of :func:`ghns`, then those that ``download-ghn`` can fetch by ``name``."""
+    from ghn_studio.app.hypernetworks import available
+
+    published = [entry.to_json() for entry in available() if not entry.installed]
+    return [entry | {"installed": True} for entry in ghns()] + published
+
+
 def datasets() -> list[Entry]:
     """The datasets that need no path; ``name`` is what ``--dataset`` takes."""
     from ghn_studio.datasets import DATASETS
@@ -62,6 +70,6 @@ def operators() -> list[Entry]:
 
 #: What ``list KIND`` can list.
 CATALOGUES: Mapping[str, Callable[[], list[Entry]]] = MappingProxyType(
-    {"ghns": ghns, "datasets": datasets, "examples": example_networks, "torchvision": torchvision_networks,
+    {"ghns": all_ghns, "datasets": datasets, "examples": example_networks, "torchvision": torchvision_networks,
      "operators": operators}
 )

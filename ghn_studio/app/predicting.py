@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ghn_studio.analysis.shapes import require_shapes
 from ghn_studio.app.fitting import fitted
 from ghn_studio.app.requests import CommonRequest, PredictRequest
 from ghn_studio.app.results import EvaluationDetails, PredictReport, Sample, Unpredicted
-from ghn_studio.datasets import DatasetInfo, describe
+from ghn_studio.datasets import DatasetInfo, describe, portable_name
 from ghn_studio.errors import PredictionError
 from ghn_studio.ghn.cards import Card, resolve
+from ghn_studio.ghn.familiarity import Familiarity
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import Job, Progress
 from ghn_studio.ops import REGISTRY
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from ghn_studio.engine.execution import Plan
     from ghn_studio.engine.heads import ClosedForm
     from ghn_studio.ghn.networks import Hypernetwork
+    from ghn_studio.ghn.reference import Neighbourhood
 
 #: Folders of images are stored at up to this many px a side unless a network takes larger ones.
 DATASET_SIZE = 64
@@ -47,10 +50,12 @@ class Bench:
     data: ImageData | None
     card: Card | None
     ghn: Hypernetwork | None
+    #: None for a random start, and where nobody has embedded the networks the GHN learnt from.
+    neighbourhood: Neighbourhood | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
+class Start:
     """Parameters before any head or statistics, and where they come from."""
 
     values: dict[str, Tensor]
@@ -58,6 +63,7 @@ class _Start:
     unpredicted: tuple[Unpredicted, ...]
     graph_seconds: float
     predict_seconds: float
+    familiarity: Familiarity | None = None
 
 
 def predict(
@@ -126,17 +132,18 @@ def set_up(
     yield Progress("loading PyTorch")
     from ghn_studio.engine import data as pixels
     from ghn_studio.engine.devices import choose
+    from ghn_studio.ghn.reference import known_neighbourhood
     from ghn_studio.ghn.storage import load_ghn
 
     device = choose(request.device)
-    ghn = None
+    ghn = neighbourhood = None
     if card is not None:
         yield Progress("loading the GHN")
-        ghn = load_ghn(card, device)
+        ghn, neighbourhood = load_ghn(card, device), known_neighbourhood(card)
     data = None
     if images:
         data = yield from pixels.loading(request.dataset, _stored_size(size))
-    return Bench(request, device, data.info if data else info, data, card, ghn)
+    return Bench(request, device, data.info if data else info, data, card, ghn, neighbourhood)
 
 
 def input_size(graph: Architecture) -> int | None:
@@ -167,7 +174,7 @@ def predict_on(
     request = bench.request
     plan = Plan(graph)
     yield Progress("predicting")
-    start = _starting_values(bench, plan, initial or {})
+    start = starting_values(bench, plan, initial or {})
     began = perf_counter()
     statistics = yield from _statistics(bench, plan, start.values)
     calibrated_s = perf_counter() - began if statistics else 0.0
@@ -209,6 +216,7 @@ def predict_on(
         calibration_seconds=calibrated_s,
         head_seconds=head_s,
         seed=request.seed,
+        familiarity=start.familiarity,
         details=_details(bench.data, request.images, result) if bench.data and result else None,
         values={w.name: values[w.name].detach().cpu() for w in plan.parameters if w.name in values},
     )
@@ -223,9 +231,9 @@ def origin_of(report: PredictReport) -> dict[str, Any]:
 
 
 def _check_card(card: Card, info: DatasetInfo) -> None:
-    if card.dataset == info.name and (not info.classes or card.classes == info.classes):
+    if card.rows_for(info) is not None:
         return
-    same = card.dataset == info.name
+    same = any(task.dataset == portable_name(info.name) for task in card.tasks)
     found = f"'{card.dataset}' with other classes" if same else f"'{card.dataset}'"
     raise PredictionError(
         f"the GHN '{card.name}' predicts the classifier for {found}, not for '{info.name}': "
@@ -233,7 +241,7 @@ def _check_card(card: Card, info: DatasetInfo) -> None:
     )
 
 
-def _starting_values(bench: Bench, plan: Plan, initial: Mapping[str, Tensor]) -> _Start:
+def starting_values(bench: Bench, plan: Plan, initial: Mapping[str, Tensor] = MappingProxyType({})) -> Start:
     """Predicted parameters, or random ones on request; ``initial`` ones where there is no prediction."""
     from ghn_studio.engine.initial import kaiming
 
@@ -244,15 +252,21 @@ def _starting_values(bench: Bench, plan: Plan, initial: Mapping[str, Tensor]) ->
         values = {k: v.to(bench.device) for k, v in kaiming(plan, seed).items() if k in trainable}
         reason = "random start (Kaiming) on request"
         drawn = tuple(Unpredicted(w.name, w.shape, reason) for w in plan.parameters if w.trainable)
-        return _Start(values, frozenset(), drawn, 0.0, perf_counter() - began)
+        return Start(values, frozenset(), drawn, 0.0, perf_counter() - began)
     from ghn_studio.ghn.prediction import predict_parameters
+    from ghn_studio.ghn.reference import embedding_of
 
-    found = predict_parameters(bench.ghn, plan, seed)
+    assert bench.card is not None
+    found = predict_parameters(bench.ghn, plan, seed, bench.card.rows_for(bench.info))
     values = {k: v.clone() for k, v in found.values.items()}  # clones are ordinary, not inference, tensors
     kept = {name for name, _, _ in found.unpredicted} | {w.name for w in plan.parameters if w.role is Role.CONSTANT}
     values |= {name: initial[name].to(bench.device) for name in kept if name in initial}
     left = tuple(Unpredicted(name, shape, reason) for name, shape, reason in found.unpredicted)
-    return _Start(values, frozenset(found.predicted), left, found.graph_seconds, found.predict_seconds)
+    near = bench.neighbourhood
+    familiarity = near.familiarity(embedding_of(found.vectors)) if near is not None else None
+    return Start(
+        values, frozenset(found.predicted), left, found.graph_seconds, found.predict_seconds, familiarity
+    )
 
 
 def _statistics(bench: Bench, plan: Plan, values: Mapping[str, Tensor]) -> Job[dict[str, Tensor]]:

@@ -69,6 +69,31 @@ class CompareRequest(CommonRequest):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainRequest:
+    """Measure what each layer of a predicted network is worth."""
+
+    ghn: str = param("", label="GHN",
+                     help="Name or folder of a hypernetwork; empty: the newest shipped one for the dataset.")
+    dataset: str = param("digits", label="Dataset", help="A name from `list datasets`, or folder:PATH.")
+    device: str = param("auto", label="Device", choices=DEVICES,
+                        help="Where to compute; auto takes the fastest there is.")
+    images: int = param(256, label="Images", low=4,
+                        help="Measure on the first N validation images, so that test images stay unseen.")
+    draws: int = param(3, label="Draws", low=1, high=100, help="Random replacements of each layer.")
+    image_size: int | None = param(None, label="Image size", unit="px", low=1, high=MAX_IMAGE_SIZE,
+                                   help="Override the network's input size; its own by default.")
+    head: str = param("predicted", label="Head", choices=HEADS,
+                      help="Keep the predicted classifier, or fit one in closed form anew for every replacement.")
+    head_images: int = param(1000, label="Head images", low=1, help="Training images for the closed-form head.")
+    replace_classifier: bool = param(False, label="Replace classifier",
+                                     help="Give the last linear layer as many outputs as the dataset has classes.")
+    seed: int = param(0, label="Seed", low=0, high=MAX_SEED,
+                      help="Of everything random: equal seeds give equal results.")
+    stored: str = param("", label="Stored values",
+                        help="Network whose own parameter values are explained instead of predicted ones.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SplitRequest(CommonRequest):
     """Predict and evaluate the networks of a DeepNets-1M split."""
 
@@ -121,3 +146,26 @@ class SampleRequest:
     start: int = param(0, label="First index", low=0, help="Begin with this network of the split.")
     count: int = param(10, label="Networks", low=1, help="So many networks.")
     to: str = param("", label="Folder", help="Where the .ghn files go; made if missing.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddGhnRequest:
+    """Keep a checkpoint file as a hypernetwork of the user's own."""
+
+    file: str = param("", label="Checkpoint", help="A GHN-1, GHN-2, MLP or GHN-3 file of the official code.")
+    to: str = param("", label="Name", help="What --ghn will take.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadGhnRequest:
+    """Fetch a published checkpoint and keep it."""
+
+    name: str = param("", label="Hypernetwork", help="A name from `list ghns` that is not installed.")
+    to: str = param("", label="Name", help="What --ghn will take; empty: the same name.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveGhnRequest:
+    """Delete a hypernetwork of the user's own."""
+
+    name: str = param("", label="Hypernetwork", help="The name it was added or downloaded under.")

@@ -12,10 +12,14 @@ from typing import Any
 
 from ghn_studio.app.architectures import Wish
 from ghn_studio.app.requests import (
+    AddGhnRequest,
     CompareRequest,
+    DownloadGhnRequest,
+    ExplainRequest,
     ExportRequest,
     ImportRequest,
     PredictRequest,
+    RemoveGhnRequest,
     SampleRequest,
     SplitRequest,
     TrainRequest,
@@ -132,6 +136,12 @@ def _evaluate_split(request: SplitRequest, graph: Architecture | None) -> Job[An
     return (yield from evaluate_split(request, graph))
 
 
+def _explain(request: ExplainRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.explaining import explain
+
+    return (yield from explain(request, graph))
+
+
 def _export(request: ExportRequest, graph: Architecture | None) -> Job[Any]:
     from ghn_studio.app.exporting import export
 
@@ -154,6 +164,24 @@ def _sample(request: SampleRequest, graph: Architecture | None) -> Job[Any]:
     from ghn_studio.app.files import sample_networks
 
     return (yield from sample_networks(request, graph))
+
+
+def _add_ghn(request: AddGhnRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.hypernetworks import add_ghn
+
+    return (yield from add_ghn(request, graph))
+
+
+def _download_ghn(request: DownloadGhnRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.hypernetworks import download_ghn
+
+    return (yield from download_ghn(request, graph))
+
+
+def _remove_ghn(request: RemoveGhnRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.hypernetworks import remove_ghn
+
+    return (yield from remove_ghn(request, graph))
 
 
 def _with_own_values(request: ExportRequest, architecture: str) -> ExportRequest:
@@ -193,6 +221,11 @@ TASKS: tuple[Task, ...] = (
         examples=("example:lenet5 --steps 300", "net.ghn --minutes 2 --json"),
     ),
     Task(
+        id="explain", title="Explain", request=ExplainRequest, run=_explain, takes_architecture=True,
+        summary="Measure what each layer's predicted tensors are worth, and how familiar the network is.",
+        examples=("example:resnet20", "net.onnx --images 128 --draws 5 --json", "net.ghn --stored net.ghn"),
+    ),
+    Task(
         id="export", title="Export", request=ExportRequest, run=_export, takes_architecture=True, required=("to",),
         adopt=_with_own_values,
         summary="Write a network with its parameters to a .pt, .safetensors, .ghn or .py file.",
@@ -214,6 +247,22 @@ TASKS: tuple[Task, ...] = (
         required=("to",),
         summary="Write networks of a DeepNets-1M split as project files.",
         examples=("test --count 20 --to networks",),
+    ),
+    Task(
+        id="add-ghn", title="Add a GHN", request=AddGhnRequest, run=_add_ghn, positional=("file",), required=("to",),
+        summary="Keep a checkpoint of the official GHN-1, GHN-2, MLP or GHN-3 code, for --ghn NAME.",
+        examples=("ghn2_cifar10.pt --to ghn2-cifar10", "ghn3tm8.pt --to ghn3-t"),
+    ),
+    Task(
+        id="download-ghn", title="Download a GHN", request=DownloadGhnRequest, run=_download_ghn,
+        positional=("name",),
+        summary="Fetch a published hypernetwork and keep it.",
+        examples=("ghn2-cifar10", "ghn3-t --to tiny"),
+    ),
+    Task(
+        id="remove-ghn", title="Remove a GHN", request=RemoveGhnRequest, run=_remove_ghn, positional=("name",),
+        summary="Delete a hypernetwork that was added or downloaded.",
+        examples=("ghn3-t",),
     ),
 )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ghn_studio.app.requests import TrainRequest
-from ghn_studio.datasets import describe
+from ghn_studio.datasets import describe, several
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import Job, Progress
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 def train_ghn(request: TrainRequest, graph: Architecture | None = None) -> Job[TrainReport]:
     """Train a hypernetwork into a folder; see :func:`ghn_studio.ghn.training.train`."""
-    describe(request.dataset)
+    for name in several(request.dataset):
+        describe(name)
     yield Progress("loading PyTorch")
-    from ghn_studio.ghn.learner import TrainConfig
+    from ghn_studio.ghn.recipe import TrainConfig
     from ghn_studio.ghn.training import TrainOptions, train
 
     options = TrainOptions(

@@ -32,8 +32,10 @@ examples:
   ghn-studio predict example:lenet5             predict every parameter and evaluate
   ghn-studio predict net.onnx --head closed-form --dataset folder:photos
   ghn-studio compare example:lenet5 --steps 300
+  ghn-studio explain example:resnet20
   ghn-studio evaluate-split test --count 100 --json
   ghn-studio export example:lenet5 --to lenet.pt
+  ghn-studio add-ghn ghn2_cifar10.pt --to ghn2-cifar10
   ghn-studio list examples
 
 ARCH is {arch}.
@@ -125,7 +127,7 @@ def _add_option(group: Any, line: Field, kind: Any, is_required: bool) -> None:
     reader = _reader(kind)
     group.add_argument(
         flag, dest=line.name, type=reader, required=is_required, default=None, help=_help(line),
-        choices=line.choices or None, metavar="|".join(line.choices) if line.choices else _metavar(line.name, reader),
+        choices=line.choices or None, metavar="|".join(line.choices) if line.choices else _metavar(line, reader),
     )
 
 
@@ -168,11 +170,11 @@ def _default(line: Field) -> str:
     return f"default {line.default}"
 
 
-def _metavar(name: str, reader: Callable[[str], Any]) -> str:
+def _metavar(line: Field, reader: Callable[[str], Any]) -> str:
     fixed = {"ghn": "NAME|FOLDER", "dataset": "NAME", "minutes": "M", "out": "DIR", "stored": "ARCH", "split": "SPLIT",
              "input": "CxHxW"}
-    if name in fixed:
-        return fixed[name]
+    if line.name in fixed or line.label == "Name":
+        return fixed.get(line.name, "NAME")
     return "N" if reader is _integer else "X" if reader is _number else "PATH"
 
 

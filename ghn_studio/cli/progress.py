@@ -53,11 +53,12 @@ class ProgressLine:
 
 def describe(progress: Progress) -> str:
     """``training 40/300  accuracy 0.81``: stage, how far it is, and the latest point of a curve."""
+    scale, unit = (1e6, " MB") if progress.unit == "B" else (1, "")
     parts = [progress.stage]
     if progress.total:
-        parts.append(f"{progress.done:.4g}/{progress.total:.4g}")
+        parts.append(f"{progress.done / scale:.4g}/{progress.total / scale:.4g}{unit}")
     elif progress.done:
-        parts.append(f"{progress.done:g}")
+        parts.append(f"{progress.done / scale:g}{unit}")
     text = " ".join(parts)
     point = progress.partial
     return f"{text}  accuracy {point.accuracy:.3f}" if isinstance(point, CurvePoint) else text

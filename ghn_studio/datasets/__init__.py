@@ -1,10 +1,29 @@
 """What is known about image data sets without their pixels: titles, classes, shapes, sources. No torch."""
 
+import re
+from pathlib import PurePath
+
 from ghn_studio.datasets.folder import PREFIX, describe_folder
 from ghn_studio.datasets.info import DATASETS, DatasetInfo
 from ghn_studio.errors import DatasetError
 
-__all__ = ["DATASETS", "DatasetInfo", "describe"]
+__all__ = ["DATASETS", "DatasetInfo", "describe", "is_folder", "portable_name", "several"]
+
+
+def is_folder(name: str) -> bool:
+    """True for the name of an image folder."""
+    return name.startswith(PREFIX)
+
+
+def several(names: str) -> tuple[str, ...]:
+    """The data sets of ``digits+folder:PATH``, in order. A plus sign inside a path stays part of it."""
+    known = "|".join(map(re.escape, (*DATASETS, PREFIX)))
+    return tuple(part.strip() for part in re.split(rf"\+\s*(?={known})", names))
+
+
+def portable_name(name: str) -> str:
+    """A data set's name as cards record it: of a folder only its own name, which other machines know too."""
+    return PREFIX + PurePath(name.removeprefix(PREFIX)).name if is_folder(name) else name
 
 
 def describe(name: str, size: int | None = None) -> DatasetInfo:
@@ -19,6 +38,6 @@ def describe(name: str, size: int | None = None) -> DatasetInfo:
     """
     if name in DATASETS:
         return DATASETS[name]
-    if name.startswith(PREFIX):
+    if is_folder(name):
         return describe_folder(name, size)
     raise DatasetError(f"there is no data set '{name}': use {', '.join(DATASETS)} or {PREFIX}PATH")

@@ -15,7 +15,8 @@ class DatasetInfo:
     image, ``(channels, height, width)``. ``mean`` and ``std`` are those of the training
     images per channel on a scale of 0 to 1; empty until the pixels were read
     (``engine.data.load`` fills them in). ``counts`` are the images for training, validation and
-    test, 0 while unknown. ``preparation`` says what was done to the images before they were stored.
+    test, 0 while unknown. ``can_mirror`` says that a mirrored
+    image is as good an example. ``preparation`` says what was done to the images before they were stored.
     """
 
     name: str
@@ -27,6 +28,7 @@ class DatasetInfo:
     std: tuple[float, ...] = ()
     counts: tuple[int, int, int] = (0, 0, 0)
     preparation: str = ""
+    can_mirror: bool = True
 
     @property
     def class_count(self) -> int:
@@ -43,6 +45,7 @@ DIGITS = DatasetInfo(
     mean=(0.304747,),
     std=(0.375718,),
     counts=(1074, 359, 364),
+    can_mirror=False,
 )
 
 #: The data sets that need no path, by name.

@@ -6,8 +6,9 @@ and appendix A, after the cells of DARTS (Liu et al., 2019); the drawing is our 
 
 from ghn_studio.deepnets.genotype import Genotype, structure_of
 from ghn_studio.deepnets.sampler import genotype_of, sample, structure_hash
-from ghn_studio.deepnets.splits import SPLITS, SamplerConfig, Split
+from ghn_studio.deepnets.splits import CHANNEL_STEP, SPLITS, SamplerConfig, Split
 
 __all__ = [
-    "SPLITS", "Genotype", "SamplerConfig", "Split", "genotype_of", "sample", "structure_hash", "structure_of",
+    "CHANNEL_STEP", "SPLITS", "Genotype", "SamplerConfig", "Split", "genotype_of", "sample", "structure_hash",
+    "structure_of",
 ]

@@ -8,7 +8,7 @@ from random import Random
 
 from ghn_studio.deepnets.genotype import Genotype, capacity, draw_genotype, structure_of
 from ghn_studio.deepnets.network import build_network
-from ghn_studio.deepnets.splits import BUCKETS, CHANNEL_STEP, SPLITS, SamplerConfig, Split
+from ghn_studio.deepnets.splits import BUCKETS, SPLITS, SamplerConfig, Split
 from ghn_studio.errors import UsageError
 from ghn_studio.ir.graph import Architecture
 
@@ -25,8 +25,8 @@ def sample(split: str, index: int, config: SamplerConfig = _DEFAULT) -> Architec
     """
     structure, _, width = _drawn(split, index)
     low, high = config.channels
-    choices = (high - low) // CHANNEL_STEP + 1
-    base = (low + CHANNEL_STEP * int(width * choices)) * SPLITS[split].widen
+    choices = (high - low) // config.channel_step + 1
+    base = (low + config.channel_step * int(width * choices)) * SPLITS[split].widen
     return build_network(structure, base, config, f"deepnets:{split}/{index}")
 
 

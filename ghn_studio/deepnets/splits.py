@@ -75,12 +75,14 @@ class SamplerConfig:
         image_size: Height and width of the images, in px.
         in_channels: 3 for colour images, 1 for grey ones.
         classes: Number of outputs.
+        channel_step: Base channels are the range's start plus multiples of this, itself a multiple of 4.
     """
 
     channels: tuple[int, int] = (8, 32)
     image_size: int = 16
     in_channels: int = 3
     classes: int = 10
+    channel_step: int = CHANNEL_STEP
 
     def __post_init__(self) -> None:
         """Raise :class:`UsageError` for sizes no network can have."""
@@ -89,6 +91,8 @@ class SamplerConfig:
             raise UsageError(
                 f"base channels are multiples of {CHANNEL_STEP} from a low to a high bound, not {low} to {high}"
             )
+        if self.channel_step < CHANNEL_STEP or self.channel_step % CHANNEL_STEP:
+            raise UsageError(f"steps of base channels are multiples of {CHANNEL_STEP}, not {self.channel_step}")
         if self.image_size < 8:
             raise UsageError(f"sampled networks need images of at least 8 px, not {self.image_size}")
         if self.in_channels < 1 or self.classes < 1:

@@ -8,9 +8,11 @@ predicted. Building modules for that would cost more than running small networks
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
+from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -52,7 +54,11 @@ def _stateless(call: Call) -> Callable[..., Any]:
 
 @lru_cache(maxsize=4096)
 def _functional(call: Call) -> Callable[..., Any]:
-    return partial(target_of(call), *call.args, **dict(call.kwargs))
+    return _bound(call, target_of(call))
+
+
+def _bound(call: Call, function: Callable[..., Any]) -> Callable[..., Any]:
+    return partial(function, *call.args, **dict(call.kwargs))
 
 
 # Tables that follow from an operator's settings are the same for every network.
@@ -99,18 +105,52 @@ class _Step:
     several: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A network that has run up to ``node``; the rest can run as often as wanted, on other tensors.
+
+    ``needed`` names the tensors that ``node`` takes.
+    """
+
+    plan: Plan
+    node: NodeId
+    needed: tuple[str, ...]
+    images: Tensor
+    begin: int
+    results: tuple[Any, ...]  # of earlier steps, as far as the rest needs them
+
+    def run(self, values: Mapping[str, Tensor]) -> Tensor:
+        """The network's result with ``values`` from this node on."""
+        return self._run(values, None)[self.plan.output]
+
+    def features(self, values: Mapping[str, Tensor]) -> Tensor:
+        """The input of the last linear layer with ``values`` from this node on."""
+        assert self.plan.head is not None
+        return self._run(values, self.plan.head)[self.plan.head]
+
+    def _run(self, values: Mapping[str, Tensor], stop: NodeId | None) -> dict[NodeId, Tensor]:
+        plan = self.plan
+        return plan._execute(self.images, values, plan._steps, stop, None, self.begin, list(self.results))
+
+
 class Plan:
     """An architecture resolved to function calls.
 
     Of several outputs the first is the result; :meth:`run_all` gives all of them.
     Dropout is inactive and batch norm uses the statistics of the batch unless
     ``values`` holds running ones. Instances are read-only and may be shared by threads.
+    ``kernels`` replaces functions by faster ones that compute the same, by their full name
+    (:mod:`ghn_studio.engine.kernels`).
 
     Raises:
         ArchitectureError: The network is incomplete, or has no result.
     """
 
-    def __init__(self, graph: Architecture, ops: OpRegistry = REGISTRY, report: ShapeReport | None = None) -> None:
+    def __init__(
+        self, graph: Architecture, ops: OpRegistry = REGISTRY, report: ShapeReport | None = None,
+        kernels: Mapping[str, Callable[..., Any]] = MappingProxyType({}),
+    ) -> None:
+        self._kernels = kernels
         self.graph = graph.expanded()
         self.report = require_shapes(graph, ops) if report is None else report
         self.ops = ops
@@ -174,17 +214,31 @@ class Plan:
         """Like :meth:`run`, calling ``visit(node, first input)`` before each node that has one."""
         return self._execute(images, values, self._steps, visit=visit)[self.output]
 
+    def forks(self, images: Tensor, values: Mapping[str, Tensor]) -> Iterator[Fork]:
+        """Run the network and pause before each node that takes trainable tensors."""
+        results: list[Any] = [None] * len(self._steps)
+        for index, (step, after) in enumerate(pairwise((*self._steps, None))):
+            assert step is not None
+            if step.needed:
+                yield Fork(self, step.node, step.needed, images, index, tuple(results))
+            if step.node == self.output or after is None:
+                return
+            self._execute(images, values, self._steps, after.node, None, index, results)
+
     def _execute(
         self, images: Tensor, values: Mapping[str, Tensor], steps: tuple[_Step, ...], stop: NodeId | None = None,
-        visit: Callable[[NodeId, Tensor], None] | None = None,
+        visit: Callable[[NodeId, Tensor], None] | None = None, begin: int = 0, results: list[Any] | None = None,
     ) -> dict[NodeId, Tensor]:
-        """The values of the outputs that ``steps`` reach, or what the node ``stop`` receives."""
-        results: list[Any] = [None] * len(steps)
+        """The values of the outputs that ``steps`` reach, or what the node ``stop`` receives.
+
+        ``results`` holds what the steps before ``begin`` gave; those after it are added.
+        """
+        results = [None] * len(steps) if results is None else results
         found: dict[NodeId, Tensor] = {}
-        for index, step in enumerate(steps):
+        for index, step in enumerate(steps[begin:], begin):
             inputs = [images] if step.takes_images else [results[s][p] for s, p in step.sources]
             if step.node == stop:
-                return {stop: inputs[0]}
+                return {stop: inputs[0]} if inputs else {}
             if visit is not None and step.sources:
                 visit(step.node, inputs[0])
             # Functions take a missing bias for a layer without one, so somebody has to look.
@@ -226,7 +280,9 @@ class Plan:
             owned = spec.weights(node.params, inputs)
             if owned:
                 assert spec.function is not None  # the registry checks it
-                run = _functional(spec.function(node.params, inputs))
+                call = spec.function(node.params, inputs)
+                faster = self._kernels.get(call.target)
+                run = _functional(call) if faster is None else _bound(call, faster)
             else:
                 run = _stateless(spec.module(node.params, inputs))
             names = [(w, full_name(owner_of(node), w.name)) for w in owned]

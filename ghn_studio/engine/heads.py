@@ -153,7 +153,7 @@ def closed_form(
     x_held = yield from features_of(held_out, "features of held-out images")
     standard = Standard.of(x, centred=bias is not None)
     targets = F.one_hot(fitted.labels, data.info.class_count).double()
-    offset = targets.mean(0) if bias is not None else torch.full_like(targets[0], 1 / targets.shape[1])
+    offset = _offset(targets, centred=bias is not None)
     system = RidgeSystem(standard.apply(x), targets - offset)
     choice = yield from _choose(system, standard.apply(x_held), offset, held_out.labels, len(fitted))
     scale = _scale(standard.apply(x_held) @ choice.weight + offset, held_out.labels)
@@ -164,6 +164,27 @@ def closed_form(
         values={**ready, **head}, images=len(fitted), features=x.shape[1], strength=choice.strength,
         scale=scale, validation_accuracy=choice.accuracy, seconds=perf_counter() - started,
     )
+
+
+def refitted(fitted: Tensor, labels: Tensor, asked: Tensor, like: ClosedForm, *, classes: int, centred: bool) -> Tensor:
+    """Logits, ``(M, classes)``, for features ``asked`` ``(M, D)`` of a head fitted to ``fitted`` ``(N, D)``.
+
+    Strength and scale are those of ``like``. All zero where the system has no stable solution,
+    or a feature is not finite.
+    """
+    none = torch.zeros(len(asked), classes, dtype=torch.double)
+    if not (fitted.isfinite().all() and asked.isfinite().all()):
+        return none
+    standard = Standard.of(fitted, centred)
+    targets = F.one_hot(labels, classes).double()
+    offset = _offset(targets, centred)
+    weight = RidgeSystem(standard.apply(fitted), targets - offset).solve(like.strength * len(fitted))
+    return none if weight is None else (standard.apply(asked) @ weight + offset) * like.scale
+
+
+def _offset(targets: Tensor, centred: bool) -> Tensor:
+    """What the regression explains deviations from, ``(C,)``: a layer without bias cannot express the mean."""
+    return targets.mean(0) if centred else torch.full_like(targets[0], 1 / targets.shape[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def initial_tensor(weight: PlanWeight, seed: int) -> Tensor:
         return _buffer(weight)
     if weight.role in _CONSTANT:
         return torch.full(weight.shape, _CONSTANT[weight.role])
-    generator = torch.Generator().manual_seed(_seed_of(weight.name, seed))
+    generator = generator_of(weight.name, seed)
     std = _TOKEN_STD
     if weight.role in (Role.WEIGHT, Role.TRANSPOSED):
         std = sqrt(2 / max(1, weight.spec.fan_in or prod(weight.shape[1:])))
@@ -52,5 +52,7 @@ def _buffer(weight: PlanWeight) -> Tensor:
     return torch.full(weight.shape, 1 if weight.spec.name == "running_var" else 0, dtype=dtype)
 
 
-def _seed_of(name: str, seed: int) -> int:
-    return int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:8], "big") >> 1
+def generator_of(name: str, seed: int) -> torch.Generator:
+    """A generator that depends on a seed and a tensor's name only."""
+    state = int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:8], "big") >> 1
+    return torch.Generator().manual_seed(state)

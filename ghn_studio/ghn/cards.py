@@ -8,17 +8,34 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from ghn_studio import paths
-from ghn_studio.errors import CheckpointError
+from ghn_studio.datasets import DatasetInfo, is_folder, portable_name
+from ghn_studio.errors import CheckpointError, UsageError
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+#: Names that Windows keeps for devices, whatever ending follows.
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class CardTask:
+    """A dataset whose classifier the hypernetwork predicts: its name, title and class names, in order."""
+
+    dataset: str
+    title: str
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +46,8 @@ class Card:
         name: What ``--ghn`` takes; the folder's name.
         title: One line for people.
         created: ISO date of the training.
-        dataset: Name of the dataset its classifier predicts.
-        classes: That dataset's class names, in order.
-        config: :class:`ghn_studio.ghn.networks.GhnConfig` as JSON.
+        tasks: The datasets it learnt from; the class rows of the hypernetwork are theirs, one after the other.
+        config: :class:`ghn_studio.ghn.config.GhnConfig` as JSON.
         sampler: Configuration of the architectures it was trained on.
         training: Command, seed, wall time, hardware class and settings.
         results: Measured accuracies by split and head.
@@ -42,8 +58,7 @@ class Card:
     name: str
     title: str
     created: str
-    dataset: str
-    classes: tuple[str, ...]
+    tasks: tuple[CardTask, ...]
     config: Mapping[str, Any]
     sampler: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -51,11 +66,40 @@ class Card:
     sha256: str = ""
     folder: Path | None = None
 
+    @property
+    def dataset(self) -> str:
+        """Its datasets by name, as ``train`` takes them."""
+        return "+".join(task.dataset for task in self.tasks)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of all tasks, one per class row."""
+        return tuple(name for task in self.tasks for name in task.classes)
+
+    def rows_for(self, info: DatasetInfo) -> tuple[int, int] | None:
+        """Where the class rows for a dataset start and stop; None if it predicts no classifier for it.
+
+        A dataset of that name comes first. The names of image folders say little and differ between
+        machines, so for them the same classes count too.
+        """
+        starts = [0, *accumulate(len(task.classes) for task in self.tasks)]
+        rows = [(start, start + len(task.classes)) for start, task in zip(starts, self.tasks, strict=False)]
+        same = [
+            at for at, task in zip(rows, self.tasks, strict=True)
+            if task.classes == info.classes and (is_folder(info.name) or is_folder(task.dataset))
+        ]
+        named = [
+            at for at, task in zip(rows, self.tasks, strict=True)
+            if task.dataset == portable_name(info.name) and (not info.classes or task.classes == info.classes)
+        ]
+        return next(iter(named or same), None)
+
     def to_json(self) -> str:
         """The text of ``card.json``; equal cards give equal text."""
         data = {
             "format": FORMAT_VERSION, "name": self.name, "title": self.title, "created": self.created,
-            "dataset": self.dataset, "classes": list(self.classes), "config": dict(self.config),
+            "tasks": [{**asdict(task), "classes": list(task.classes)} for task in self.tasks],
+            "config": dict(self.config),
             "sampler": dict(self.sampler), "training": dict(self.training), "results": dict(self.results),
             "sha256": self.sha256,
         }
@@ -79,20 +123,31 @@ def read_card(folder: Path) -> Card:
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"'{path}' cannot be read as a card: {error}") from error
     version = data.get("format") if isinstance(data, dict) else None
-    if version != FORMAT_VERSION:
+    if version not in range(1, FORMAT_VERSION + 1):
         raise CheckpointError(
-            f"'{path}' has card format {version!r}; this version of GHN Studio reads {FORMAT_VERSION}: "
+            f"'{path}' has card format {version!r}; this version of GHN Studio reads 1 to {FORMAT_VERSION}: "
             + ("update GHN Studio" if isinstance(version, int) and version > FORMAT_VERSION else "get the folder again")
         )
     try:
         return Card(
             name=str(data["name"]), title=str(data["title"]), created=str(data["created"]),
-            dataset=str(data["dataset"]), classes=tuple(map(str, data["classes"])), config=dict(data["config"]),
+            tasks=_tasks(data), config=dict(data["config"]),
             sampler=dict(data["sampler"]), training=dict(data["training"]), results=dict(data["results"]),
             sha256=str(data["sha256"]), folder=folder,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"'{path}' lacks or damages the entry {error}") from error
+
+
+def _tasks(data: Mapping[str, Any]) -> tuple[CardTask, ...]:
+    """The tasks of a card; cards of format 1 have one, without a title."""
+    entries = data["tasks"] if data["format"] > 1 else [{**data, "title": ""}]
+    tasks = tuple(
+        CardTask(str(entry["dataset"]), str(entry["title"]), tuple(map(str, entry["classes"]))) for entry in entries
+    )
+    if not tasks:
+        raise ValueError("tasks")
+    return tasks
 
 
 def digest(path: Path) -> str:
@@ -101,14 +156,49 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def user_folder() -> Path:
+    """Where the user's own hypernetworks are; it may not exist yet."""
+    return paths.user_data() / "ghns"
+
+
+def check_name(name: str) -> None:
+    """Raise :class:`UsageError` unless a folder can have the name on every system."""
+    if not _NAME.fullmatch(name) or name.endswith(".") or _DEVICES.fullmatch(name):
+        raise UsageError(f"'{name}' cannot be a hypernetwork's name; take letters, digits, '-', '_' and '.', at most "
+                         "64, such as my-ghn2")
+
+
+def remove(name: str) -> tuple[Path, int]:
+    """Delete one of the user's own hypernetworks; its folder and the bytes it took.
+
+    Raises:
+        UsageError: There is none of that name in the user's folder.
+        CheckpointError: The system does not let it be deleted.
+    """
+    folder = next((c.folder for c in _cards(user_folder()) if c.name == name), None)
+    if folder is None:
+        is_shipped = any(c.name == name for c in list_cards())
+        raise UsageError(
+            f"'{name}' came with the program and stays" if is_shipped
+            else f"there is no hypernetwork '{name}' in '{user_folder()}' that could be removed"
+        )
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise CheckpointError(f"'{folder}' cannot be removed ({error.strerror}); delete it by hand") from error
+    return folder, size
+
+
 def list_cards() -> tuple[Card, ...]:
     """Every hypernetwork that can be named: shipped ones first, newest first; damaged ones are left out."""
-    return tuple(_cards(paths.models())) + tuple(_cards(paths.user_data() / "ghns"))
+    return tuple(_cards(paths.models())) + tuple(_cards(user_folder()))
 
 
 def find(dataset: str) -> Card | None:
     """The newest shipped hypernetwork whose card names ``dataset``, else the newest of the user's, else None."""
-    return next((c for c in list_cards() if c.dataset == dataset), None)
+    name = portable_name(dataset)
+    return next((c for c in list_cards() if any(task.dataset == name for task in c.tasks)), None)
 
 
 def resolve(name: str, dataset: str = "digits") -> Card:

@@ -1,7 +1,8 @@
 """One training step of a hypernetwork: draw networks and images, predict, run, back-propagate.
 
-What a step draws is a pure function of (seed, step, process), so a run can be resumed
-exactly without storing the state of any random generator.
+What a step draws is a pure function of (seed, step), so a run can be resumed exactly
+without storing the state of any random generator. Every process draws the networks of all
+and takes its share, so that all shares cost about the same: the processes wait for each other.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
@@ -24,119 +25,13 @@ from ghn_studio import deepnets
 from ghn_studio.deepnets import SamplerConfig
 from ghn_studio.engine import data as pixels
 from ghn_studio.engine.execution import Plan
+from ghn_studio.engine.kernels import SMALL_NETWORKS
 from ghn_studio.errors import TrainingError, UsageError
 from ghn_studio.ghn.encoding import GraphEncoding, encode
-from ghn_studio.ghn.networks import GhnConfig, Hypernetwork
-
-#: What the training loss may see; see :class:`TrainConfig`.
-HEADS = ("predicted", "closed-form", "both")
-
-
-@dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """Settings of a training run; the file that ``train --config`` reads, as JSON.
-
-    Attributes:
-        ghn: Sizes of the hypernetwork; ``classes`` follows the dataset.
-        channels: Range of base channels of the sampled networks.
-        sizes: Image side in pixels -> share of the networks that see it.
-        grey_share: Share of networks with one input channel instead of three.
-        search_share: Share drawn from the ``search`` split, whose networks have up to 20 cells.
-        normless_share: Share that is drawn until the network has no batch norm; such
-            networks are rare in the ``train`` split and the hardest to predict.
-        batch: Images per network of the smallest size; larger images come in smaller batches.
-        networks: Networks per step and process.
-        head: What the loss sees: the ``predicted`` classifier, a ``closed-form`` one
-            solved inside each step (gradient through the solve), or ``both``.
-        learning_rate, betas, weight_decay, clip, warm_up, ema: Of AdamW; ``warm_up`` in steps.
-        network_clip: Largest norm of the gradient by one network's parameters, so that a
-            network whose activations explode does not drown the others.
-        decay_share: Final part of the run in which the learning rate falls to zero (cosine).
-        flip: Mirror images at random; wrong for digits, right for photographs.
-        augment: Strength of random rotation, scale and shift, as a fraction.
-        checkpoint_seconds, validate_seconds: Wall time between them.
-        validation_networks: Held-out networks of the ``val`` split.
-    """
-
-    ghn: GhnConfig = field(default_factory=GhnConfig)
-    channels: tuple[int, int] = (8, 32)
-    sizes: Mapping[int, float] = field(default_factory=lambda: {16: 0.8, 32: 0.2})
-    grey_share: float = 0.15
-    search_share: float = 0.1
-    normless_share: float = 0.2
-    batch: int = 32
-    networks: int = 4
-    head: str = "predicted"
-    learning_rate: float = 1.5e-3
-    betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    network_clip: float = 5.0
-    warm_up: int = 200
-    ema: float = 0.998
-    decay_share: float = 0.3
-    flip: bool = False
-    augment: float = 0.1
-    checkpoint_seconds: float = 180.0
-    validate_seconds: float = 300.0
-    validation_networks: int = 8
-
-    def __post_init__(self) -> None:
-        """Raise :class:`UsageError` for settings that cannot be trained with."""
-        shares = ("grey_share", "search_share", "normless_share", "decay_share")
-        checks = {
-            "head must be one of " + ", ".join(HEADS): self.head in HEADS,
-            "sizes must name image sides with positive shares":
-                bool(self.sizes) and all(math.isfinite(share) and share > 0 for share in self.sizes.values()),
-            "batch must be at least 4": self.batch >= 4,
-            "networks must be at least 1": self.networks >= 1,
-            "learning_rate, clip and network_clip must be positive":
-                min(self.learning_rate, self.clip, self.network_clip) > 0,
-            "shares must lie between 0 and 1": all(0 <= getattr(self, name) <= 1 for name in shares),
-            "ema must lie between 0 and 1, without 1": 0 <= self.ema < 1,
-        }
-        wrong = [text for text, fine in checks.items() if not fine]
-        if wrong:
-            raise UsageError(f"the training settings are malformed: {'; '.join(wrong)}")
-        for size in self.sizes:
-            SamplerConfig(channels=self.channels, image_size=size)  # it checks both
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object that :meth:`from_json` reads back."""
-        return {**asdict(self), "sizes": {str(k): v for k, v in self.sizes.items()}}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> TrainConfig:
-        """Read settings; entries left out keep their defaults.
-
-        Raises:
-            UsageError: There is an entry that no setting is called like, or a value that makes no sense.
-        """
-        if not isinstance(data, Mapping):
-            raise UsageError(f"training settings are a JSON object, not {type(data).__name__}")
-        unknown = set(data) - {f.name for f in fields(cls)}
-        if unknown:
-            raise UsageError(f"unknown training settings {sorted(unknown)}; known: {[f.name for f in fields(cls)]}")
-        values = dict(data)
-        try:
-            if "ghn" in values:
-                values["ghn"] = GhnConfig.from_json({**GhnConfig().to_json(), **values["ghn"]})
-            if "sizes" in values:
-                values["sizes"] = {int(k): float(v) for k, v in values["sizes"].items()}
-            values.update({k: tuple(values[k]) for k in ("channels", "betas") if k in values})
-            return cls(**values)
-        except (TypeError, ValueError, AttributeError) as error:
-            raise UsageError(f"the training settings are malformed: {error}") from error
-
-    @classmethod
-    def read(cls, path: str) -> TrainConfig:
-        """Read a configuration file; the defaults for an empty path."""
-        if not path:
-            return cls()
-        try:
-            return cls.from_json(json.loads(Path(path).read_text("utf-8")))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"'{path}' cannot be read as training settings: {error}") from error
+from ghn_studio.ghn.networks import ClassHead, Hypernetwork
+from ghn_studio.ghn.recipe import Clock, TrainConfig
+from ghn_studio.ghn.ridge import RidgeHead
+from ghn_studio.ir.graph import Architecture
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,68 +44,83 @@ class Learned:
     skipped: int
 
 
+@dataclass(frozen=True, slots=True)
+class TaskData:
+    """One dataset to learn from, and which class rows of the hypernetwork are its own."""
+
+    data: pixels.ImageData
+    start: int
+    stop: int
+
+    @property
+    def classes(self) -> int:
+        """Number of its classes."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What was drawn for one network: its structure, and the images it gets. ``number`` counts within the step."""
+
+    number: int
+    graph: Architecture
+    task: TaskData
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A network to learn from, as the hypernetwork sees it, and the dataset it gets."""
+
+    plan: Plan
+    encoding: GraphEncoding
+    task: TaskData
+    head: ClassHead | None
+
+
 #: So many validation images measure progress.
 VALIDATION_IMAGES = 512
 
+#: A batch has its configured number of images at this side; larger images come in smaller batches.
+REFERENCE_SIZE = 16
 
-class RidgeHead(nn.Module):
-    """A linear classifier solved in closed form on part of a batch, differentiable.
-
-    Bertinetto et al., "Meta-learning with differentiable closed-form solvers" (ICLR
-    2019): ridge regression onto one-hot labels. Features are standardised per channel
-    with a floor of 1 % of their mean variance, without which the solve overfits the
-    support images and training diverges. Strength and temperature are learned.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.log_strength = nn.Parameter(torch.zeros(()))
-        self.log_temperature = nn.Parameter(torch.tensor(1.5))
-
-    def forward(self, features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-        """Fit on the first three quarters of ``(N, D)`` features; return logits and labels of the rest."""
-        support = 3 * len(features) // 4
-        mean = features[:support].mean(0)
-        variance = features[:support].var(0)
-        floor = 0.01 * variance.mean() + 1e-6
-        x = (features - mean) / (variance + floor).sqrt() / math.sqrt(features.shape[1])
-        known, asked = x[:support], x[support:]
-        targets = F.one_hot(labels[:support], classes).to(x.dtype) - 1 / classes
-        strength = self.log_strength.exp()
-        gram = known @ known.T + strength * torch.eye(support, device=x.device)
-        logits = asked @ known.T @ torch.linalg.solve(gram, targets)
-        return logits * self.log_temperature.exp(), labels[support:]
+#: Settings that may change when a run is continued: they decide neither shapes nor what has been learnt.
+CHANGEABLE = frozenset(("sizes", "checkpoint_seconds", "validate_seconds", "validation_networks"))
 
 
-@dataclass(slots=True)
-class Clock:
-    """Where a run stands: steps done, seconds spent, and when the decay began (None: not yet)."""
-
-    step: int = 0
-    seconds: float = 0.0
-    decay_start: int | None = None
-    decay_steps: int = 1
-    networks: int = 0
-    skipped: int = 0
-
-    def rate(self, config: TrainConfig) -> float:
-        """Learning rate of the coming step: linear warm-up, constant, cosine to zero."""
-        rate = config.learning_rate * min(1.0, (self.step + 1) / max(1, config.warm_up))
-        if self.decay_start is not None:
-            done = min(1.0, (self.step - self.decay_start) / self.decay_steps)
-            rate *= max(1e-3, 0.5 * (1 + math.cos(math.pi * done)))
-        return rate
+def tasks_of(datasets: Sequence[pixels.ImageData]) -> tuple[TaskData, ...]:
+    """The datasets with their class rows, one after the other."""
+    found, start = [], 0
+    for data in datasets:
+        found.append(TaskData(data, start, start + len(data.info.classes)))
+        start = found[-1].stop
+    return tuple(found)
 
 
 class Learner:
     """A hypernetwork in training: parameters, optimiser, averaged copy, data."""
 
     def __init__(
-        self, config: TrainConfig, data: pixels.ImageData, seed: int, rank: int, device: torch.device
+        self, config: TrainConfig, datasets: Sequence[pixels.ImageData], seed: int, rank: int, device: torch.device,
+        world: int = 1,
     ) -> None:
-        self.data, self.seed, self.rank, self.device = data, seed, rank, device
-        classes = len(data.info.classes)
-        self.config = config = replace(config, ghn=replace(config.ghn, classes=classes))
+        """Start afresh; :meth:`resume` continues.
+
+        Args:
+            config: The recipe.
+            datasets: What to learn from, with their pixels.
+            seed: Of everything random.
+            rank: Which of the processes this one is.
+            device: Where to compute.
+            world: Number of processes.
+
+        Raises:
+            UsageError: The settings have shares for another number of datasets.
+        """
+        if config.shares and len(config.shares) != len(datasets):
+            raise UsageError(f"the settings share networks between {len(config.shares)} datasets, not {len(datasets)}")
+        self.tasks, self.seed, self.device = tasks_of(datasets), seed, device
+        self.rank, self.world = rank, world
+        self.config = config = replace(config, ghn=replace(config.ghn, classes=self.tasks[-1].stop))
         self.ghn = Hypernetwork(config.ghn).initialise(seed).to(device)
         self.average = Hypernetwork(config.ghn).to(device).requires_grad_(False)
         self.average.load_state_dict(self.ghn.state_dict())
@@ -223,15 +133,16 @@ class Learner:
 
     def gradient(self, step: int) -> Learned:
         """Add this process's gradient of one step to ``.grad`` of every parameter (summed over networks)."""
-        generator = torch.Generator().manual_seed(_mix(self.seed, step, self.rank, self.rollbacks))
-        drawn = [self._draw(generator) for _ in range(self.config.networks)]
-        values = self.ghn([e for _, e in drawn], [p.head for p, _ in drawn])
+        choices = self._share(step)
+        drawn = [self._seen(choice.graph, choice.task) for choice in choices]
+        values = self.ghn([d.encoding for d in drawn], [d.head for d in drawn])
         losses, accuracies = [], []
         outputs: list[Tensor] = []
         gradients: list[Tensor] = []
-        for (plan, _), predicted in zip(drawn, values, strict=True):
+        for choice, one, predicted in zip(choices, drawn, values, strict=True):
+            generator = self._generator(step, choice.number)
             leaves = {k: v.detach().requires_grad_() for k, v in predicted.items()}
-            loss, accuracy = self._loss(plan, leaves, *self._batch(plan, generator))
+            loss, accuracy = self._loss(one, leaves, *self._batch(one, generator))
             if not torch.isfinite(loss):
                 continue
             loss.backward()
@@ -282,7 +193,10 @@ class Learner:
         """
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-            differing = [k for k, v in self.config.to_json().items() if _plain(state["config"].get(k)) != _plain(v)]
+            differing = [
+                k for k, v in self.config.to_json().items()
+                if k not in CHANGEABLE and _plain(state["config"].get(k)) != _plain(v)
+            ]
             differing += ["seed"] if state["seed"] != self.seed else []
             if differing:
                 raise TrainingError(f"'{path}' belongs to a run with another {', '.join(differing)}; use another --out")
@@ -301,24 +215,49 @@ class Learner:
     def validate(self) -> Iterator[float]:
         """Yield the accuracy on validation images of one held-out network after the other.
 
-        It is that of the averaged hypernetwork, with the head the loss sees.
+        It is that of the averaged hypernetwork on the first dataset, with the head the loss sees.
         """
         size = max(self.config.sizes, key=lambda s: self.config.sizes[s])
-        part = self.data.validation.first(VALIDATION_IMAGES)
-        batch = pixels.adapt(part.images.to(self.device), (3, size, size), self.data.info)
+        task = self.tasks[0]
+        part = task.data.validation.first(VALIDATION_IMAGES)
+        batch = pixels.adapt(part.images.to(self.device), (3, size, size), task.data.info)
         labels = part.labels.to(self.device)
         for index in range(self.config.validation_networks):
-            plan = Plan(deepnets.sample("val", index, self._sampler(size, 3)))
-            values = self.average([encode(plan.graph, report=plan.report)], [plan.head])[0]
-            yield self._loss(plan, values, batch, labels)[1]
+            one = self._seen(deepnets.sample("val", index, self._sampler(size, 3, task)), task)
+            values = self.average([one.encoding], [one.head])[0]
+            yield self._loss(one, values, batch, labels)[1]
 
-    def _draw(self, generator: torch.Generator) -> tuple[Plan, GraphEncoding]:
+    def _share(self, step: int) -> list[_Choice]:
+        """This process's networks of a step: as many as those of the others, and about as costly."""
+        generator = self._generator(step)
+        choices = [self._choose(number, generator) for number in range(self.config.networks * self.world)]
+        choices.sort(key=lambda choice: (-len(choice.graph.nodes), choice.number))
+        return [choice for at, choice in enumerate(choices) if _dealt_to(at, self.world) == self.rank]
+
+    def _generator(self, step: int, number: int = -1) -> torch.Generator:
+        """The random numbers of a step, or of one of its networks."""
+        return torch.Generator().manual_seed(_mix(self.seed, step, number, self.rollbacks))
+
+    def _choose(self, number: int, generator: torch.Generator) -> _Choice:
         config = self.config
-        size = _choose(config.sizes, generator)
+        task = self.tasks[_drawn(config.shares or (1.0,) * len(self.tasks), generator)]
+        size = list(config.sizes)[_drawn(list(config.sizes.values()), generator)]
         grey = float(torch.rand((), generator=generator)) < config.grey_share
         split, index = self._which(generator)
-        plan = Plan(deepnets.sample(split, index, self._sampler(size, 1 if grey else 3)))
-        return plan, encode(plan.graph, report=plan.report)
+        graph = deepnets.sample(split, index, self._sampler(size, 1 if grey else 3, task))
+        return _Choice(number, graph, task)
+
+    def _sampler(self, size: int, channels: int, task: TaskData) -> SamplerConfig:
+        return SamplerConfig(
+            channels=self.config.channels, channel_step=self.config.channel_step, image_size=size,
+            in_channels=channels, classes=task.classes,
+        )
+
+    def _seen(self, graph: Architecture, task: TaskData) -> _Drawn:
+        """A network for a dataset, as the hypernetwork sees it."""
+        plan = Plan(graph, kernels=SMALL_NETWORKS if self.device.type == "cpu" else {})
+        head = self.ghn.classifier(plan.head, task.start, task.stop)
+        return _Drawn(plan, encode(plan.graph, report=plan.report), task, head)
 
     def _which(self, generator: torch.Generator) -> tuple[str, int]:
         """Split and index of a network to learn from."""
@@ -330,22 +269,18 @@ class Learner:
             if not normless or not deepnets.genotype_of(split, index).norm:
                 return split, index
 
-    def _sampler(self, size: int, in_channels: int) -> SamplerConfig:
-        return SamplerConfig(
-            channels=self.config.channels, image_size=size, in_channels=in_channels, classes=self.config.ghn.classes
-        )
-
-    def _batch(self, plan: Plan, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        c, h, w = (int(d) for d in plan.input_spec.shape[1:])
+    def _batch(self, one: _Drawn, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        c, h, w = (int(d) for d in one.plan.input_spec.shape[1:])
+        info, train = one.task.data.info, one.task.data.train
         # Fewer large images: a step costs about the same whatever the size drawn.
-        count = max(8, self.config.batch * min(self.config.sizes) // h)
-        chosen = torch.randint(len(self.data.train.labels), (count,), generator=generator)
-        images = self.data.train.images[chosen].to(self.device)
-        batch = self._augment(pixels.adapt(images, (c, h, w), self.data.info), generator)
+        count = max(8, self.config.batch * REFERENCE_SIZE // h)
+        chosen = torch.randint(len(train.labels), (count,), generator=generator)
+        images = pixels.adapt(train.images[chosen].to(self.device), (c, h, w), info)
+        batch = self._augment(images, self.config.flip and info.can_mirror, generator)
         # Predicted kernels lie in memory with their channels last; images that do so too save a conversion.
-        return batch.contiguous(memory_format=torch.channels_last), self.data.train.labels[chosen].to(self.device)
+        return batch.contiguous(memory_format=torch.channels_last), train.labels[chosen].to(self.device)
 
-    def _augment(self, batch: Tensor, generator: torch.Generator) -> Tensor:
+    def _augment(self, batch: Tensor, flip: bool, generator: torch.Generator) -> Tensor:
         """Rotate, scale and shift each image by its own random amounts; mirror where asked."""
         strength, count = self.config.augment, len(batch)
         if strength <= 0:
@@ -355,20 +290,20 @@ class Learner:
             torch.stack(((1 + scale) * angle.cos(), -angle.sin(), dx), 1),
             torch.stack((angle.sin(), (1 + scale) * angle.cos(), dy), 1),
         ), 1).to(batch.device)
-        if self.config.flip:
+        if flip:
             turn[:, :, 0] *= ((torch.rand(count, generator=generator) < 0.5).float() * 2 - 1).to(turn.device)[:, None]
         grid = F.affine_grid(turn, list(batch.shape), align_corners=False)
         return F.grid_sample(batch, grid, padding_mode="border", align_corners=False)
 
     def _loss(
-        self, plan: Plan, values: Mapping[str, Tensor], batch: Tensor, labels: Tensor
+        self, one: _Drawn, values: Mapping[str, Tensor], batch: Tensor, labels: Tensor
     ) -> tuple[Tensor, float]:
-        head = self.config.head
+        plan, head = one.plan, self.config.head
         if head == "predicted" or plan.head is None:
             logits = plan.run(batch, values)
             return F.cross_entropy(logits, labels), _accuracy(logits, labels)
         features = plan.features(batch, values)
-        logits, asked = self.ridge(features, labels, self.config.ghn.classes)
+        logits, asked = self.ridge(features, labels, one.task.classes)
         loss = F.cross_entropy(logits, asked)
         if head == "closed-form":
             return loss, _accuracy(logits, asked)
@@ -380,9 +315,15 @@ def _accuracy(logits: Tensor, labels: Tensor) -> float:
     return float((logits.argmax(1) == labels).float().mean())
 
 
-def _choose(shares: Mapping[int, float], generator: torch.Generator) -> int:
-    weights = torch.tensor(list(shares.values()))
-    return list(shares)[int(torch.multinomial(weights, 1, generator=generator))]
+def _drawn(shares: Sequence[float], generator: torch.Generator) -> int:
+    """A position, with probabilities in proportion to ``shares``."""
+    return int(torch.multinomial(torch.tensor(shares), 1, generator=generator))
+
+
+def _dealt_to(at: int, world: int) -> int:
+    """Which process gets the item at a place, dealt to and fro as for fair teams."""
+    turn, place = divmod(at, world)
+    return place if turn % 2 == 0 else world - 1 - place
 
 
 def _mix(*numbers: int) -> int:

@@ -3,7 +3,7 @@
 The algorithm is that of GHN-2 (Knyazev et al., "Parameter Prediction for Unseen Deep
 Architectures", NeurIPS 2021): sections 3 and 4 of the paper and its appendix B. Tensor
 names follow the official checkpoints. Deliberate differences of our own hypernetworks
-are in :class:`GhnConfig`: kernels are cropped from the centre of the decoded grid, as in
+are in :class:`ghn_studio.ghn.config.GhnConfig`: kernels are cropped from the centre of the decoded grid, as in
 GHN-3 (Knyazev et al., 2023), so that kernel sizes share their middle.
 """
 
@@ -11,81 +11,18 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from itertools import pairwise
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ghn_studio.ghn.config import GhnConfig
+from ghn_studio.ghn.encoders import Graphormer, encoder_for
 from ghn_studio.ghn.encoding import PRIMITIVE_INDEX, VOCABULARY, EncodedParameter, GraphEncoding
 from ghn_studio.ghn.fitting import as_map, as_tokens, fit
 from ghn_studio.ops.spec import Role
-
-#: Largest sizes a card may ask for; several times those of the largest published hypernetwork.
-_LARGEST = {"hidden": 4096, "max_channels": 2048, "grid": 64, "classes": 100_000}
-_WIDEST_DECODER = 16384
-
-
-@dataclass(frozen=True, slots=True)
-class GhnConfig:
-    """Sizes and conventions of a hypernetwork; stored on its card.
-
-    Attributes:
-        hidden: Width of the node vectors.
-        max_channels: Side of the decoded weight matrix; wider layers repeat it.
-        grid: Side of the decoded kernel grid in pixels; smaller kernels are its centre.
-        decoder: Widths of the two hidden layers of the weight decoder.
-        classes: Outputs of the predicted classifier.
-        virtual_edges: Also pass messages along shortest paths of up to 50 edges.
-        layer_norm: Normalise node vectors before decoding.
-        weight_norm: Scale decoded tensors by their fan-in (appendix B.3).
-        crop: ``centre`` (GHN-3 and ours) or ``corner`` (GHN-2).
-
-    Raises:
-        ValueError: A size is out of range; the sentence names it.
-    """
-
-    hidden: int = 64
-    max_channels: int = 32
-    grid: int = 11
-    decoder: tuple[int, int] = (128, 128)
-    classes: int = 10
-    virtual_edges: bool = True
-    layer_norm: bool = True
-    weight_norm: bool = True
-    crop: str = "centre"
-
-    def __post_init__(self) -> None:
-        """Refuse sizes that no hypernetwork has: a card comes from a file."""
-        sizes = {name: (getattr(self, name), most) for name, most in _LARGEST.items()}
-        sizes |= {f"decoder[{i}]": (width, _WIDEST_DECODER) for i, width in enumerate(self.decoder)}
-        for name, (value, most) in sizes.items():
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-                raise ValueError(f"{name} must be a whole number from 1 to {most}, not {value!r}")
-        if self.hidden % 4 or len(self.decoder) != 2:
-            raise ValueError(f"hidden must be a multiple of 4, decoder two widths, not {self.hidden}, {self.decoder}")
-        for name in ("virtual_edges", "layer_norm", "weight_norm"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be true or false, not {getattr(self, name)!r}")
-        if self.crop not in ("centre", "corner"):
-            raise ValueError(f"crop must be centre or corner, not {self.crop!r}")
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object that :meth:`from_json` reads back."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> GhnConfig:
-        """Read what :meth:`to_json` wrote.
-
-        Raises:
-            TypeError, KeyError, ValueError: There is an unknown or missing key, or a value out of range.
-        """
-        return cls(**{**data, "decoder": tuple(data["decoder"])})
 
 
 def channel_table(classes: int) -> list[int]:
@@ -149,108 +86,6 @@ class ShapeEncoder(nn.Module):
         return nearest(self._extents, 3 if size == 2 else size)
 
 
-class MessageMlp(nn.Module):
-    """Two layers, ReLU after both (GHN-2, appendix B.1)."""
-
-    def __init__(self, hidden: int, inner: int) -> None:
-        super().__init__()
-        self.fc = nn.Sequential(nn.Linear(hidden, inner), nn.ReLU(), nn.Linear(inner, hidden), nn.ReLU())
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(nodes, hidden)`` to messages of the same shape."""
-        return self.fc(x)  # type: ignore[no-any-return]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Several graphs as one disconnected graph, nodes ordered by level.
-
-    Attributes:
-        order: ``(nodes,)`` position in the concatenation of the graphs of each ordered node.
-        bounds: Where each level starts in that order, and the end.
-        near: ``(nodes, nodes)`` float, 1 where u feeds v, rows u, columns v.
-        far: ``(nodes, nodes)`` float, 1 / distance along shortest paths, 0 where there is none.
-    """
-
-    order: Tensor
-    bounds: tuple[int, ...]
-    near: Tensor
-    far: Tensor
-
-
-def collate(graphs: Sequence[GraphEncoding], device: torch.device | str = "cpu") -> Batch:
-    """Join graphs so that nodes without a path between them can be updated together."""
-    levels = np.concatenate([g.levels for g in graphs])
-    order = np.argsort(levels, kind="stable")
-    total = len(levels)
-    distances = np.zeros((total, total), dtype=np.uint8)
-    start = 0
-    for graph in graphs:
-        stop = start + len(graph.nodes)
-        distances[start:stop, start:stop] = graph.distances
-        start = stop
-    distances = distances[order][:, order]
-    far = np.zeros((total, total), dtype=np.float32)
-    np.divide(1.0, distances, out=far, where=distances > 0)
-    counts = np.bincount(levels)
-    return Batch(
-        torch.from_numpy(order).to(device),
-        (0, *np.cumsum(counts).tolist()),
-        torch.from_numpy((distances == 1).astype(np.float32)).to(device),
-        torch.from_numpy(far).to(device),
-    )
-
-
-class GatedGnn(nn.Module):
-    """One forward and one backward sweep over the nodes, each updated by a GRU cell.
-
-    The definition visits nodes one by one (GHN-2, equations 3 and 4): the message to a
-    node sums over all its ancestors (forward) or descendants (backward), which a
-    topological order has updated before. Nodes with the same longest path from the
-    start never depend on each other, so a sweep updates a whole level at once.
-    """
-
-    def __init__(self, hidden: int, virtual_edges: bool) -> None:
-        super().__init__()
-        inner = hidden // 2 if virtual_edges else hidden
-        self.mlp = MessageMlp(hidden, inner)
-        self.mlp_ve = MessageMlp(hidden, inner) if virtual_edges else None
-        self.gru = nn.GRUCell(hidden, hidden)
-
-    def forward(self, x: Tensor, batch: Batch) -> Tensor:
-        """Map ``(nodes, hidden)`` vectors in the batch's order to updated ones."""
-        forward = self._sweep(x, batch.bounds, batch.near, batch.far)
-        # The backward sweep is a forward sweep over the reversed graph, in reversed order.
-        total = len(x)
-        bounds = tuple(total - b for b in reversed(batch.bounds))
-        back = self._sweep(forward.flip(0), bounds, batch.near.T.flip(0, 1), batch.far.T.flip(0, 1))
-        return back.flip(0)
-
-    def _sweep(self, x: Tensor, bounds: tuple[int, ...], near: Tensor, far: Tensor) -> Tensor:
-        done: list[Tensor] = []
-        # Messages of all nodes so far. Growing one tensor keeps the backward pass linear in
-        # the number of levels; joining a list of them anew at every level would not.
-        sent = x.new_zeros(0, 2 * x.shape[1])
-        for start, stop in pairwise(bounds):
-            level = x[start:stop]
-            level = self.gru(self._collect(sent, near[:start, start:stop], far[:start, start:stop]), level)
-            done.append(level)
-            sent = torch.cat((sent, self._send(level)))
-        return torch.cat(done)
-
-    def _send(self, level: Tensor) -> Tensor:
-        """Messages to direct neighbours and along virtual edges, side by side."""
-        if self.mlp_ve is None:
-            return torch.cat((self.mlp(level), torch.zeros_like(level)), 1)
-        return torch.cat((self.mlp(level), self.mlp_ve(level)), 1)
-
-    def _collect(self, sent: Tensor, near: Tensor, far: Tensor) -> Tensor:
-        """Sum the messages that reach each node of a level."""
-        direct, virtual = sent.chunk(2, 1)
-        message = near.T @ direct
-        return message if self.mlp_ve is None else message + far.T @ virtual
-
-
 def _linear(layers: nn.Module, index: int) -> nn.Linear:
     """The linear layer at a place in a sequence."""
     assert isinstance(layers, nn.Sequential)
@@ -308,6 +143,18 @@ class WeightDecoder(nn.Module):
         return out
 
 
+@dataclass(frozen=True, slots=True)
+class ClassHead:
+    """A network's classifier: its node, and which of the hypernetwork's class rows it takes.
+
+    A hypernetwork for several tasks has the rows of all of them, one task after the other.
+    """
+
+    node: str
+    start: int
+    stop: int
+
+
 class Hypernetwork(nn.Module):
     """Predicts every parameter of a network in one pass."""
 
@@ -317,7 +164,7 @@ class Hypernetwork(nn.Module):
         h, m = config.hidden, config.max_channels
         self.embed = nn.Embedding(len(VOCABULARY), h)
         self.shape_enc = ShapeEncoder(h, config.classes, config.grid)
-        self.gnn = GatedGnn(h, config.virtual_edges)
+        self.gnn = encoder_for(config)
         self.ln = nn.LayerNorm(h) if config.layer_norm else None
         self.decoder = WeightDecoder(config)
         self.decoder_1d = nn.ModuleDict({"fc": nn.Sequential(nn.Linear(h, 2 * h), nn.ReLU(), nn.Linear(2 * h, 2 * m))})
@@ -333,19 +180,26 @@ class Hypernetwork(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 module.weight.normal_(0, math.sqrt(2 / module.in_features), generator=generator)
-                module.bias.zero_()
+                if module.bias is not None:
+                    module.bias.zero_()
             elif isinstance(module, nn.Embedding):
                 module.weight.normal_(0, 1, generator=generator)
             elif isinstance(module, nn.GRUCell):
                 for parameter in module.parameters():
                     bound = 1 / math.sqrt(module.hidden_size)
                     parameter.uniform_(-bound, bound, generator=generator)
+        if isinstance(self.gnn, Graphormer):
+            self.gnn.soften()
         for layers in (self.decoder.conv, self.decoder_1d["fc"]):
             _linear(layers, 2).weight.mul_(math.sqrt(0.5))  # no ReLU follows
         # Small first logits: a loss of log(classes), not one of confident nonsense.
         _linear(self.decoder.class_layer_predictor, 1).weight.mul_(0.1)
         _linear(self.bias_class, 1).weight.mul_(0.1)
         return self
+
+    def classifier(self, node: str | None, start: int = 0, stop: int | None = None) -> ClassHead | None:
+        """The classifier at a node, taking the class rows from ``start`` to ``stop``, by default all."""
+        return None if node is None else ClassHead(node, start, self.config.classes if stop is None else stop)
 
     def embed_graphs(self, graphs: Sequence[GraphEncoding]) -> list[Tensor]:
         """Return the updated node vectors of each graph, ``(nodes, hidden)`` in its own order.
@@ -356,28 +210,32 @@ class Hypernetwork(nn.Module):
         primitives = [PRIMITIVE_INDEX[n.primitive] for g in graphs for n in g.nodes]
         rows = [self.shape_enc.rows(n.shape) for g in graphs for n in g.nodes]
         x = self.embed(torch.tensor(primitives, device=device)) + self.shape_enc(torch.tensor(rows, device=device))
-        batch = collate(graphs, device)
-        updated = self.gnn(x[batch.order], batch)
-        x = torch.empty_like(updated).index_copy(0, batch.order, updated)
+        x = self.gnn(x, graphs)
         if self.ln is not None:
             x = self.ln(x)
         return list(x.split([len(g.nodes) for g in graphs]))
 
     def forward(
-        self, graphs: Sequence[GraphEncoding], heads: Sequence[str | None] | None = None
+        self, graphs: Sequence[GraphEncoding], heads: Sequence[ClassHead | None] | None = None
     ) -> list[dict[str, Tensor]]:
         """Predict the parameters of several networks.
 
         Args:
             graphs: One encoding per network.
-            heads: Node id of each network's classifier; its weight and bias are decoded by
-                the class decoder when their size is that of ``config.classes``. None: no classifier.
+            heads: Each network's classifier; its weight and bias are decoded by the class
+                decoder when they have as many outputs as the head has rows. None: no classifier.
 
         Returns:
             For each network a tensor per trainable parameter, by full name. Gradients
             flow back into the hypernetwork.
         """
-        vectors = self.embed_graphs(graphs)
+        return self.decode(graphs, self.embed_graphs(graphs), heads)
+
+    def decode(
+        self, graphs: Sequence[GraphEncoding], vectors: Sequence[Tensor],
+        heads: Sequence[ClassHead | None] | None = None,
+    ) -> list[dict[str, Tensor]]:
+        """Predict parameters, as :meth:`forward` does, from what :meth:`embed_graphs` returned."""
         heads = heads if heads is not None else [None] * len(graphs)
         wanted: dict[_DecodeKey, list[tuple[int, Tensor, EncodedParameter]]] = {}
         for index, (graph, rows, head) in enumerate(zip(graphs, vectors, heads, strict=True)):
@@ -389,12 +247,18 @@ class Hypernetwork(nn.Module):
         for key, items in wanted.items():
             decoded = self._decode(key, torch.stack([row for _, row, _ in items]))
             for (index, _, parameter), source in zip(items, decoded.unbind(0), strict=True):
+                head = heads[index]
+                if key.is_class and head is not None:
+                    source = source[head.start:head.stop]
                 results[index][parameter.name] = fit(source, parameter, self.config.weight_norm)
         return results
 
-    def _key(self, parameter: EncodedParameter, head: str | None) -> _DecodeKey:
+    def _key(self, parameter: EncodedParameter, head: ClassHead | None) -> _DecodeKey:
         shape, role = parameter.shape, parameter.role
-        is_class = head is not None and parameter.name.rpartition(".")[0] == head and shape[0] == self.config.classes
+        is_class = (
+            head is not None and parameter.name.rpartition(".")[0] == head.node
+            and shape[0] == head.stop - head.start
+        )
         if role in (Role.WEIGHT, Role.TRANSPOSED):
             if is_class and len(shape) == 2:
                 return _DecodeKey("class_weight")
@@ -425,6 +289,11 @@ class _DecodeKey:
     kind: str
     kernel: tuple[int, int] = (1, 1)
     inputs: int = 0
+
+    @property
+    def is_class(self) -> bool:
+        """True for the tensors of a classifier."""
+        return self.kind.startswith("class")
 
 
 def _kernel(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -25,6 +25,7 @@ class Prediction:
         unpredicted: ``(name, shape, reason)`` of the rest.
         graph_seconds: Time to encode the network as a graph.
         predict_seconds: Time of the hypernetwork itself.
+        vectors: The network's node vectors, ``(nodes, hidden)``, that its parameters were decoded from.
     """
 
     values: dict[str, Tensor]
@@ -32,19 +33,24 @@ class Prediction:
     unpredicted: tuple[tuple[str, tuple[int, ...], str], ...]
     graph_seconds: float
     predict_seconds: float
+    vectors: Tensor
 
 
 # Not inference mode: its tensors could never be trained further.
 @torch.no_grad()
-def predict_parameters(ghn: Hypernetwork, plan: Plan, seed: int = 0) -> Prediction:
+def predict_parameters(
+    ghn: Hypernetwork, plan: Plan, seed: int = 0, rows: tuple[int, int] | None = None
+) -> Prediction:
     """Predict all parameters of a network; ``seed`` fills what cannot be predicted.
 
+    ``rows`` says where the class rows for the network's dataset start and stop, by default all.
     A tensor whose prediction is not finite counts as not predicted.
     """
     start = time.perf_counter()
     encoding = encode(plan.graph, plan.ops, plan.report)
     encoded = time.perf_counter()
-    raw = ghn([encoding], [plan.head])[0]
+    vectors = ghn.embed_graphs([encoding])
+    raw = ghn.decode([encoding], vectors, [ghn.classifier(plan.head, *(rows or ()))])[0]
     device = ghn.embed.weight.device
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -66,4 +72,6 @@ def predict_parameters(ghn: Hypernetwork, plan: Plan, seed: int = 0) -> Predicti
         values[weight.name] = fallback[weight.name].to(device)
         reason = "the operator names no primitive for it" if tensor is None else "the prediction is not finite"
         unpredicted.append((weight.name, weight.shape, reason))
-    return Prediction(values, tuple(predicted), tuple(unpredicted), encoded - start, predicted_at - encoded)
+    return Prediction(
+        values, tuple(predicted), tuple(unpredicted), encoded - start, predicted_at - encoded, vectors[0]
+    )

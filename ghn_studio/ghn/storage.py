@@ -6,15 +6,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch.overrides import TorchFunctionMode
 
 from ghn_studio.errors import CheckpointError
 from ghn_studio.ghn.cards import CARD_FILE, WEIGHTS_FILE, Card, digest, read_card
-from ghn_studio.ghn.encoding import VOCABULARY
-from ghn_studio.ghn.networks import GhnConfig, Hypernetwork
+from ghn_studio.ghn.config import GhnConfig
+from ghn_studio.ghn.networks import Hypernetwork
 
 
 def write_atomically(path: Path, data: bytes, before: Path | None = None) -> None:
@@ -76,21 +78,28 @@ def load_ghn(card: Card, device: torch.device | str = "cpu") -> Hypernetwork:
     return ghn.to(device).eval().requires_grad_(False)
 
 
-def _require_sizes(config: GhnConfig, state: Mapping[str, torch.Tensor]) -> None:
-    """Raise :class:`ValueError` unless the large tensors have the sizes of ``config``.
+def shapes_of(config: GhnConfig) -> dict[str, tuple[int, ...]]:
+    """The shapes of a hypernetwork's tensors by name; no memory is taken, whatever ``config`` asks for."""
+    with torch.device("meta"), _Unfilled():
+        ghn = Hypernetwork(config)
+    return {name: tuple(tensor.shape) for name, tensor in ghn.state_dict().items()}
 
-    Before any memory is taken for them: a card may ask for anything. (Building on torch's
-    meta device would do, but imports nine hundred modules.)
-    """
-    first, second = config.decoder
-    expected = {
-        "embed.weight": (len(VOCABULARY), config.hidden),
-        "decoder.fc.0.weight": (first * config.grid**2, config.hidden),
-        "decoder.conv.0.weight": (second, first),
-        "decoder.conv.2.weight": (config.max_channels**2, second),
-        "bias_class.1.weight": (config.classes, config.max_channels),
-    }
-    for name, shape in expected.items():
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves fresh parameters as they are: to "fill" one on the meta device, torch imports nine hundred modules."""
+
+    _FILLS = frozenset({"normal_", "uniform_", "kaiming_uniform_", "constant_", "ones_", "zeros_", "fill_", "zero_"})
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func.__name__ in self._FILLS:
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
+
+
+def _require_sizes(config: GhnConfig, state: Mapping[str, torch.Tensor]) -> None:
+    """Raise :class:`ValueError` unless the tensors have the sizes of ``config``: a card may ask for anything."""
+    for name, shape in shapes_of(config).items():
         found = tuple(state[name].shape) if name in state else None
         if found != shape:
             raise ValueError(f"'{name}' has shape {found}, not {shape}")

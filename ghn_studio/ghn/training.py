@@ -21,12 +21,16 @@ from typing import Any
 
 import torch
 
+from ghn_studio.datasets import portable_name, several
 from ghn_studio.engine import data as pixels
 from ghn_studio.engine.devices import choose, describe
+from ghn_studio.engine.kernels import keep_compiled_kernels
 from ghn_studio.errors import CheckpointError, TrainingError, UsageError
-from ghn_studio.ghn.cards import CARD_FILE, Card, read_card
-from ghn_studio.ghn.learner import Clock, Learned, Learner, TrainConfig
+from ghn_studio.ghn.cards import CARD_FILE, Card, CardTask, read_card
+from ghn_studio.ghn.learner import Learned, Learner
 from ghn_studio.ghn.lock import only_writer
+from ghn_studio.ghn.recipe import Clock, TrainConfig
+from ghn_studio.ghn.reference import COUNT, keep
 from ghn_studio.ghn.storage import save_ghn, write_atomically
 from ghn_studio.ghn.workers import Command, LostProcessError, Workers, exchange, keep_freed_memory
 from ghn_studio.jobs import Job, Progress
@@ -47,7 +51,9 @@ WINDOW = 50
 class TrainOptions:
     """What to train, and for how long. Exactly one of ``steps`` and ``minutes`` is set.
 
-    ``config_file`` is where ``config`` was read from, if anywhere; the card's command names it.
+    ``dataset`` may name several (:func:`ghn_studio.datasets.several`). ``config_file`` is where
+    ``config`` was read from, if anywhere; the card's command names it.
+    ``references`` networks are embedded at the end, for telling how familiar others are.
     """
 
     out: Path
@@ -61,6 +67,7 @@ class TrainOptions:
     device: str = "cpu"
     title: str = ""
     config_file: str = ""
+    references: int = COUNT
 
     def __post_init__(self) -> None:
         """Raise :class:`UsageError` for a budget that is not one, or no process to spend it."""
@@ -106,8 +113,12 @@ def train(options: TrainOptions) -> Job[TrainReport]:
         start = _start(options)
         if start is not None:
             yield Progress(f"continuing from {start.name}")
-        data = yield from pixels.loading(options.dataset)
-        learner = Learner(options.config, data, options.seed, 0, choose(options.device))
+        datasets = []
+        for name in several(options.dataset):
+            datasets.append((yield from pixels.loading(name)))
+        learner = Learner(
+            options.config, datasets, options.seed, 0, choose(options.device), options.processes
+        )
         clock = learner.resume(start) if start else Clock()
         if start is not None and start.name == BEFORE_DECAY:
             clock.decay_start = None
@@ -137,6 +148,7 @@ def _threads(processes: int) -> Iterator[None]:
     if processes > 1:
         torch.set_num_threads(1)
         keep_freed_memory()
+        keep_compiled_kernels()
     try:
         yield
     finally:
@@ -198,8 +210,10 @@ class _Run:
                     self._stop()
 
     def report(self) -> Job[TrainReport]:
-        """Validate and say how the run went."""
+        """Validate, keep what the hypernetwork learnt from beside it, and say how the run went."""
         yield from self._validate()
+        with self._disk():
+            yield from keep(read_card(self.options.out), self.learner.average, self.options.references)
         clock = self.clock
         return TrainReport(
             str(self.options.out), clock.step, clock.seconds, clock.networks, clock.skipped, self.learner.rollbacks,
@@ -302,9 +316,12 @@ class _Run:
         settings.pop("ghn")
         card = Card(
             name=options.out.resolve().name,
-            title=options.title or f"GHN for {learner.data.info.title}",
+            title=options.title or f"GHN for {' and '.join(task.data.info.title for task in learner.tasks)}",
             created=datetime.now(UTC).date().isoformat(),
-            dataset=options.dataset, classes=tuple(learner.data.info.classes), config={},
+            tasks=tuple(
+                CardTask(portable_name(t.data.info.name), t.data.info.title, t.data.info.classes) for t in learner.tasks
+            ),
+            config={},
             sampler={
                 "channels": list(config.channels), "sizes": list(config.sizes),
                 "splits": {"train": round(1 - config.search_share, 6), "search": config.search_share},
@@ -393,17 +410,21 @@ def _decay_length(options: TrainOptions, clock: Clock) -> int | None:
 
 def _require_same_dataset(options: TrainOptions) -> None:
     try:
-        known = read_card(options.out).dataset
+        known = [task.dataset for task in read_card(options.out).tasks]
     except CheckpointError:
         return  # the checkpoints hold all that training needs
-    if known != options.dataset:
-        raise TrainingError(f"'{options.out}' is trained on {known}, not on {options.dataset}; use another --out")
+    asked = [portable_name(name) for name in several(options.dataset)]
+    if known != asked:
+        raise TrainingError(
+            f"'{options.out}' is trained on {' and '.join(known)}, not on {' and '.join(asked)}; use another --out"
+        )
 
 
 def _command(options: TrainOptions) -> str:
+    dataset = "+".join(map(portable_name, several(options.dataset)))
     budget = f"--steps {options.steps}" if options.steps is not None else f"--minutes {options.minutes:g}"
     config = f" --config {shlex.quote(Path(options.config_file).name)}" if options.config_file else ""
     return (
-        f"ghn-studio train --dataset {shlex.quote(options.dataset)} --out {shlex.quote(f'models/{options.out.name}')} "
+        f"ghn-studio train --dataset {shlex.quote(dataset)} --out {shlex.quote(f'models/{options.out.name}')} "
         f"{budget}{config} --seed {options.seed} --processes {options.processes}"
     )

@@ -26,9 +26,12 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from ghn_studio.datasets import several
 from ghn_studio.engine import data as pixels
+from ghn_studio.engine.kernels import keep_compiled_kernels
 from ghn_studio.errors import GhnStudioError, TrainingError
-from ghn_studio.ghn.learner import Learned, Learner, TrainConfig, flatten
+from ghn_studio.ghn.learner import Learned, Learner, flatten
+from ghn_studio.ghn.recipe import TrainConfig
 from ghn_studio.jobs import Job, Progress
 
 #: Numbers that travel with the gradients; see :func:`exchange`.
@@ -213,8 +216,10 @@ def follow(request: dict[str, Any]) -> None:
     """Do a worker's part of a run until the leader says stop."""
     torch.set_num_threads(1)
     keep_freed_memory()
+    keep_compiled_kernels()
     device, config = torch.device(request["device"]), TrainConfig.from_json(request["config"])
-    learner = Learner(config, pixels.load(request["dataset"]), request["seed"], request["rank"], device)
+    datasets = [pixels.load(name) for name in several(request["dataset"])]
+    learner = Learner(config, datasets, request["seed"], request["rank"], device, request["world"])
     step = learner.resume(Path(request["start"])).step if request["start"] else 0
     store = dist.FileStore(request["meeting"], request["world"])  # type: ignore[attr-defined]
     store.add("ready", 1)

@@ -130,7 +130,7 @@ def _ghn_refusal(choices: Choices, info: DatasetInfo, bar: RunBar, again: Callab
             again()
 
         return Message(f"No hypernetwork can be used: {error}.", ways=(Way("Use a random start", random_start),))
-    if choices.head != "predicted" or card.dataset == info.name:
+    if choices.head != "predicted" or card.rows_for(info) is not None:
         return None
 
     def closed_form() -> None:

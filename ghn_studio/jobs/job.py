@@ -22,12 +22,14 @@ class Progress:
 
     ``partial`` carries a result so far (a point of a curve, a row of a table) that a
     view may show before the job has ended; it is a plain value, never a live object.
+    ``unit`` is "B" where bytes are counted.
     """
 
     stage: str
     done: float = 0
     total: float | None = None
     partial: Any = None  # each job documents its own type
+    unit: str = ""
 
     @property
     def fraction(self) -> float | None:

@@ -19,7 +19,10 @@ EACH_TASK = pytest.mark.parametrize("entry", TASKS, ids=[t.id for t in TASKS])
 
 
 def test_all_subcommands_of_the_documentation_are_there() -> None:
-    assert [t.id for t in TASKS] == ["predict", "evaluate-split", "compare", "export", "import", "train", "sample"]
+    assert [t.id for t in TASKS] == [
+        "predict", "evaluate-split", "compare", "explain", "export", "import", "train", "sample",
+        "add-ghn", "download-ghn", "remove-ghn",
+    ]
 
 
 @EACH_TASK

@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from ghn_studio import paths, project
+from ghn_studio.ghn.config import GhnConfig
 from ghn_studio.ghn.encoding import EncodedNode, GraphEncoding
-from ghn_studio.ghn.learner import TrainConfig
-from ghn_studio.ghn.networks import GhnConfig, Hypernetwork
+from ghn_studio.ghn.networks import Hypernetwork
+from ghn_studio.ghn.recipe import TrainConfig
 from ghn_studio.ir import Architecture, Node, NodeId, Source
 from ghn_studio.ops.spec import Primitive
 

@@ -14,18 +14,21 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ghn_studio import paths
+from ghn_studio.datasets import DatasetInfo
 from ghn_studio.errors import CheckpointError
 from ghn_studio.ghn import cards
-from ghn_studio.ghn.cards import CARD_FILE, WEIGHTS_FILE, Card, read_card
-from ghn_studio.ghn.networks import GhnConfig, Hypernetwork
+from ghn_studio.ghn.cards import CARD_FILE, WEIGHTS_FILE, Card, CardTask, read_card
+from ghn_studio.ghn.config import GhnConfig
+from ghn_studio.ghn.networks import Hypernetwork
 from ghn_studio.ghn.storage import load_folder, load_ghn, save_ghn, write_atomically
 
 CONFIG = GhnConfig(hidden=8, max_channels=8, grid=5, decoder=(8, 8))
 
 
 def make_card(name: str = "small", **more: Any) -> Card:
+    task = CardTask(more.pop("dataset", "digits"), "Ten classes", more.pop("classes", tuple("0123456789")))
     return Card(**{
-        "name": name, "title": "Small", "created": "2026-02-03", "dataset": "digits", "classes": tuple("0123456789"),
+        "name": name, "title": "Small", "created": "2026-02-03", "tasks": (task,),
         "config": {}, "sampler": {"channels": [8, 8]}, "training": {"seed": 1}, "results": {"test": {"mean": 0.5}},
         **more,
     })
@@ -115,7 +118,7 @@ def test_a_configuration_that_lacks_an_entry_is_refused(folder: Path) -> None:
 
 
 def test_class_names_and_classifier_must_agree(folder: Path) -> None:
-    edit_card(folder, classes=["a", "b"])
+    edit_card(folder, tasks=[{"dataset": "digits", "title": "", "classes": ["a", "b"]}])
     with pytest.raises(CheckpointError, match="predicts 10 classes, the card names 2"):
         load_folder(folder)
 
@@ -149,9 +152,35 @@ def test_a_folder_without_a_card_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_newer_card_is_refused_politely(folder: Path) -> None:
-    edit_card(folder, format=2)
-    with pytest.raises(CheckpointError, match="card format 2; this version of GHN Studio reads 1: update GHN Studio"):
+    edit_card(folder, format=3)
+    with pytest.raises(CheckpointError, match="card format 3; this version of GHN Studio reads 1 to 2: update"):
         read_card(folder)
+
+
+def test_cards_of_the_first_format_have_one_task(folder: Path) -> None:
+    data = json.loads((folder / CARD_FILE).read_text("utf-8"))
+    (task,) = data.pop("tasks")
+    data |= {"format": 1, "dataset": task["dataset"], "classes": task["classes"]}
+    (folder / CARD_FILE).write_text(json.dumps(data), "utf-8")
+    card = read_card(folder)
+    assert [(t.dataset, t.classes) for t in card.tasks] == [("digits", tuple("0123456789"))]
+
+
+def test_a_dataset_finds_its_class_rows_by_name_and_else_by_its_classes() -> None:
+    letters, digits = CardTask("folder:letters", "", ("a", "b")), CardTask("digits", "", ("0", "1", "2"))
+    card = replace(make_card("both"), tasks=(letters, digits))
+
+    def info(name: str, *classes: str) -> DatasetInfo:
+        return DatasetInfo(name, name, classes, (1, 8, 8), "")
+
+    assert card.rows_for(info("digits", "0", "1", "2")) == (2, 5)
+    assert card.rows_for(info("folder:/far/away/letters", "a", "b")) == (0, 2)
+    assert card.rows_for(info("folder:/mine/moved", "a", "b")) == (0, 2)
+    assert card.rows_for(info("digits", "0", "1")) is None
+    assert card.rows_for(info("folder:/mine/scans", "0", "1", "2")) == (2, 5)
+    assert card.rows_for(info("numbers", "0", "1", "2")) is None
+    assert card.rows_for(info("folder:/mine/other", "b", "a")) is None
+    assert card.dataset == "folder:letters+digits" and card.classes == ("a", "b", "0", "1", "2")
 
 
 @pytest.mark.parametrize("text", [
@@ -163,7 +192,7 @@ def test_damaged_cards_are_refused(folder: Path, text: str) -> None:
         read_card(folder)
 
 
-@pytest.mark.parametrize("key", ["name", "title", "created", "dataset", "classes", "config", "sha256", "results"])
+@pytest.mark.parametrize("key", ["name", "title", "created", "tasks", "config", "sha256", "results"])
 def test_a_card_that_lacks_an_entry_names_it(folder: Path, key: str) -> None:
     data = json.loads((folder / CARD_FILE).read_text("utf-8"))
     del data[key]

@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ghn_studio.engine.execution import Plan
+from ghn_studio.ghn.config import GhnConfig
 from ghn_studio.ghn.encoding import EncodedParameter, encode
 from ghn_studio.ghn.fitting import fit, tile, weight_scale
 from ghn_studio.ghn.networks import (
-    GhnConfig,
     Hypernetwork,
     ShapeEncoder,
     WeightDecoder,
@@ -44,7 +44,7 @@ def predict(small_ghn: Hypernetwork, make_chain: Callable[..., Architecture]) ->
 
     def predicted(*layers: tuple[str, str, object], size: tuple[int, int] = (16, 16)) -> dict[str, Tensor]:
         plan = Plan(make_chain(("x", "input", InputParams(3, *size)), *layers))
-        values = small_ghn([encode(plan.graph)], [plan.head])[0]
+        values = small_ghn([encode(plan.graph)], [small_ghn.classifier(plan.head)])[0]
         expected = {w.name: w.shape for w in plan.parameters if w.trainable}
         assert {k: tuple(v.shape) for k, v in values.items()} == expected
         assert all(v.isfinite().all() for v in values.values())
@@ -260,7 +260,7 @@ def test_the_classifier_is_decoded_as_one_only_where_the_classes_fit(
             ("x", "input", InputParams(3, 8, 8)), ("c", "conv2d", conv(16)), ("g", "global_avg_pool", NoParams()),
             ("f", "flatten", NoParams()), ("h", "linear", LinearParams(classes)),
         )
-        return small_ghn([encode(graph)], ["h" if named else None])[0]["h.weight"]
+        return small_ghn([encode(graph)], [small_ghn.classifier("h" if named else None)])[0]["h.weight"]
 
     assert not torch.allclose(weight(10, True), weight(10, False), atol=1e-4)
     assert torch.equal(weight(12, True), weight(12, False))

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from ghn_studio import deepnets
 from ghn_studio.deepnets import SamplerConfig
+from ghn_studio.ghn.config import GhnConfig
+from ghn_studio.ghn.encoders import GatedGnn, collate
 from ghn_studio.ghn.encoding import GraphEncoding, encode
-from ghn_studio.ghn.networks import GatedGnn, GhnConfig, Hypernetwork, collate
+from ghn_studio.ghn.networks import Hypernetwork
 from ghn_studio.ir import Architecture
 
 MakeDag = Callable[[int, int], GraphEncoding]
@@ -51,7 +53,7 @@ def test_level_by_level_equals_the_definition(
     x = torch.randn(count, 16)
     batch = collate([graph])
     found = torch.empty_like(x)
-    found[batch.order] = gnn(x[batch.order], batch)
+    found[batch.order] = gnn.update(x[batch.order], batch)
     torch.testing.assert_close(found, one_by_one(gnn, x, graph.distances.tolist()), rtol=1e-5, atol=1e-5)
     if not virtual_edges and count > 2:
         assert (graph.distances > 1).any(), "the graph could not tell the two apart"
@@ -63,7 +65,7 @@ def test_virtual_edges_change_the_result(make_random_dag: MakeDag) -> None:
     near = replace(graph, distances=(graph.distances == 1).astype(graph.distances.dtype))
     x = torch.randn(25, 16)
     with_, without = collate([graph]), collate([near])
-    assert not torch.allclose(gnn(x[with_.order], with_), gnn(x[without.order], without), atol=1e-3)
+    assert not torch.allclose(gnn.update(x[with_.order], with_), gnn.update(x[without.order], without), atol=1e-3)
 
 
 @torch.no_grad()
@@ -96,7 +98,7 @@ def test_gradients_reach_every_parameter_that_was_used(small_ghn: Hypernetwork) 
     ghn = Hypernetwork(small_ghn.config).initialise(1)
     graph = deepnets.sample("train", 3, SamplerConfig(channels=(8, 8)))
     head = "classifier" if any(n == "classifier" for n in graph.nodes) else None
-    values = ghn([encode(graph)], [head])[0]
+    values = ghn([encode(graph)], [ghn.classifier(head)])[0]
     sum(v.square().sum() for v in values.values()).backward()
     missing = {n for n, p in ghn.named_parameters() if p.grad is None or not p.grad.isfinite().all()}
     assert missing <= {n for n, _ in ghn.named_parameters() if "class" in n}

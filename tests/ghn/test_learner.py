@@ -13,8 +13,10 @@ import torch
 
 from ghn_studio.engine import data as pixels
 from ghn_studio.errors import TrainingError, UsageError
-from ghn_studio.ghn.learner import Clock, Learned, Learner, RidgeHead, TrainConfig
-from ghn_studio.ghn.networks import GhnConfig
+from ghn_studio.ghn.config import GhnConfig
+from ghn_studio.ghn.learner import Learned, Learner
+from ghn_studio.ghn.recipe import Clock, TrainConfig
+from ghn_studio.ghn.ridge import RidgeHead
 from ghn_studio.ghn.workers import Command, exchange
 
 CPU = torch.device("cpu")
@@ -27,7 +29,7 @@ def digits() -> pixels.ImageData:
 
 @pytest.fixture
 def learner(tiny_config: TrainConfig, digits: pixels.ImageData) -> Learner:
-    return Learner(tiny_config, digits, 0, 0, CPU)
+    return Learner(tiny_config, [digits], 0, 0, CPU)
 
 
 def gradients(learner: Learner) -> list[torch.Tensor]:
@@ -88,7 +90,7 @@ def test_the_ridge_head_is_ridge_regression_on_part_of_the_batch() -> None:
     assert torch.equal(asked, labels[12:])
 
 
-def test_a_step_draws_the_same_for_the_same_seed_step_and_process(learner: Learner) -> None:
+def test_a_step_draws_the_same_for_the_same_seed_and_step(learner: Learner) -> None:
     def drawn(step: int) -> tuple[Learned, torch.Tensor]:
         learner.optimiser.zero_grad()
         return learner.gradient(step), torch.cat([g.flatten() for g in gradients(learner)])
@@ -98,15 +100,45 @@ def test_a_step_draws_the_same_for_the_same_seed_step_and_process(learner: Learn
     assert first == again
     assert torch.equal(gradient, same)
     assert drawn(4)[0] != first
-    learner.rank = 1
+    learner.rollbacks = 1
     assert drawn(3)[0] != first
-    learner.rank, learner.rollbacks = 0, 1
-    assert drawn(3)[0] != first
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_what_one_alone_would_draw(
+    world: int, tiny_config: TrainConfig, digits: pixels.ImageData
+) -> None:
+    """And their shares cost about the same: none has the larger network in every round."""
+    config = replace(tiny_config, networks=2)
+    alone = Learner(replace(config, networks=2 * world), [digits], 0, 0, CPU)._share(5)
+    shares = [Learner(config, [digits], 0, rank, CPU, world)._share(5) for rank in range(world)]
+    assert [len(share) for share in shares] == [2] * world
+    dealt = [(c.number, c.graph.name) for share in shares for c in share]
+    assert sorted(dealt) == sorted((c.number, c.graph.name) for c in alone)
+    sizes = [sum(len(c.graph.nodes) for c in share) for share in shares]
+    largest = max(len(c.graph.nodes) for c in alone)
+    assert max(sizes) - min(sizes) <= largest
+
+
+def test_several_datasets_get_their_shares_and_their_own_class_rows(
+    tiny_config: TrainConfig, digits: pixels.ImageData
+) -> None:
+    info = replace(digits.info, name="folder:halves", title="Halves", classes=("low", "high"))
+    halves = replace(digits, info=info, train=replace(digits.train, labels=(digits.train.labels >= 5).long()))
+    learner = Learner(replace(tiny_config, networks=8, shares=(3.0, 1.0)), [digits, halves], 0, 0, CPU)
+    assert [(t.start, t.stop) for t in learner.tasks] == [(0, 10), (10, 12)]
+    assert learner.config.ghn.classes == 12
+    drawn = [choice.task for step in range(12) for choice in learner._share(step)]
+    assert 0.6 < sum(task is learner.tasks[0] for task in drawn) / len(drawn) < 0.9
+    assert learner.gradient(0).networks == 8
+    with pytest.raises(UsageError, match="between 3 datasets, not 2"):
+        Learner(replace(tiny_config, shares=(1.0, 1.0, 1.0)), [digits, halves], 0, 0, CPU)
+
 
 
 @pytest.mark.parametrize("head", ["predicted", "closed-form", "both"])
 def test_the_loss_falls_with_every_head(head: str, tiny_config: TrainConfig, digits: pixels.ImageData) -> None:
-    learner = Learner(replace(tiny_config, head=head, batch=16), digits, 0, 0, CPU)
+    learner = Learner(replace(tiny_config, head=head, batch=16), [digits], 0, 0, CPU)
     losses = []
     for _ in range(20):  # the same networks and images, so that only learning changes the loss
         learned = learner.gradient(1)
@@ -174,7 +206,7 @@ def test_checkpoints_hold_everything(
     path = tmp_path / "checkpoint.pt"
     clock = Clock(3, 1.5, 2, 4, 6, 1)
     path.write_bytes(learner.checkpoint(clock))
-    other = Learner(tiny_config, digits, 0, 0, CPU)
+    other = Learner(tiny_config, [digits], 0, 0, CPU)
     assert other.resume(path) == clock
     for learner_ in (learner, other):
         exchange(learner_.parameters, learner_.gradient(3), alone=True)
@@ -191,9 +223,9 @@ def test_checkpoints_of_other_settings_are_refused(
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(learner.checkpoint(Clock()))
     with pytest.raises(TrainingError, match="run with another batch, clip"):
-        Learner(replace(tiny_config, batch=16, clip=0.5), digits, 0, 0, CPU).resume(path)
+        Learner(replace(tiny_config, batch=16, clip=0.5), [digits], 0, 0, CPU).resume(path)
     with pytest.raises(TrainingError, match="run with another seed"):
-        Learner(tiny_config, digits, 1, 0, CPU).resume(path)
+        Learner(tiny_config, [digits], 1, 0, CPU).resume(path)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(TrainingError, match="cannot be used as a checkpoint"):
         learner.resume(path)
@@ -203,7 +235,7 @@ def test_checkpoints_of_other_settings_are_refused(
 def test_validation_gives_one_accuracy_per_held_out_network(
     head: str, tiny_config: TrainConfig, digits: pixels.ImageData
 ) -> None:
-    learner = Learner(replace(tiny_config, validation_networks=2, head=head), digits, 0, 0, CPU)
+    learner = Learner(replace(tiny_config, validation_networks=2, head=head), [digits], 0, 0, CPU)
     first = list(learner.validate())
     assert len(first) == 2
     assert all(0 <= a <= 1 for a in first)

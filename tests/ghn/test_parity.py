@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 import torch
 
+from ghn_studio.ghn.config import GhnConfig
 from ghn_studio.ghn.encoding import LONGEST_PATH, EncodedNode, EncodedParameter, GraphEncoding
-from ghn_studio.ghn.networks import GhnConfig, Hypernetwork
+from ghn_studio.ghn.networks import Hypernetwork
 from ghn_studio.ops.spec import Primitive, Role
 
 _SHARED = Path(os.environ.get("GHN_STUDIO_SHARED") or Path(__file__).resolve().parents[3] / "shared") / "parity"
@@ -107,7 +108,8 @@ def assert_official(checkpoint: str, name: str, config: GhnConfig, head: str | N
     encoding = read_graph(reference)
     if config.virtual_edges:
         assert np.count_nonzero(encoding.distances > 1) == reference["graph"]["n_virtual_edges"]
-    values = load_official(checkpoint, config)([encoding], [head])[0]
+    ghn = load_official(checkpoint, config)
+    values = ghn([encoding], [ghn.classifier(head)])[0]
     assert set(values) == set(reference["parameters"])
     for name, stored in reference["parameters"].items():
         tensor = values[name]
