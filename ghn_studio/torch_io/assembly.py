@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,12 +14,13 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.registry import OpRegistry
 from ghn_studio.ops.spec import NoParams, WeightSpec, full_name
 from ghn_studio.ops.torch_binding import TorchNode, TorchValue
+from ghn_studio.torch_io.calls import RESHAPES, function_name, is_pick, leaves, meta_in, owner_path, results_of
 from ghn_studio.torch_io.names import Names, renamed
 from ghn_studio.torch_io.recognise import Found, recognise_function, recognise_layer
 from ghn_studio.torch_io.simpler import simpler
 from ghn_studio.torch_io.symbolic import FOUND, SCOPE, VALUE, attribute
 from ghn_studio.torch_io.twins import tensors_in
-from ghn_studio.torch_io.views import layer_names, layer_view, meta_of, own_tensors, public_name, spec_of, view_of
+from ghn_studio.torch_io.views import layer_names, layer_view, own_tensors, public_name, spec_of, view_of
 
 #: Constants of the code with at most so many values become part of the network.
 MOST_VALUES = 4096
@@ -64,7 +63,7 @@ class Assembly:
         try:
             view = view_of(public_name(type(module)), node, self._shown, (), module)
             found = recognise_layer(view, layer_names(type(module)), self.ops)
-            return found, _results(found)
+            return found, results_of(found)
         except ValueError as error:
             self.refused[str(node.target).partition(".")[2]] = str(error)
             return None
@@ -91,7 +90,7 @@ class Assembly:
             self._leave(node)
         elif node.op == "call_module":
             self._place(node, node.meta[FOUND], path=str(node.target).partition(".")[2])
-        elif _is_pick(node) and isinstance(several := self._argument(node.args[0]), tuple):
+        elif is_pick(node) and isinstance(several := self._argument(node.args[0]), tuple):
             self.values[node] = several[int(str(node.args[1]))]
         elif node.users:
             self._call(node)
@@ -142,7 +141,7 @@ class Assembly:
         return self._placed(found, "input", "")[0]
 
     def _leave(self, node: fx.Node) -> None:
-        results = list(_leaves(self._argument(node.args[0])))
+        results = list(leaves(self._argument(node.args[0])))
         if not results:
             raise TorchConversionError("the module returns no tensor")
         for value in results:
@@ -172,7 +171,7 @@ class Assembly:
         if view.kind in ("expand", "repeat", "expand_as"):
             alike = value.shape[:1] == (1,) and shape[1:] == value.shape[1:]
         else:
-            alike = view.kind in _RESHAPES and [d for d in shape if d != 1] == [d for d in value.shape if d != 1]
+            alike = view.kind in RESHAPES and [d for d in shape if d != 1] == [d for d in value.shape if d != 1]
         if not alike:
             return None
         self.sources.append(None)
@@ -195,7 +194,7 @@ class Assembly:
     def _complaint(self, node: fx.Node, kind: str, reason: str) -> str:
         scope = node.meta.get(SCOPE, "")
         module = attribute(self.root, f"network.{scope}" if scope else "network")
-        shape = ", ".join(str(spec_of(t)) for part in node.args for t in tensors_in(_meta(part)))
+        shape = ", ".join(str(spec_of(t)) for part in node.args for t in tensors_in(meta_in(part)))
         where = f"'{scope}' ({public_name(type(module))})" if scope else public_name(type(module))
         inside = f" (the layer is no operator either: {self.refused[scope]})" if scope in self.refused else ""
         return f"{where} calls {kind} on {shape or 'no tensor'}, which no operator expresses: {reason}{inside}"
@@ -226,7 +225,7 @@ class Assembly:
         if not found.weights:
             wanted = path or (f"{scope}.{found.spec.id}" if scope else found.spec.id)
             return self.names.fresh(wanted, is_path=bool(path)), None
-        path = path or self._owner_path(found)
+        path = path or (self._owner_path(found) if found.match.weights else "")
         if not path:
             raise TorchConversionError(
                 f"the module is a single layer ({found.spec.title}) without a name; wrap it in torch.nn.Sequential"
@@ -249,7 +248,7 @@ class Assembly:
         for weight in found.weights:
             given = found.match.weights.get(weight.name)
             if given is not None:
-                paths.add(_without(given.name, weight))
+                paths.add(owner_path(given.name, weight))
         path = next(iter(paths)) if len(paths) == 1 else None
         if path is None or any(not self._holds(full_name(path, w.name), w) for w in found.weights):
             names = ", ".join(f"'{v.name}'" for v in found.match.weights.values())
@@ -324,58 +323,3 @@ class Assembly:
         node_id = NodeId(wanted) if is_id else self.names.fresh(wanted)
         self.nodes[node_id] = Node(node_id, op, params, inputs, shares)
         return node_id
-
-
-def _results(found: Found) -> Any:
-    """The meta tensors a layer gives, as the layer returns them."""
-    if found.match.same is not None:
-        return meta_of(found.match.same.spec)
-    given = tuple(map(meta_of, found.outputs))
-    count = max(found.match.returned, len(given))
-    return given[0] if count == 1 else (*given, *[None] * (count - len(given)))
-
-
-def function_name(node: fx.Node) -> str:
-    """The bare name of what is called: ``relu`` for ``F.relu``, ``Tensor.relu_`` and ``aten.relu.default``."""
-    if node.op == "call_method":
-        name = str(node.target)
-    else:
-        packet = getattr(node.target, "overloadpacket", node.target)
-        name = getattr(packet, "__name__", str(packet))
-    name = name.rpartition(".")[2]
-    name = name[1:] if re.fullmatch(r"i(add|sub|mul|truediv|matmul)", name) else name
-    if not name.startswith("_"):
-        name = name.rstrip("_")
-    return _SYNONYMS.get(name, name)
-
-
-_SYNONYMS = {"sub": "sub", "truediv": "div", "multiply": "mul", "divide": "div", "subtract": "sub",
-             "swapaxes": "transpose", "swapdims": "transpose", "_softmax": "softmax"}
-
-
-_RESHAPES = ("reshape", "view", "unsqueeze", "squeeze", "getitem", "flatten")
-
-
-def _is_pick(node: fx.Node) -> bool:
-    return node.op == "call_function" and node.target is operator.getitem and isinstance(node.args[1], int)
-
-
-def _meta(value: Any) -> Any:
-    return fx.map_arg(value, lambda n: n.meta[VALUE])
-
-
-def _without(name: str, weight: WeightSpec) -> str | None:
-    """The path of the node that owns a tensor called ``name``."""
-    if not weight.name:
-        return name
-    return name.removesuffix(f".{weight.name}") if name.endswith(f".{weight.name}") else None
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        value = tuple(value.values())
-    if isinstance(value, tuple | list):
-        for part in value:
-            yield from _leaves(part)
-    elif value is not None:
-        yield value

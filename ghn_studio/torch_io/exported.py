@@ -6,31 +6,34 @@ that run on the parameters of one layer become that layer again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
-from ghn_studio.torch_io.symbolic import SCOPE, VALUE, on_meta
+from ghn_studio.torch_io.symbolic import SCOPE, VALUE, Entry, on_meta
 
 
-def exported(network: nn.Module, images: Tensor) -> fx.Graph:
-    """Return the graph of ``network`` on ``images``, marked as those of ``ShapeTracer`` are.
+def exported(entry: Entry, images: Tensor) -> fx.Graph:
+    """Return the graph of a network on ``images``, marked as those of ``ShapeTracer`` are.
+
+    Constants that its code makes become attributes of ``entry``.
 
     Raises:
         RuntimeError: It cannot be exported either (torch raises various kinds).
     """
     with torch.no_grad():
-        program = torch.export.export(network, (images,), strict=False)
+        program = torch.export.export(entry.network, (images,), strict=False)
     signature = program.graph_signature
-    stored: Mapping[str, str] = {
-        **signature.inputs_to_parameters, **signature.inputs_to_buffers, **signature.inputs_to_lifted_tensor_constants,
-    }
+    stored = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    constants = {node: name.replace(".", "_") for node, name in signature.inputs_to_lifted_tensor_constants.items()}
+    for placeholder, name in signature.inputs_to_lifted_tensor_constants.items():
+        setattr(entry, constants[placeholder], program.constants[name])
     for node in program.graph.nodes:
         node.meta[SCOPE] = _scope(node)
         node.meta[VALUE] = fx.node.map_aggregate(node.meta.get("val"), on_meta)
         if node.op == "placeholder" and node.name in stored:
             node.op, node.target = "get_attr", f"network.{stored[node.name]}"
+        elif node.op == "placeholder" and node.name in constants:
+            node.op, node.target = "get_attr", constants[node.name]
     graph: fx.Graph = program.graph
     return graph
 

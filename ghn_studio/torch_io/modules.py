@@ -71,32 +71,33 @@ def _assembled(module: nn.Module, images: Tensor, ops: OpRegistry) -> Assembled:
     twin = twin_of(module)
     stored = stored_tensors(twin)
     names = Names([*(path for path, _ in twin.named_modules() if path), *stored])
-    assembly = Assembly(ops, Entry(twin), stored, stored_tensors(module), names)
-    graph = _recorded(ShapeTracer(assembly.takes, assembly.may_take), twin, images)
+    entry = Entry(twin)
+    assembly = Assembly(ops, entry, stored, stored_tensors(module), names)
+    graph = _recorded(ShapeTracer(assembly.takes, assembly.may_take), entry, images)
     for node in graph.nodes:
         assembly.add(node)
     assembly.hang_unused(twin)
     return assembly.result()
 
 
-def _recorded(tracer: ShapeTracer, twin: nn.Module, images: Tensor) -> fx.Graph:
+def _recorded(tracer: ShapeTracer, entry: Entry, images: Tensor) -> fx.Graph:
     """The graph of a module, by symbolic tracing or, where its code does not allow that, by export.
 
     Raises:
         TorchConversionError: Neither can follow it.
     """
     try:
-        return tracer.trace_network(twin, images)
+        return tracer.trace_network(entry, images)
     except TorchConversionError:
         raise
     except Exception as error:  # noqa: BLE001 - a stranger's code runs here and may raise anything
         reason = f"{error}" or type(error).__name__
     try:
-        return exported(twin, images)
+        return exported(entry, images)
     except Exception as error:
         raise TorchConversionError(
-            f"{type(twin).__name__} cannot be traced: {tracer.place} does something that depends on values or on "
-            f"other code ({_first_line(reason)}; torch.export: {_first_line(str(error))})"
+            f"{type(entry.network).__name__} cannot be traced: {tracer.place} does something that depends on values "
+            f"or on other code ({_first_line(reason)}; torch.export: {_first_line(str(error))})"
         ) from error
 
 

@@ -114,11 +114,14 @@ class ShapeTracer(fx.Tracer):
         """Where it is, for messages: the path and class of the module whose code runs last."""
         return self._place
 
-    def trace_network(self, network: nn.Module, images: Tensor) -> fx.Graph:
-        """Record ``network`` applied to ``images``, a meta tensor."""
+    def trace_network(self, entry: Entry, images: Tensor) -> fx.Graph:
+        """Record a network applied to ``images``, a meta tensor.
+
+        Constants that its code makes become attributes of ``entry``.
+        """
         self._images = images
         with torch.no_grad(), _slow_paths():
-            return self.trace(Entry(network))
+            return self.trace(entry)
 
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

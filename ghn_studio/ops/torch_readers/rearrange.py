@@ -28,6 +28,14 @@ def _reshape(node: TorchNode) -> TorchMatch:
     return TorchMatch({"shape": inner_of(x.spec, node.result())}, (x,))
 
 
+def _unflatten(node: TorchNode) -> TorchMatch:
+    x, sizes = node.data(), node.options["unflattened_size"]
+    place = axis(node.options["dim"], len(x.shape))
+    if place == 0:
+        raise ValueError("splits the batch; images have to stay apart")
+    return TorchMatch({"shape": (*x.shape[1:place], *sizes, *x.shape[place + 1:])}, (x,))
+
+
 def _flatten(node: TorchNode) -> TorchMatch:
     x = node.data()
     start, end = (node.options["start_dim"], node.options["end_dim"]) if node.options else (
@@ -167,18 +175,25 @@ def _roll(node: TorchNode) -> TorchMatch:
 
 
 def _resize(node: TorchNode) -> TorchMatch:
-    options = node.options or {
-        "mode": node.arg(3, "mode", "nearest"), "align_corners": node.arg(4, "align_corners", None),
-    }
-    result = node.result()
-    size = (result.size(2), result.size(3))
-    if options["mode"] not in ("nearest", "bilinear"):
-        raise ValueError(f"resizes by '{options['mode']}', only nearest and bilinear can be read")
-    found = {"size": size, "mode": options["mode"], "align_corners": bool(options["align_corners"])}
-    return TorchMatch(found, (node.data(),))
+    x = node.data()
+    option = node.options.get if node.options else node.kwargs.get
+    size = option("size") if node.options else node.arg(1, "size", None)
+    scale = option("scale_factor") if node.options else node.arg(2, "scale_factor", None)
+    mode = option("mode", "nearest") if node.options else node.arg(3, "mode", "nearest")
+    if mode not in ("nearest", "bilinear"):
+        raise ValueError(f"resizes by '{mode}', only nearest and bilinear can be read")
+    extent = {"size": size} if size is not None else {"scale": _one_factor(scale)}
+    return TorchMatch({**extent, "mode": mode, "align_corners": bool(option("align_corners"))}, (x,))
 
 
-RESHAPE = TorchBinding({"torch.nn.Unflatten": _reshape}, dict.fromkeys(("reshape", "view", "unflatten"), _reshape))
+def _one_factor(scale: Any) -> float:
+    factors = set(scale) if isinstance(scale, tuple) else {scale}
+    if len(factors) != 1:
+        raise ValueError(f"height and width grow by different factors, {scale}")
+    return float(factors.pop())
+
+
+RESHAPE = TorchBinding({"torch.nn.Unflatten": _unflatten}, dict.fromkeys(("reshape", "view", "unflatten"), _reshape))
 FLATTEN_AXES = TorchBinding({"torch.nn.Flatten": _flatten}, {"flatten": _flatten})
 PERMUTE = TorchBinding({"torchvision.ops.misc.Permute": _permute}, {"permute": _permute})
 CHANNELS_LAST = TorchBinding(

@@ -13,6 +13,13 @@ def _flatten(node: TorchNode) -> TorchMatch:
     return TorchMatch(data=(node.data(),))
 
 
+def _flatten_layer(node: TorchNode) -> TorchMatch:
+    last = len(node.data().shape) - 1
+    if node.options["start_dim"] != 1 or node.options["end_dim"] not in (-1, last):
+        raise ValueError("leaves more than batch and channels")
+    return TorchMatch(data=(node.data(),))
+
+
 def _unchanged(node: TorchNode) -> TorchMatch:
     if node.result() != node.data().spec:
         raise ValueError("changes the type or the shape of its input")
@@ -20,7 +27,7 @@ def _unchanged(node: TorchNode) -> TorchMatch:
 
 
 FLATTEN = TorchBinding(
-    {"torch.nn.Flatten": _flatten}, dict.fromkeys(("flatten", "reshape", "view", "squeeze"), _flatten)
+    {"torch.nn.Flatten": _flatten_layer}, dict.fromkeys(("flatten", "reshape", "view", "squeeze"), _flatten)
 )
 DROPOUT = TorchBinding(
     dict.fromkeys(("torch.nn.Dropout", "torch.nn.Dropout1d", "torch.nn.Dropout2d"), layer("p")),
