@@ -149,6 +149,22 @@ class Plan:
             raise ArchitectureError(f"'{self.graph.name}' does not end in a linear layer on vectors")
         return self._execute(images, values, stop=self.head)
 
+    def classify(self, features: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+        """Map what :meth:`features` gave to the network's result: the last linear layer and what follows it.
+
+        Raises:
+            ArchitectureError: The network does not end in a linear layer, or a value is missing.
+        """
+        if self.head is None:
+            raise ArchitectureError(f"'{self.graph.name}' does not end in a linear layer on vectors")
+        path = [next(step for step in self._steps if step.node == self.output)]
+        while path[-1].node != self.head:
+            path.append(self._steps[path[-1].sources[0][0]])
+        result = features
+        for step in reversed(path):
+            result = self._apply(step, [result], values)
+        return result
+
     def trace(self, images: Tensor, values: Mapping[str, Tensor], visit: Callable[[NodeId, Tensor], None]) -> Tensor:
         """Like :meth:`run`, calling ``visit(node, first input)`` before each node that has one."""
         return self._execute(images, values, stop=None, visit=visit)
@@ -164,17 +180,20 @@ class Plan:
                 return inputs[0]
             if visit is not None and step.sources:
                 visit(step.node, inputs[0])
-            # Functions take a missing bias for a layer without one, so somebody has to look.
-            for name in step.needed:
-                if name not in values:
-                    raise ArchitectureError(f"'{self.graph.name}' cannot run: there is no value for '{name}'")
-            result = step.run(*inputs, **{k: values[n] for k, n in step.weights if n in values})
+            result = self._apply(step, inputs, values)
             results[index] = result if step.several else (result,)
             if step.node == self.output:
                 return results[index][0]  # type: ignore[no-any-return]
             for done in step.drop:
                 results[done] = None
         raise AssertionError("the output is always among the steps")
+
+    def _apply(self, step: _Step, inputs: list[Any], values: Mapping[str, Tensor]) -> Any:
+        # Functions take a missing bias for a layer without one, so somebody has to look.
+        for name in step.needed:
+            if name not in values:
+                raise ArchitectureError(f"'{self.graph.name}' cannot run: there is no value for '{name}'")
+        return step.run(*inputs, **{k: values[n] for k, n in step.weights if n in values})
 
     def _compile(self, weights: list[PlanWeight]) -> tuple[_Step, ...]:
         nodes = list(self.graph.topological())
