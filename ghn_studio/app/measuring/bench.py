@@ -84,9 +84,8 @@ def measure(bench: MeasuringBench, entry: Entry) -> Job[NetworkRecord]:
     parameters = features = 0
     try:
         from ghn_studio.engine.execution import Plan
-        from ghn_studio.engine.kernels import SMALL_NETWORKS
 
-        plan = Plan(_network(bench, entry), kernels=SMALL_NETWORKS)
+        plan = Plan(_network(bench, entry))
         shapes = {w.name: w.shape for w in plan.parameters if w.trainable}
         parameters = sum(map(prod, shapes.values()))
         features = shapes[f"{plan.head}.weight"][1] if plan.head else 0

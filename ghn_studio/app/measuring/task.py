@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ghn_studio.app.architectures import DEEPNETS
+from ghn_studio.app.architectures import DEEPNETS, open_architecture
 from ghn_studio.app.files import check_range
 from ghn_studio.app.measuring.folder import RunFolder
 from ghn_studio.app.measuring.records import Entry, MeasureReport, NetworkRecord, rows_of
@@ -66,7 +66,9 @@ def entries_of(request: MeasureRequest) -> tuple[Entry, ...]:
         found += [
             Entry(split, f"{DEEPNETS}{split}/{i}", full=split == FULL_SPLIT and i < request.full) for i in range(count)
         ]
-    found += [Entry(name, name) for name in _names(request.networks)]
+    for name in _names(request.networks):
+        open_architecture(name)  # a slip of the keyboard must not cost a run
+        found.append(Entry(name, name))
     if not found:
         raise UsageError("there is nothing to measure: give --splits or --networks")
     return tuple(found)
