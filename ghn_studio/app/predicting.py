@@ -15,6 +15,7 @@ from ghn_studio.app.results import EvaluationDetails, PredictReport, Sample, Unp
 from ghn_studio.datasets import DatasetInfo, describe, portable_name
 from ghn_studio.errors import PredictionError
 from ghn_studio.ghn.cards import Card, resolve
+from ghn_studio.ghn.familiarity import Familiarity
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import Job, Progress
 from ghn_studio.ops import REGISTRY
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ghn_studio.engine.execution import Plan
     from ghn_studio.engine.heads import ClosedForm
     from ghn_studio.ghn.networks import Hypernetwork
+    from ghn_studio.ghn.reference import Neighbourhood
 
 #: Folders of images are stored at up to this many px a side unless a network takes larger ones.
 DATASET_SIZE = 64
@@ -46,10 +48,12 @@ class Bench:
     data: ImageData | None
     card: Card | None
     ghn: Hypernetwork | None
+    #: None for a random start, and where nobody has embedded the networks the GHN learnt from.
+    neighbourhood: Neighbourhood | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
+class Start:
     """Parameters before any head or statistics, and where they come from."""
 
     values: dict[str, Tensor]
@@ -57,6 +61,7 @@ class _Start:
     unpredicted: tuple[Unpredicted, ...]
     graph_seconds: float
     predict_seconds: float
+    familiarity: Familiarity | None = None
 
 
 def predict(request: PredictRequest, graph: Architecture | None) -> Job[PredictReport]:
@@ -112,7 +117,7 @@ def check_classes(graph: Architecture, info: DatasetInfo) -> None:
     """
     shapes = require_shapes(graph, REGISTRY)
     outputs = [n.id for n in graph.expanded().nodes.values() if n.op == "output"]
-    if len(outputs) != 1 or not info.classes:
+    if not outputs or not info.classes:
         return  # the engine judges networks without a marked end once it has found it
     shape = shapes.outputs[outputs[0]][0].shape
     if len(shape) == 2 and shape[1] != info.class_count:
@@ -145,17 +150,18 @@ def set_up(
     yield Progress("loading PyTorch")
     from ghn_studio.engine import data as pixels
     from ghn_studio.engine.devices import choose
+    from ghn_studio.ghn.reference import known_neighbourhood
     from ghn_studio.ghn.storage import load_ghn
 
     device = choose(request.device)
-    ghn = None
+    ghn = neighbourhood = None
     if card is not None:
         yield Progress("loading the GHN")
-        ghn = load_ghn(card, device)
+        ghn, neighbourhood = load_ghn(card, device), known_neighbourhood(card)
     data = None
     if images:
         data = yield from pixels.loading(request.dataset, _stored_size(size))
-    return Bench(request, device, data.info if data else info, data, card, ghn)
+    return Bench(request, device, data.info if data else info, data, card, ghn, neighbourhood)
 
 
 def input_size(graph: Architecture) -> int | None:
@@ -182,7 +188,7 @@ def predict_on(bench: Bench, graph: Architecture, *, evaluate: bool) -> Job[Pred
     request = bench.request
     plan = Plan(graph)
     yield Progress("predicting")
-    start = _starting_values(bench, plan)
+    start = starting_values(bench, plan)
     began = perf_counter()
     statistics = yield from _statistics(bench, plan, start.values)
     calibrated_s = perf_counter() - began if statistics else 0.0
@@ -224,6 +230,7 @@ def predict_on(bench: Bench, graph: Architecture, *, evaluate: bool) -> Job[Pred
         calibration_seconds=calibrated_s,
         head_seconds=head_s,
         seed=request.seed,
+        familiarity=start.familiarity,
         details=_details(bench.data, request.images, result) if bench.data and result else None,
         values={w.name: values[w.name].detach().cpu() for w in plan.parameters if w.name in values},
     )
@@ -248,7 +255,7 @@ def _check_card(card: Card, info: DatasetInfo) -> None:
     )
 
 
-def _starting_values(bench: Bench, plan: Plan) -> _Start:
+def starting_values(bench: Bench, plan: Plan) -> Start:
     """Predicted parameters, or random ones on request."""
     from ghn_studio.engine.initial import kaiming
 
@@ -259,14 +266,19 @@ def _starting_values(bench: Bench, plan: Plan) -> _Start:
         values = {k: v.to(bench.device) for k, v in kaiming(plan, seed).items() if k in trainable}
         reason = "random start (Kaiming) on request"
         drawn = tuple(Unpredicted(w.name, w.shape, reason) for w in plan.parameters if w.trainable)
-        return _Start(values, frozenset(), drawn, 0.0, perf_counter() - began)
+        return Start(values, frozenset(), drawn, 0.0, perf_counter() - began)
     from ghn_studio.ghn.prediction import predict_parameters
+    from ghn_studio.ghn.reference import embedding_of
 
     assert bench.card is not None
     found = predict_parameters(bench.ghn, plan, seed, bench.card.rows_for(bench.info))
     values = {k: v.clone() for k, v in found.values.items()}  # clones are ordinary, not inference, tensors
     left = tuple(Unpredicted(name, shape, reason) for name, shape, reason in found.unpredicted)
-    return _Start(values, frozenset(found.predicted), left, found.graph_seconds, found.predict_seconds)
+    near = bench.neighbourhood
+    familiarity = near.familiarity(embedding_of(found.vectors)) if near is not None else None
+    return Start(
+        values, frozenset(found.predicted), left, found.graph_seconds, found.predict_seconds, familiarity
+    )
 
 
 def _statistics(bench: Bench, plan: Plan, values: Mapping[str, Tensor]) -> Job[dict[str, Tensor]]:

@@ -61,6 +61,31 @@ class CompareRequest(CommonRequest):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainRequest:
+    """Measure what each layer of a predicted network is worth."""
+
+    ghn: str = param("", label="GHN",
+                     help="Name or folder of a hypernetwork; empty: the newest shipped one for the dataset.")
+    dataset: str = param("digits", label="Dataset", help="A name from `list datasets`, or folder:PATH.")
+    device: str = param("auto", label="Device", choices=DEVICES,
+                        help="Where to compute; auto takes the fastest there is.")
+    images: int = param(256, label="Images", low=4,
+                        help="Measure on the first N validation images, so that test images stay unseen.")
+    draws: int = param(3, label="Draws", low=1, high=100, help="Random replacements of each layer.")
+    image_size: int | None = param(None, label="Image size", unit="px", low=1, high=MAX_IMAGE_SIZE,
+                                   help="Override the network's input size; its own by default.")
+    head: str = param("predicted", label="Head", choices=HEADS,
+                      help="Keep the predicted classifier, or fit one in closed form anew for every replacement.")
+    head_images: int = param(1000, label="Head images", low=1, help="Training images for the closed-form head.")
+    replace_classifier: bool = param(False, label="Replace classifier",
+                                     help="Give the last linear layer as many outputs as the dataset has classes.")
+    seed: int = param(0, label="Seed", low=0, high=MAX_SEED,
+                      help="Of everything random: equal seeds give equal results.")
+    stored: str = param("", label="Stored values",
+                        help="Network whose own parameter values are explained instead of predicted ones.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SplitRequest(CommonRequest):
     """Predict and evaluate the networks of a DeepNets-1M split."""
 

@@ -14,6 +14,7 @@ from ghn_studio.app.requests import (
     AddGhnRequest,
     CompareRequest,
     DownloadGhnRequest,
+    ExplainRequest,
     ExportRequest,
     ImportRequest,
     MeasureRequest,
@@ -117,6 +118,12 @@ def _measure(request: MeasureRequest, graph: Architecture | None) -> Job[Any]:
     return (yield from measure_ghn(request, graph))
 
 
+def _explain(request: ExplainRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.explaining import explain
+
+    return (yield from explain(request, graph))
+
+
 def _export(request: ExportRequest, graph: Architecture | None) -> Job[Any]:
     from ghn_studio.app.exporting import export
 
@@ -200,6 +207,11 @@ TASKS: tuple[Task, ...] = (
         one_of=(("steps", "minutes"),),
         summary="Measure how long SGD needs to reach the predicted accuracy.",
         examples=("example:lenet5 --steps 300", "net.ghn --minutes 2 --json"),
+    ),
+    Task(
+        id="explain", title="Explain", request=ExplainRequest, run=_explain, takes_architecture=True,
+        summary="Measure what each layer's predicted tensors are worth, and how familiar the network is.",
+        examples=("example:resnet20", "net.onnx --images 128 --draws 5 --json", "net.ghn --stored net.ghn"),
     ),
     Task(
         id="export", title="Export", request=ExportRequest, run=_export, takes_architecture=True, required=("to",),

@@ -31,6 +31,7 @@ examples:
   ghn-studio predict example:lenet5             predict every parameter and evaluate
   ghn-studio predict net.onnx --head closed-form --dataset folder:photos
   ghn-studio compare example:lenet5 --steps 300
+  ghn-studio explain example:resnet20
   ghn-studio evaluate-split test --count 100 --json
   ghn-studio export example:lenet5 --to lenet.pt
   ghn-studio add-ghn ghn2_cifar10.pt --to ghn2-cifar10

@@ -109,8 +109,11 @@ def check_classes(plan: Plan, info: DatasetInfo) -> None:
 
 
 def norm_nodes(plan: Plan) -> tuple[NodeId, ...]:
-    """The nodes that keep running statistics."""
-    return tuple(w.node for w in plan.parameters if w.role is Role.BUFFER and w.name == f"{w.node}.running_mean")
+    """The nodes that keep running statistics, as far as the result depends on them."""
+    return tuple(
+        w.node for w in plan.parameters
+        if w.role is Role.BUFFER and w.spec.name == "running_mean" and w.node in plan.running
+    )
 
 
 def estimated(plan: Plan, values: Mapping[str, Tensor]) -> bool:

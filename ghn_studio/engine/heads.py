@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -104,6 +105,20 @@ def closed_form(
         values={**ready, **head}, images=len(fitted), features=x.shape[1], strength=choice.strength,
         scale=scale, validation_accuracy=choice.accuracy, seconds=perf_counter() - started,
     )
+
+
+def refitted(fitted: Tensor, labels: Tensor, asked: Tensor, like: ClosedForm, *, classes: int, centred: bool) -> Tensor:
+    """Logits, ``(M, classes)``, for features ``asked`` ``(M, D)`` of a head fitted to ``fitted`` ``(N, D)``.
+
+    Strength and scale are those of ``like``. All zero where the system has no stable solution,
+    or a feature is not finite.
+    """
+    none = torch.zeros(len(asked), classes, dtype=torch.double)
+    if not (fitted.isfinite().all() and asked.isfinite().all()):
+        return none
+    regression = Regression.of(fitted, labels, classes, centred)
+    weight = regression.solve(like.strength)
+    return none if weight is None else regression.scores(asked, weight) * like.scale
 
 
 def _scale(scores: Tensor, labels: Tensor) -> float:

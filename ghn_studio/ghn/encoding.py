@@ -16,7 +16,7 @@ from ghn_studio.analysis.shapes import ShapeReport, require_shapes
 from ghn_studio.ir.graph import Architecture, NodeId, Source
 from ghn_studio.ops.catalog import REGISTRY
 from ghn_studio.ops.registry import OpRegistry
-from ghn_studio.ops.spec import Primitive, Role, WeightSpec
+from ghn_studio.ops.spec import Primitive, Role, WeightSpec, full_name
 
 #: Embedding row of each primitive; the order is that of the official checkpoints.
 VOCABULARY = tuple(Primitive)
@@ -28,11 +28,13 @@ LONGEST_PATH = 50
 
 @dataclass(frozen=True, slots=True)
 class EncodedParameter:
-    """One tensor to predict: its full name, shape and role."""
+    """One tensor to predict: its full name, shape and role, and how many inputs one output sums
+    where the shape does not say."""
 
     name: str
     shape: tuple[int, ...]
     role: Role
+    fan_in: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,8 @@ def encode(graph: Architecture, ops: OpRegistry = REGISTRY, report: ShapeReport 
                 preds.update(dict.fromkeys(entry if p < 0 else (first + p,)))
             nodes.append(EncodedNode(
                 primitive.primitive, primitive.shape,
-                tuple(_parameter(node.id, owned[name]) for name in primitive.parameters),
+                # A later use of the same tensors is seen, and decoded once, at the first.
+                tuple(_parameter(node.id, owned[name]) for name in primitive.parameters if node.shares is None),
             ))
             before.append(tuple(preds))
         exits[node.id] = (len(nodes) - 1,) if len(nodes) > first else entry
@@ -100,7 +103,7 @@ def _entry(sources: tuple[Source, ...], exits: dict[NodeId, tuple[int, ...]]) ->
 
 
 def _parameter(node: NodeId, weight: WeightSpec) -> EncodedParameter:
-    return EncodedParameter(f"{node}.{weight.name}", weight.shape, weight.role)
+    return EncodedParameter(full_name(node, weight.name), weight.shape, weight.role, weight.fan_in)
 
 
 def _distances(before: list[tuple[int, ...]]) -> NDArray[np.uint8]:

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from ghn_studio.ghn.config import GhnConfig
 from ghn_studio.ghn.encoders import Graphormer, encoder_for
 from ghn_studio.ghn.encoding import PRIMITIVE_INDEX, VOCABULARY, EncodedParameter, GraphEncoding
-from ghn_studio.ghn.fitting import as_map, fit
+from ghn_studio.ghn.fitting import as_map, as_tokens, fit
 from ghn_studio.ops.spec import Role
 
 
@@ -47,8 +47,8 @@ def nearest(table: Sequence[int], value: int) -> int:
 
 def shape_to_four(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """Bring any parameter shape to ``(out, in, height, width)`` for embedding."""
-    if len(shape) == 1:
-        return (shape[0], 1, 1, 1)
+    if len(shape) < 2:
+        return (*shape, *(1,) * (4 - len(shape)))  # type: ignore[return-value]
     if len(shape) == 2:
         return (shape[0], shape[1], 1, 1)
     if len(shape) == 3:
@@ -229,7 +229,13 @@ class Hypernetwork(nn.Module):
             For each network a tensor per trainable parameter, by full name. Gradients
             flow back into the hypernetwork.
         """
-        vectors = self.embed_graphs(graphs)
+        return self.decode(graphs, self.embed_graphs(graphs), heads)
+
+    def decode(
+        self, graphs: Sequence[GraphEncoding], vectors: Sequence[Tensor],
+        heads: Sequence[ClassHead | None] | None = None,
+    ) -> list[dict[str, Tensor]]:
+        """Predict parameters, as :meth:`forward` does, from what :meth:`embed_graphs` returned."""
         heads = heads if heads is not None else [None] * len(graphs)
         wanted: dict[_DecodeKey, list[tuple[int, Tensor, EncodedParameter]]] = {}
         for index, (graph, rows, head) in enumerate(zip(graphs, vectors, heads, strict=True)):
@@ -253,13 +259,13 @@ class Hypernetwork(nn.Module):
             head is not None and parameter.name.rpartition(".")[0] == head.node
             and shape[0] == head.stop - head.start
         )
-        if role is Role.WEIGHT:
+        if role in (Role.WEIGHT, Role.TRANSPOSED):
             if is_class and len(shape) == 2:
                 return _DecodeKey("class_weight")
-            kernel = _kernel(shape)
-            return _DecodeKey("weight", kernel, 1 if shape[1] == 1 else self.config.max_channels)
-        if role is Role.POSITION:
-            return _DecodeKey("position", _kernel(as_map(shape)))
+            inputs = shape[0 if role is Role.TRANSPOSED else 1]
+            return _DecodeKey("weight", _kernel(shape), 1 if inputs == 1 else self.config.max_channels)
+        if role in (Role.POSITION, Role.TABLE):
+            return _DecodeKey("position", _kernel(as_map(shape if role is Role.POSITION else as_tokens(shape))))
         if role is Role.BIAS and is_class:
             return _DecodeKey("class_bias")
         return _DecodeKey("scale" if role is Role.SCALE else "bias")

@@ -25,6 +25,7 @@ class Prediction:
         unpredicted: ``(name, shape, reason)`` of the rest.
         graph_seconds: Time to encode the network as a graph.
         predict_seconds: Time of the hypernetwork itself.
+        vectors: The network's node vectors, ``(nodes, hidden)``, that its parameters were decoded from.
     """
 
     values: dict[str, Tensor]
@@ -32,6 +33,7 @@ class Prediction:
     unpredicted: tuple[tuple[str, tuple[int, ...], str], ...]
     graph_seconds: float
     predict_seconds: float
+    vectors: Tensor
 
 
 # Not inference mode: its tensors could never be trained further.
@@ -47,7 +49,8 @@ def predict_parameters(
     start = time.perf_counter()
     encoding = encode(plan.graph, plan.ops, plan.report)
     encoded = time.perf_counter()
-    raw = ghn([encoding], [ghn.classifier(plan.head, *(rows or ()))])[0]
+    vectors = ghn.embed_graphs([encoding])
+    raw = ghn.decode([encoding], vectors, [ghn.classifier(plan.head, *(rows or ()))])[0]
     device = ghn.embed.weight.device
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -69,4 +72,6 @@ def predict_parameters(
         values[weight.name] = fallback[weight.name].to(device)
         reason = "the operator names no primitive for it" if tensor is None else "the prediction is not finite"
         unpredicted.append((weight.name, weight.shape, reason))
-    return Prediction(values, tuple(predicted), tuple(unpredicted), encoded - start, predicted_at - encoded)
+    return Prediction(
+        values, tuple(predicted), tuple(unpredicted), encoded - start, predicted_at - encoded, vectors[0]
+    )

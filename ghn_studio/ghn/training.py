@@ -30,6 +30,7 @@ from ghn_studio.ghn.cards import CARD_FILE, Card, CardTask, read_card
 from ghn_studio.ghn.learner import Learned, Learner
 from ghn_studio.ghn.lock import only_writer
 from ghn_studio.ghn.recipe import Clock, TrainConfig
+from ghn_studio.ghn.reference import COUNT, keep
 from ghn_studio.ghn.storage import save_ghn, write_atomically
 from ghn_studio.ghn.workers import Command, LostProcessError, Workers, exchange, keep_freed_memory
 from ghn_studio.jobs import Job, Progress
@@ -52,6 +53,7 @@ class TrainOptions:
 
     ``dataset`` may name several (:func:`ghn_studio.datasets.several`). ``config_file`` is where
     ``config`` was read from, if anywhere; the card's command names it.
+    ``references`` networks are embedded at the end, for telling how familiar others are.
     """
 
     out: Path
@@ -65,6 +67,7 @@ class TrainOptions:
     device: str = "cpu"
     title: str = ""
     config_file: str = ""
+    references: int = COUNT
 
     def __post_init__(self) -> None:
         """Raise :class:`UsageError` for a budget that is not one, or no process to spend it."""
@@ -113,7 +116,9 @@ def train(options: TrainOptions) -> Job[TrainReport]:
         datasets = []
         for name in several(options.dataset):
             datasets.append((yield from pixels.loading(name)))
-        learner = Learner(options.config, datasets, options.seed, 0, choose(options.device))
+        learner = Learner(
+            options.config, datasets, options.seed, 0, choose(options.device), options.processes
+        )
         clock = learner.resume(start) if start else Clock()
         if start is not None and start.name == BEFORE_DECAY:
             clock.decay_start = None
@@ -205,8 +210,10 @@ class _Run:
                     self._stop()
 
     def report(self) -> Job[TrainReport]:
-        """Validate and say how the run went."""
+        """Validate, keep what the hypernetwork learnt from beside it, and say how the run went."""
         yield from self._validate()
+        with self._disk():
+            yield from keep(read_card(self.options.out), self.learner.average, self.options.references)
         clock = self.clock
         return TrainReport(
             str(self.options.out), clock.step, clock.seconds, clock.networks, clock.skipped, self.learner.rollbacks,

@@ -219,7 +219,7 @@ def follow(request: dict[str, Any]) -> None:
     keep_compiled_kernels()
     device, config = torch.device(request["device"]), TrainConfig.from_json(request["config"])
     datasets = [pixels.load(name) for name in several(request["dataset"])]
-    learner = Learner(config, datasets, request["seed"], request["rank"], device)
+    learner = Learner(config, datasets, request["seed"], request["rank"], device, request["world"])
     step = learner.resume(Path(request["start"])).step if request["start"] else 0
     store = dist.FileStore(request["meeting"], request["world"])  # type: ignore[attr-defined]
     store.add("ready", 1)

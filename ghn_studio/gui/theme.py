@@ -62,7 +62,7 @@ DARK = Tokens(
     primary="#2F6BDE", on_primary="#FFFFFF", error="#FF6B6B", on_error="#1A0000", warning="#F5B84B", ok="#4FCB8D",
     tint=0.20, shadow=0.030,
     accents=("#9AA5B5", "#5B9DFF", "#38BDD8", "#A08CFF", "#F5A742", "#F27AA8", "#4FCB8D", "#C3A98B", "#FF8A65",
-             "#9AA5B5"),
+             "#8FA3BF", "#9AA5B5"),
 )
 LIGHT = Tokens(
     name="light", canvas="#F4F5F7", dot="#D3D8DF", panel="#FFFFFF", raised="#F0F2F5", body="#FFFFFF",
@@ -70,7 +70,7 @@ LIGHT = Tokens(
     on_selection="#FFFFFF", primary="#2563EB", on_primary="#FFFFFF", error="#C8262C", on_error="#FFFFFF",
     warning="#9A6200", ok="#15754A", tint=0.13, shadow=0.011,
     accents=("#566171", "#1D5FD1", "#0B7285", "#6741D9", "#B35C00", "#B8306A", "#15754A", "#7A5C3A", "#C2410C",
-             "#566171"),
+             "#4A5F7D", "#566171"),
 )
 
 

@@ -31,6 +31,9 @@ from ghn_studio.ops.spec import (
     param,
 )
 
+#: The constants of Klambauer et al. (2017), as torch and ONNX have them.
+SELU_ALPHA, SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
+
 
 @dataclass(frozen=True, slots=True)
 class LeakyReluParams:
@@ -46,6 +49,11 @@ class PReluParams:
 class GeluParams:
     approximate: str = param("none", label="Formula", choices=("none", "tanh"),
                              help="The exact error function, or its tanh approximation.")
+
+
+@dataclass(frozen=True, slots=True)
+class EluParams:
+    alpha: float = param(1.0, label="Alpha", low=0.0, key=True, help="The limit for very negative values.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,13 @@ def _gelu_read(node: OnnxNode) -> OnnxMatch[GeluParams]:
 
 def _swish_read(node: OnnxNode) -> OnnxMatch[NoParams]:
     node.require(alpha=1.0)
+    return OnnxMatch(NoParams())
+
+
+def _selu_read(node: OnnxNode) -> OnnxMatch[NoParams]:
+    alpha, gamma = node.attrs.get("alpha", SELU_ALPHA), node.attrs.get("gamma", SELU_GAMMA)
+    if not same_number(alpha, SELU_ALPHA) or not same_number(gamma, SELU_GAMMA):
+        raise ValueError(f"alpha {alpha} and gamma {gamma}, only those of the paper can be read")
     return OnnxMatch(NoParams())
 
 
@@ -187,5 +202,39 @@ SOFTMAX = OpSpec(
     params=SoftmaxParams, inputs=(Port("x"),), infer=_softmax_infer,
     module=lambda p, i: call("torch.nn.Softmax", dim=p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Softmax", {"axis": p.dim}, since=13), {"Softmax": _softmax_read}),
+    examples=(Example(SoftmaxParams(), (VECTOR,)), Example(SoftmaxParams(1), (IMAGE,))),
+)
+ELU = OpSpec(
+    id="elu", title="ELU", category=Category.ACTIVATION,
+    summary="Bends negative values towards a limit (Clevert et al., 2016).",
+    params=EluParams, inputs=(Port("x"),), infer=same, module=lambda p, i: call("torch.nn.ELU", p.alpha),
+    onnx=OnnxBinding(
+        lambda p, i: OnnxForm("Elu", {"alpha": p.alpha}),
+        {"Elu": lambda node: OnnxMatch(EluParams(node.attrs.get("alpha", 1.0)))},
+    ),
+    examples=(Example(EluParams(), (IMAGE,)), Example(EluParams(0.3), (VECTOR,))),
+)
+SELU = _plain(
+    "selu", "SELU", "An ELU scaled so that deep networks keep their variance (Klambauer et al., 2017).", "SELU",
+    OnnxBinding(lambda p, i: OnnxForm("Selu"), {"Selu": _selu_read}),
+)
+MISH = _plain(
+    "mish", "Mish", "Multiplies a value by the tanh of its softplus (Misra, 2020).", "Mish",
+    plain("Mish", NoParams(), since=18),
+)
+SOFTPLUS = _plain(
+    "softplus", "Softplus", "A smooth ReLU: the logarithm of one plus the exponential.", "Softplus",
+    plain("Softplus", NoParams()),
+)
+LOG_SIGMOID = _plain(
+    "log_sigmoid", "LogSigmoid", "The logarithm of the sigmoid.", "LogSigmoid",
+    OnnxBinding(lambda p, i: OnnxForm(body="turned = Neg(x)\nbent = Softplus(turned)\ny = Neg(bent)")),
+)
+LOG_SOFTMAX = OpSpec(
+    id="log_softmax", title="LogSoftmax", category=Category.ACTIVATION,
+    summary="The logarithm of the softmax along an axis.",
+    params=SoftmaxParams, inputs=(Port("x"),), infer=_softmax_infer,
+    module=lambda p, i: call("torch.nn.LogSoftmax", dim=p.dim),
+    onnx=OnnxBinding(lambda p, i: OnnxForm("LogSoftmax", {"axis": p.dim}, since=13), {"LogSoftmax": _softmax_read}),
     examples=(Example(SoftmaxParams(), (VECTOR,)), Example(SoftmaxParams(1), (IMAGE,))),
 )

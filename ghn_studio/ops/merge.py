@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ir.tensors import BATCH, TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR
 from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, call, param
@@ -25,7 +25,7 @@ def broadcast(inputs: Inputs) -> TensorSpec:
     """The shape of an element-wise operation on several tensors, by the usual rules.
 
     Raises:
-        ValueError: Two extents differ and neither is 1.
+        ValueError: Two extents differ and neither is 1, or the batch of one meets another axis.
     """
     rank = max(x.rank for x in inputs)
     shape = []
@@ -35,6 +35,8 @@ def broadcast(inputs: Inputs) -> TensorSpec:
         if len(wide) > 1:
             raise ValueError(f"shapes do not match: {' and '.join(x.extents for x in inputs)}")
         shape.append(wide.pop())
+    if BATCH in shape[1:]:
+        raise ValueError(f"the batch meets another axis: {' and '.join(map(str, inputs))}")
     return TensorSpec(tuple(shape), inputs[0].dtype)
 
 
@@ -69,7 +71,7 @@ def _chunk_suggest(p: ChunkParams, inputs: Inputs) -> ChunkParams:
     return ChunkParams(chunks, dim)
 
 
-def _all_inputs(node: OnnxNode) -> tuple[int, ...]:
+def all_inputs(node: OnnxNode) -> tuple[int, ...]:
     """Every input position; all have to be computed from the images."""
     for position in range(len(node.inputs)):
         node.data(position)
@@ -77,7 +79,7 @@ def _all_inputs(node: OnnxNode) -> tuple[int, ...]:
 
 
 def _merge_read(node: OnnxNode) -> OnnxMatch[NoParams]:
-    return OnnxMatch(NoParams(), _all_inputs(node))
+    return OnnxMatch(NoParams(), all_inputs(node))
 
 
 def _multiply_write(p: NoParams, inputs: Inputs) -> OnnxForm:
@@ -90,7 +92,7 @@ def _multiply_write(p: NoParams, inputs: Inputs) -> OnnxForm:
 def _concat_read(node: OnnxNode) -> OnnxMatch[ConcatParams]:
     if len(node.inputs) < 2:
         raise ValueError("joins fewer than two values")
-    return OnnxMatch(ConcatParams(node.axis(1)), _all_inputs(node))
+    return OnnxMatch(ConcatParams(node.axis(1)), all_inputs(node))
 
 
 def _split_read(node: OnnxNode) -> OnnxMatch[ChunkParams]:

@@ -137,7 +137,7 @@ def _avg_read(node: OnnxNode) -> OnnxMatch[AvgPoolParams]:
     return OnnxMatch(AvgPoolParams(**window, count_include_pad=bool(node.attrs.get("count_include_pad", 0))))
 
 
-def _averaging(size: int, parts: int) -> str:
+def averaging(size: int, parts: int) -> str:
     """The matrix that averages ``size`` positions to ``parts``, as ONNX text: row i covers the
     positions floor(i·size/parts) to ceil((i+1)·size/parts), as in ``torch.nn.AdaptiveAvgPool2d``."""
     rows = []
@@ -155,8 +155,8 @@ def _adaptive_write(p: AdaptivePoolParams, inputs: Inputs) -> OnnxForm:
         wanted = f"{p.output_size[0]}×{p.output_size[1]}"
         raise ValueError(f"averaging {height}×{width} to {wanted} px is too large for ONNX")
     return OnnxForm(body=f"""
-        rows = {_averaging(height, p.output_size[0])}
-        columns = {_averaging(width, p.output_size[1])}
+        rows = {averaging(height, p.output_size[0])}
+        columns = {averaging(width, p.output_size[1])}
         across = Transpose <perm = [1, 0]> (columns)
         lower = MatMul(rows, x)
         y = MatMul(lower, across)""")

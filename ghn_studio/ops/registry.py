@@ -18,8 +18,8 @@ class OpRegistry:
 
         Raises:
             RegistryError: Two operators share an id, an operator has no example or no
-                summary, a variadic port is not the last, one that owns weights cannot
-                be run without a module, or an upgrade step is missing.
+                summary, a variadic port is not the last, a nameless parameter is not the
+                only one, one that owns weights cannot be run without a module, or an upgrade step is missing.
         """
         self._by_id: dict[str, OpSpec[Any]] = {}
         self._by_onnx: dict[str, list[OpSpec[Any]]] = {}
@@ -34,7 +34,10 @@ class OpRegistry:
                 raise RegistryError(f"operator '{spec.id}': only the last port may be variadic")
             if set(spec.upgrades) != set(range(1, spec.version)):
                 raise RegistryError(f"operator '{spec.id}' is v{spec.version} but upgrades are {sorted(spec.upgrades)}")
-            owns = any(spec.weights(e.params, e.inputs) for e in spec.examples)
+            owned = [spec.weights(e.params, e.inputs) for e in spec.examples]
+            if any(len(weights) > 1 and not all(w.name for w in weights) for weights in owned):
+                raise RegistryError(f"operator '{spec.id}': a parameter without a name must be the only one")
+            owns = any(owned)
             if owns and spec.function is None:
                 raise RegistryError(f"operator '{spec.id}' owns weights but has no functional form")
             self._by_id[spec.id] = spec

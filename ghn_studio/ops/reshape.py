@@ -16,6 +16,38 @@ class DropoutParams:
     p: float = param(0.5, label="Probability", low=0.0, high=1.0, key=True, help="Active in training only.")
 
 
+@dataclass(frozen=True, slots=True)
+class StochasticDepthParams:
+    p: float = param(0.1, label="Probability", low=0.0, high=1.0, key=True, help="Active in training only.")
+    mode: str = param("row", label="Drop", choices=("row", "batch"), help="Each image by itself, or the whole batch.")
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelShuffleParams:
+    groups: int = param(2, label="Groups", low=1, key=True, help="Divides the channels.")
+
+
+def _shuffle_infer(p: ChannelShuffleParams, inputs: Inputs) -> TensorSpec:
+    if inputs[0].size(1) % p.groups:
+        raise ValueError(f"{p.groups} groups do not divide {inputs[0].size(1)} channels")
+    return inputs[0]
+
+
+def _shuffle_suggest(p: ChannelShuffleParams, inputs: Inputs) -> ChannelShuffleParams:
+    return ChannelShuffleParams(next((g for g in (p.groups, 2, 3) if inputs[0].size(1) % g == 0), 1))
+
+
+def _shuffle_write(p: ChannelShuffleParams, inputs: Inputs) -> OnnxForm:
+    _, c, h, w = inputs[0].shape
+    assert isinstance(c, int)
+    return OnnxForm(body=f"""
+        split = Constant <value_ints = [0, {p.groups}, {c // p.groups}, {h}, {w}]> ()
+        whole = Constant <value_ints = [0, {c}, {h}, {w}]> ()
+        grouped = Reshape(x, split)
+        turned = Transpose <perm = [0, 2, 1, 3, 4]> (grouped)
+        y = Reshape(turned, whole)""", since=13)
+
+
 def _flatten_infer(params: NoParams, inputs: Inputs) -> TensorSpec:
     x = inputs[0]
     return TensorSpec((x.shape[0], prod(x.size(axis) for axis in range(1, x.rank))), x.dtype)
@@ -80,4 +112,19 @@ IDENTITY = OpSpec(
     id="identity", title="Identity", category=Category.RESHAPE, summary="Passes its input on unchanged.",
     params=NoParams, inputs=(Port("x"),), infer=same, module=lambda p, i: call("torch.nn.Identity"),
     onnx=plain("Identity", NoParams()), examples=(Example(NoParams(), (IMAGE,)),),
+)
+STOCHASTIC_DEPTH = OpSpec(
+    id="stochastic_depth", title="Stochastic depth", category=Category.RESHAPE,
+    summary="Drops whole branches of random images in training (Huang et al., 2016).",
+    params=StochasticDepthParams, inputs=(Port("x"),), infer=same,
+    module=lambda p, i: call("ghn_studio.blocks.StochasticDepth", p.p, p.mode),
+    onnx=OnnxBinding(lambda p, i: OnnxForm(body="y = Identity(x)")),
+    examples=(Example(StochasticDepthParams(), (IMAGE,)), Example(StochasticDepthParams(0.5, "batch"), (TOKENS,))),
+)
+CHANNEL_SHUFFLE = OpSpec(
+    id="channel_shuffle", title="Channel shuffle", category=Category.RESHAPE,
+    summary="Mixes the channels of several groups (Zhang et al., 2018).",
+    params=ChannelShuffleParams, inputs=(Port("image", (4,)),), infer=_shuffle_infer, suggest=_shuffle_suggest,
+    module=lambda p, i: call("torch.nn.ChannelShuffle", p.groups), onnx=OnnxBinding(_shuffle_write),
+    examples=(Example(ChannelShuffleParams(), (IMAGE,)), Example(ChannelShuffleParams(3), (ODD_IMAGE,))),
 )

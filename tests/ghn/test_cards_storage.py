@@ -177,6 +177,8 @@ def test_a_dataset_finds_its_class_rows_by_name_and_else_by_its_classes() -> Non
     assert card.rows_for(info("folder:/far/away/letters", "a", "b")) == (0, 2)
     assert card.rows_for(info("folder:/mine/moved", "a", "b")) == (0, 2)
     assert card.rows_for(info("digits", "0", "1")) is None
+    assert card.rows_for(info("folder:/mine/scans", "0", "1", "2")) == (2, 5)
+    assert card.rows_for(info("numbers", "0", "1", "2")) is None
     assert card.rows_for(info("folder:/mine/other", "b", "a")) is None
     assert card.dataset == "folder:letters+digits" and card.classes == ("a", "b", "0", "1", "2")
 

@@ -28,6 +28,7 @@ from ghn_studio.ghn.networks import (
 )
 from ghn_studio.ir import Architecture
 from ghn_studio.ops import REGISTRY
+from ghn_studio.ops.attention import ClassTokenParams, PositionEmbeddingParams
 from ghn_studio.ops.convolution import Conv2dParams
 from ghn_studio.ops.dense import LinearParams
 from ghn_studio.ops.normalisation import BatchNormParams
@@ -229,16 +230,16 @@ def test_a_layer_four_times_as_wide_repeats_itself(predict: Predict) -> None:
 
 
 def test_position_embeddings_of_maps_and_tokens(predict: Predict) -> None:
-    values = predict(("c", "conv2d", conv(20)), ("p", "pos_enc", NoParams()), size=(9, 13))
+    values = predict(("c", "conv2d", conv(20)), ("p", "pos_enc", PositionEmbeddingParams()), size=(9, 13))
     assert values["p.weight"].shape == (1, 20, 9, 13)
     assert torch.equal(values["p.weight"][:, :4], values["p.weight"][:, 16:]), "channels repeat after 16"
 
     patches = ("e", "patch_embedding", REGISTRY["patch_embedding"].params(20, 4))
-    values = predict(patches, ("p", "pos_enc", NoParams()))
+    values = predict(patches, ("p", "pos_enc", PositionEmbeddingParams()))
     assert values["p.weight"].shape == (1, 16, 20)
 
-    token = ("t", "class_token", NoParams())
-    values = predict(patches, token, ("p", "pos_enc", NoParams()))
+    token = ("t", "class_token", ClassTokenParams())
+    values = predict(patches, token, ("p", "pos_enc", PositionEmbeddingParams()))
     table = values["p.weight"]
     assert table.shape == (1, 17, 20)
     torch.testing.assert_close(table[:, 0], table[:, 1:].mean(1))
@@ -247,8 +248,8 @@ def test_position_embeddings_of_maps_and_tokens(predict: Predict) -> None:
 
 def test_tokens_that_make_no_square_have_positions_too(predict: Predict) -> None:
     patches = ("e", "patch_embedding", REGISTRY["patch_embedding"].params(8, 4))
-    assert predict(patches, ("p", "pos_enc", NoParams()), size=(12, 20))["p.weight"].shape == (1, 15, 8)
-    assert predict(patches, ("p", "pos_enc", NoParams()), size=(4, 4))["p.weight"].shape == (1, 1, 8)
+    assert predict(patches, ("p", "pos_enc", PositionEmbeddingParams()), size=(12, 20))["p.weight"].shape == (1, 15, 8)
+    assert predict(patches, ("p", "pos_enc", PositionEmbeddingParams()), size=(4, 4))["p.weight"].shape == (1, 1, 8)
 
 
 def test_the_classifier_is_decoded_as_one_only_where_the_classes_fit(

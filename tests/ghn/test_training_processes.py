@@ -62,7 +62,7 @@ def alone(config: TrainConfig, steps: int) -> Learner:
     """What one process makes of the union of both processes' networks."""
     data = pixels.load("digits")
     torch.set_num_threads(1)  # as every process of a run: another number sums in another order
-    learners = [Learner(config, data, 0, rank, torch.device("cpu")) for rank in (0, 1)]
+    learners = [Learner(config, [data], 0, rank, torch.device("cpu"), 2) for rank in (0, 1)]
     for step in range(steps):
         rate = Clock(step, decay_start=2 if step >= 2 else None).rate(config)
         learned = [learner.gradient(step) for learner in learners]
