@@ -103,6 +103,30 @@ class SplitRequest(CommonRequest):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureRequest:
+    """Measure a hypernetwork on many networks, with every head, into a folder."""
+
+    out: str = param("", label="Folder", help="Where the results go; the same command continues an interrupted run.")
+    splits: str = param("test=100,wide=25,deep=25,dense=25,bnfree=25", label="Splits",
+                        help="So many networks of each split, SPLIT=N,SPLIT=N.")
+    networks: str = param("", label="Networks", help="Further networks, ARCH,ARCH.")
+    full: int = param(0, label="In full", low=0,
+                      help="Measure the first N networks of test on all images too.")
+    ghn: str = param("", label="GHN",
+                     help="Name or folder of a hypernetwork; empty: the newest shipped one for the dataset.")
+    head_images: int = param(2000, label="Head images", low=1, help="Training images for the closed-form head.")
+    dataset: str = param("digits", label="Dataset", help="A name from `list datasets`, or folder:PATH.")
+    images: int = param(2000, label="Test images", low=1, help="Evaluate on the first N test images.")
+    image_size: int | None = param(None, label="Image size", unit="px", low=1, high=MAX_IMAGE_SIZE,
+                                   help="Of every network; by default the GHN's first and a named network's own.")
+    device: str = param("auto", label="Device", choices=DEVICES,
+                        help="Where to compute; auto takes the fastest there is.")
+    processes: int = param(1, label="Processes", low=1, high=64, help="Processes that share the networks.")
+    seed: int = param(0, label="Seed", low=0, high=MAX_SEED,
+                      help="Of everything random: equal seeds give equal results.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRequest(CommonRequest):
     """Write a network with its parameters: those it brings along, or else predicted ones."""
 

@@ -18,6 +18,7 @@ from ghn_studio.app.requests import (
     ExplainRequest,
     ExportRequest,
     ImportRequest,
+    MeasureRequest,
     PredictRequest,
     RemoveGhnRequest,
     SampleRequest,
@@ -136,6 +137,12 @@ def _evaluate_split(request: SplitRequest, graph: Architecture | None) -> Job[An
     return (yield from evaluate_split(request, graph))
 
 
+def _measure(request: MeasureRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.measuring.task import measure_ghn
+
+    return (yield from measure_ghn(request, graph))
+
+
 def _explain(request: ExplainRequest, graph: Architecture | None) -> Job[Any]:
     from ghn_studio.app.explaining import explain
 
@@ -212,6 +219,14 @@ TASKS: tuple[Task, ...] = (
         id="evaluate-split", title="Evaluate a split", request=SplitRequest, run=_evaluate_split, positional=("split",),
         summary="Predict and evaluate networks of a DeepNets-1M split.",
         examples=("test --count 100 --json", "wide --count 50 --head closed-form"),
+    ),
+    Task(
+        id="measure", title="Measure a GHN", request=MeasureRequest, run=_measure, required=("out",),
+        summary="Measure a hypernetwork on many networks with every head, in a run that can be continued.",
+        examples=(
+            "--ghn ghn2-digits --dataset digits --out measured --processes 2",
+            "--ghn my-ghn --dataset folder:photos --image-size 32 --out measured --splits test=20,deep=5 --full 2",
+        ),
     ),
     Task(
         id="compare", title="Compare with SGD", request=CompareRequest, run=_compare, takes_architecture=True,

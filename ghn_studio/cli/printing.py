@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
 
+from ghn_studio.app.measuring.records import MeasureReport, Row
 from ghn_studio.app.results import (
     AddGhnReport,
     CompareReport,
@@ -115,6 +116,22 @@ def _(report: SplitReport) -> str:
         ("range", f"{report.min:.4f} to {report.max:.4f}"),
     ]
     return table(lines)
+
+
+@report_text.register
+def _(report: MeasureReport) -> str:
+    bodies = {"ghn": "predicted", "kaiming": "random"}
+    lines: Lines = [
+        (f"{row.split}, {bodies[row.init]} body", f"{_accuracy(row)}  ({row.label})") for row in report.rows
+    ]
+    lines += [(f"{network} failed", message) for network, message in report.failures[:SHOWN]]
+    lines.append(("measured", f"{report.networks} of {report.total} networks, {report.folder}"))
+    return table(lines)
+
+
+def _accuracy(row: Row) -> str:
+    error = "" if row.standard_error is None else f" ± {row.standard_error:.4f}"
+    return f"{row.mean:.4f}{error}, best {row.max:.4f}, {row.networks} networks, {row.images} test images"
 
 
 @report_text.register

@@ -210,6 +210,22 @@ class Plan:
             raise ArchitectureError(f"'{self.graph.name}' does not end in a linear layer on vectors")
         return self._execute(images, values, self._steps, stop=self.head)[self.head]
 
+    def classify(self, features: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+        """Map what :meth:`features` gave to the network's result: the last linear layer and what follows it.
+
+        Raises:
+            ArchitectureError: The network does not end in a linear layer, or a value is missing.
+        """
+        if self.head is None:
+            raise ArchitectureError(f"'{self.graph.name}' does not end in a linear layer on vectors")
+        path = [next(step for step in self._steps if step.node == self.output)]
+        while path[-1].node != self.head:
+            path.append(self._steps[path[-1].sources[0][0]])
+        result = features
+        for step in reversed(path):
+            result = self._apply(step, [result], values, features.device)
+        return result
+
     def trace(self, images: Tensor, values: Mapping[str, Tensor], visit: Callable[[NodeId, Tensor], None]) -> Tensor:
         """Like :meth:`run`, calling ``visit(node, first input)`` before each node that has one."""
         return self._execute(images, values, self._steps, visit=visit)[self.output]
@@ -241,13 +257,7 @@ class Plan:
                 return {stop: inputs[0]} if inputs else {}
             if visit is not None and step.sources:
                 visit(step.node, inputs[0])
-            # Functions take a missing bias for a layer without one, so somebody has to look.
-            for name in step.needed:
-                if name not in values:
-                    raise ArchitectureError(f"'{self.graph.name}' cannot run: there is no value for '{name}'")
-            tensors = {k: values[n] for k, n in step.weights if n in values}
-            tensors |= {k: initial_value(call, images.device) for k, n, call in step.tables if n not in values}
-            result = step.run(*inputs, **tensors)
+            result = self._apply(step, inputs, values, images.device)
             if not inputs:  # a constant does not know where the images are
                 result = result.to(images.device)
             results[index] = result if step.several else (result,)
@@ -256,6 +266,15 @@ class Plan:
             for done in step.drop:
                 results[done] = None
         return found
+
+    def _apply(self, step: _Step, inputs: list[Any], values: Mapping[str, Tensor], device: torch.device) -> Any:
+        # Functions take a missing bias for a layer without one, so somebody has to look.
+        for name in step.needed:
+            if name not in values:
+                raise ArchitectureError(f"'{self.graph.name}' cannot run: there is no value for '{name}'")
+        tensors = {k: values[n] for k, n in step.weights if n in values}
+        tensors |= {k: initial_value(call, device) for k, n, call in step.tables if n not in values}
+        return step.run(*inputs, **tensors)
 
     def _declare(self) -> tuple[PlanWeight, ...]:
         """The tensors of every node that owns some."""
