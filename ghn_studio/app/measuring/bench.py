@@ -9,9 +9,9 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from ghn_studio.analysis.classifier import with_classes
-from ghn_studio.app.architectures import DEEPNETS, open_architecture
+from ghn_studio.app.architectures import DEEPNETS, Wish, open_architecture
+from ghn_studio.app.fitting import with_image_size
 from ghn_studio.app.measuring.records import Accuracy, Entry, NetworkRecord
-from ghn_studio.app.predicting import with_image_size
 from ghn_studio.app.requests import MeasureRequest
 from ghn_studio.app.splits import sampler_config
 from ghn_studio.datasets import describe
@@ -122,7 +122,9 @@ def _network(bench: MeasuringBench, entry: Entry) -> Architecture:
     if entry.split != entry.network:
         config = sampler_config(bench.card, bench.data.info, size)
         return sample(entry.split, int(entry.network.removeprefix(DEEPNETS).partition("/")[2]), config)
-    graph = with_image_size(open_architecture(entry.network).architecture, size)
+    # Networks of torchvision are made for the size, so that those for small images come adapted.
+    wish = Wish(classes, (3, size, size) if size else None)
+    graph = with_image_size(open_architecture(entry.network, wish).architecture, size)
     return with_classes(graph, classes, REGISTRY)
 
 
