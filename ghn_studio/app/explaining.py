@@ -9,7 +9,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ghn_studio.app.architectures import stored_values
-from ghn_studio.app.predicting import Bench, fitted, input_size, set_up, starting_values
+from ghn_studio.app.fitting import fitted
+from ghn_studio.app.predicting import Bench, input_size, set_up, starting_values
 from ghn_studio.app.requests import ExplainRequest, PredictRequest
 from ghn_studio.app.results import ExplainReport, LayerEvidence
 from ghn_studio.errors import CheckpointError
