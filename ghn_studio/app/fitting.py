@@ -39,11 +39,16 @@ def wish(request: CommonRequest, *, judged: bool) -> Wish:
     Raises:
         UsageError: The input is not written as channels, height and width.
     """
-    classes = request.classes or (describe(request.dataset).class_count if judged else None)
+    classes = request.classes or (classes_of(request.dataset) if judged else None)
     shape = input_shape(request)
     if request.image_size is not None:
         shape = ((shape or (3, 0, 0))[0], request.image_size, request.image_size)
-    return Wish(classes or None, shape, request.adapt)
+    return Wish(classes, shape, request.adapt)
+
+
+def classes_of(dataset: str) -> int | None:
+    """The number of classes of a dataset; None if it is not known yet."""
+    return describe(dataset).class_count or None
 
 
 def input_shape(request: CommonRequest) -> tuple[int, int, int] | None:

@@ -13,6 +13,7 @@ from typing import Any
 from ghn_studio.app.architectures import Wish
 from ghn_studio.app.requests import (
     AddGhnRequest,
+    CommonRequest,
     CompareRequest,
     DownloadGhnRequest,
     ExplainRequest,
@@ -85,9 +86,11 @@ class Task:
 
     def wish(self, request: Any) -> Wish:
         """What a network that is made for the request should be like."""
-        from ghn_studio.app.fitting import wish
+        from ghn_studio.app.fitting import classes_of, wish
 
-        return wish(request, judged=self.judges(request))
+        if isinstance(request, CommonRequest):
+            return wish(request, judged=self.judges(request))
+        return Wish(classes_of(request.dataset) if self.judges(request) else None)
 
     def problems(self, request: Any, name_of: Callable[[str], str] = _field_label) -> tuple[str, ...]:
         """A sentence for everything wrong with a request; ``name_of`` writes a field's name."""
@@ -236,7 +239,7 @@ TASKS: tuple[Task, ...] = (
         examples=("example:lenet5 --steps 300", "net.ghn --minutes 2 --json"),
     ),
     Task(
-        id="explain", title="Explain", request=ExplainRequest, run=_explain, takes_architecture=True,
+        id="explain", title="Explain", request=ExplainRequest, run=_explain, takes_architecture=True, judges=_always,
         summary="Measure what each layer's predicted tensors are worth, and how familiar the network is.",
         examples=("example:resnet20", "net.onnx --images 128 --draws 5 --json", "net.ghn --stored net.ghn"),
     ),
