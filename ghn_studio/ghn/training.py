@@ -31,12 +31,10 @@ from ghn_studio.ghn.learner import Learned, Learner
 from ghn_studio.ghn.lock import only_writer
 from ghn_studio.ghn.recipe import Clock, TrainConfig
 from ghn_studio.ghn.reference import COUNT, keep
+from ghn_studio.ghn.run_folder import BEFORE_DECAY, METRICS, NEWEST, PREVIOUS, TrainPoint, checkpoints
 from ghn_studio.ghn.storage import save_ghn, write_atomically
 from ghn_studio.ghn.workers import Command, LostProcessError, Workers, exchange, keep_freed_memory
 from ghn_studio.jobs import Job, Progress
-
-NEWEST, PREVIOUS, BEFORE_DECAY = "checkpoint.pt", "checkpoint.previous.pt", "checkpoint.before-decay.pt"
-METRICS = "metrics.jsonl"
 
 #: So many steps in a row without a finite loss, and the run goes back to its last checkpoint …
 BAD_STEPS = 10
@@ -45,6 +43,9 @@ GO_BACK_LIMIT = 3
 
 #: Steps that one line of metrics averages over.
 WINDOW = 50
+
+#: Least time between two points of the curve that a window draws while the run goes on.
+POINT_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,8 @@ class TrainReport:
 def train(options: TrainOptions) -> Job[TrainReport]:
     """Train a hypernetwork and leave it, with its card, in ``options.out``.
 
-    Yields after every step; closing the job writes a checkpoint first. From its start on,
-    the folder holds a usable hypernetwork (the averaged parameters), and the job a lock on it.
+    Yields after every step, now and then with a :class:`TrainPoint`; closing the job writes a checkpoint first.
+    From its start on, the folder holds a usable hypernetwork (the averaged parameters), and the job a lock on it.
 
     Raises:
         UsageError: The folder holds a run and ``resume`` is off, or a hypernetwork without one.
@@ -164,6 +165,8 @@ class _Run:
         self.has_ended = False  # and the other processes were told
         self._began = 0.0  # on the monotonic clock
         self._window: list[Learned] = []
+        self._unshown: list[Learned] = []  # steps since the last point of the curve
+        self._shown = 0.0  # when that was, on the monotonic clock
         self._loss = self._validation = float("nan")
         self._bad = 0  # steps in a row without a finite loss
         self._is_whole = True  # False while parameters and clock change
@@ -233,6 +236,7 @@ class _Run:
         clock.seconds = time.monotonic() - self._began
         self._is_whole = True
         self._window.append(total)
+        self._unshown.append(total)
         if len(self._window) >= WINDOW:
             count = max(1, sum(w.networks for w in self._window))
             self._loss = sum(w.loss for w in self._window) / count
@@ -262,6 +266,7 @@ class _Run:
         self.clock.seconds, self.clock.skipped = seconds, skipped
         self._bad, self.kept = 0, self.clock.step
         self._window.clear()
+        self._unshown.clear()
         self._write(kind="rollback", to=self.clock.step)
 
     def _is_over(self) -> bool:
@@ -285,6 +290,8 @@ class _Run:
             yield Progress("validating", len(accuracies), total)
         self._validation = sum(accuracies) / len(accuracies) if accuracies else float("nan")
         self._write(kind="validation", accuracy=self._validation)
+        validation = self._validation if accuracies else None
+        yield Progress("validating", total, total, TrainPoint(*self._place(), validation=validation))
 
     def _keep(self) -> None:
         """Write a checkpoint and keep the one before it; leave a usable hypernetwork beside them."""
@@ -347,15 +354,29 @@ class _Run:
     def _progress(self, total: Learned) -> Progress:
         count = max(1, total.networks)
         stage = f"training, loss {total.loss / count:.3f}, accuracy {total.accuracy / count:.2f}"
+        point = self._point()
         if self.options.steps is not None:
-            return Progress(stage, self.clock.step, self.options.steps)
-        return Progress(stage, self.clock.seconds, 60 * (self.options.minutes or 0))
+            return Progress(stage, self.clock.step, self.options.steps, point)
+        return Progress(stage, self.clock.seconds, 60 * (self.options.minutes or 0), point)
+
+    def _point(self) -> TrainPoint | None:
+        """The curve's next point; None until enough time has passed for a person to see a difference."""
+        now, count = time.monotonic(), sum(w.networks for w in self._unshown)
+        if now - self._shown < POINT_SECONDS or not count:
+            return None
+        loss, accuracy = sum(w.loss for w in self._unshown), sum(w.accuracy for w in self._unshown)
+        self._shown = now
+        self._unshown.clear()
+        return TrainPoint(*self._place(), loss / count, accuracy / count)
+
+    def _place(self) -> tuple[int, float, int]:
+        return self.clock.step, self.clock.seconds, self.clock.networks
 
 
 def _start(options: TrainOptions) -> Path | None:
     """The checkpoint a run starts from; None for a fresh one."""
     out = options.out
-    found = [p for p in (out / NEWEST, out / PREVIOUS, out / BEFORE_DECAY) if p.is_file()]
+    found = checkpoints(out)
     if not options.resume:
         if found:
             raise UsageError(
@@ -374,6 +395,16 @@ def _start(options: TrainOptions) -> Path | None:
     if BEFORE_DECAY in clocks and _belongs_before_decay(options, clocks[name], clocks[BEFORE_DECAY]):
         name = BEFORE_DECAY
     return out / name
+
+
+def settings_of(folder: Path) -> TrainConfig:
+    """The settings a run began with, from the newest checkpoint that can be read; the defaults if there is none."""
+    for path in checkpoints(folder):
+        try:
+            return TrainConfig.from_json(torch.load(path, map_location="cpu", weights_only=True)["config"])
+        except Exception:  # noqa: BLE001 - torch raises a dozen types; the checkpoint before it serves
+            continue
+    return TrainConfig()
 
 
 def _clock_of(path: Path) -> Clock | None:

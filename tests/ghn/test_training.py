@@ -22,17 +22,9 @@ from ghn_studio.ghn.cards import CARD_FILE, read_card
 from ghn_studio.ghn.lock import only_writer
 from ghn_studio.ghn.recipe import TrainConfig
 from ghn_studio.ghn.reference import EMBEDDINGS_FILE
+from ghn_studio.ghn.run_folder import BEFORE_DECAY, METRICS, NEWEST, PREVIOUS
 from ghn_studio.ghn.storage import load_folder
-from ghn_studio.ghn.training import (
-    BEFORE_DECAY,
-    GO_BACK_LIMIT,
-    METRICS,
-    NEWEST,
-    PREVIOUS,
-    TrainOptions,
-    TrainReport,
-    train,
-)
+from ghn_studio.ghn.training import GO_BACK_LIMIT, TrainOptions, TrainReport, train
 from ghn_studio.jobs import Progress, run
 
 
