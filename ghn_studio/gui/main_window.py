@@ -201,6 +201,7 @@ class MainWindow(QMainWindow):
         self.problems.fix_requested.connect(self._apply_fix)
         self.gallery.example_chosen.connect(lambda name: self.files.open(f"example:{name}"))
         self.gallery.file_chosen.connect(self.files.open)
+        self.gallery.model_chosen.connect(self._open_model)
         self.gallery.open_requested.connect(self.files.choose_and_open)
         self.gallery.empty_requested.connect(self._show_empty_canvas)
         self.gallery.back_requested.connect(self.show_canvas)
@@ -359,6 +360,14 @@ class MainWindow(QMainWindow):
     def _show_details(self, message: Message) -> None:
         DetailsDialog(message, self).open()
 
+    def _open_model(self, name: str, side: int) -> None:
+        try:
+            classes = self.choosing.dataset().class_count
+        except DatasetError as error:
+            _log.warning("%s", error)
+            classes = 10
+        self.files.open_model(name, side, classes)
+
     def _show_empty_canvas(self) -> None:
         if not self.document.graph.nodes or self.files.new():
             self.show_canvas()
@@ -428,6 +437,7 @@ class MainWindow(QMainWindow):
 
     def _on_torch(self) -> None:
         self._show_torch()
+        self.gallery.models.load()
         QTimer.singleShot(30, self, self.results.prepare)
         QTimer.singleShot(120, self, self.curve.prepare)
         QTimer.singleShot(210, self, self.training.prepare)
@@ -507,6 +517,7 @@ class MainWindow(QMainWindow):
         self._give_room(False)
         self.desk.stop_and_wait(CLOSE_WAIT_S)
         self.explanations.sketching.stop(CLOSE_WAIT_S)
+        self.gallery.models.stop(CLOSE_WAIT_S)
         self.loader.hold()
         self.log.close_log()
         choices = self.run_bar.choices()
