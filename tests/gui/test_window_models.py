@@ -20,7 +20,7 @@ def test_a_model_is_found_by_typing_and_opened_for_the_dataset(ready_window, qtb
     models.search.setFocus()
     qtbot.keyClicks(models.search, "squeeze 1_1")
     assert models.shown == ("squeezenet1_1",) and models.note.text() == "1 of 80 models"
-    models.size.setCurrentIndex(models.size.findData(SIZES[1]))
+    models.input_size.setCurrentIndex(models.input_size.findData(SIZES[1]))
     qtbot.keyClick(models.search, Qt.Key.Key_Return)
     assert window.desk.is_running and window.desk.title == "Open squeezenet1_1"
     qtbot.waitUntil(lambda: not window.desk.is_running, timeout=PATIENCE_MS)
