@@ -37,7 +37,9 @@ class ModelList(QWidget):
         self.input_size = QComboBox()
         self.input_size.setObjectName("models.size")
         self.input_size.setAccessibleName("Size of the input")
-        self.input_size.setToolTip("Size of the input. Up to 64 px the first layers are adapted, as published for 32 px.")
+        self.input_size.setToolTip(
+            "Size of the input. Up to 64 px the first layers are adapted, as published for 32 px."
+        )
         for side in SIZES:
             self.input_size.addItem(f"{side} × {side} px", side)
         self.note = label("The list follows once PyTorch is loaded.", "muted")
