@@ -196,9 +196,13 @@ def list_cards() -> tuple[Card, ...]:
 
 
 def find(dataset: str) -> Card | None:
-    """The newest shipped hypernetwork whose card names ``dataset``, else the newest of the user's, else None."""
+    """The hypernetwork to take for ``dataset``, or None: shipped before one's own, newer before older.
+
+    One whose first dataset it is comes before all that learnt it beside another.
+    """
     name = portable_name(dataset)
-    return next((c for c in list_cards() if any(task.dataset == name for task in c.tasks)), None)
+    found = [card for card in list_cards() if any(task.dataset == name for task in card.tasks)]
+    return next((card for card in found if card.tasks[0].dataset == name), next(iter(found), None))
 
 
 def resolve(name: str, dataset: str = "digits") -> Card:

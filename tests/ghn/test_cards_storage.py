@@ -272,3 +272,14 @@ def test_cards_need_no_torch() -> None:
 def test_weights_move_to_the_device_asked_for(folder: Path) -> None:
     ghn = load_ghn(read_card(folder), torch.device("cpu"))
     assert {p.device.type for p in ghn.parameters()} == {"cpu"}
+
+
+def test_a_dataset_is_left_to_the_hypernetwork_that_learnt_it_first(data_home: Path) -> None:
+    both = (CardTask("folder:photos", "", ("a", "b")), CardTask("letters", "", tuple("0123456789")))
+    for name, card in (
+        ("mine", make_card("mine", created="2026-01-01", dataset="letters")),
+        ("both", replace(make_card("both", created="2027-01-01"), tasks=both)),
+    ):
+        config = replace(CONFIG, classes=len(card.classes))
+        save_ghn(data_home / name, Hypernetwork(config).initialise(0), card)
+    assert [found.name for found in map(cards.find, ("letters", "folder:/any/photos")) if found] == ["mine", "both"]
