@@ -202,7 +202,7 @@ class Group:
                 missing = [rank for rank in missing if not self._store.check([_survivor(rank)])]
                 time.sleep(0.05)
         except RuntimeError:
-            missing = [0]  # its table is gone too
+            missing = [0] if 0 in missing else missing  # the table went with process 0, or it has left by now
         who = (f"{rank} ({self._said[rank]['process']} on {self._said[rank]['host']})" for rank in missing)
         if not missing:
             return "the connection between the training processes broke"

@@ -35,7 +35,8 @@ class Workers:
         self._folder = TemporaryDirectory(prefix="ghn-studio-")
         meeting = str(Path(self._folder.name) / "meeting")
         self.place = Place.spawned(0, count + 1, meeting)
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        # The last line a process writes says why it ended; torch's warnings would come behind it.
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
         for rank in range(1, count + 1):
             text = json.dumps({"rank": rank, "world": count + 1, "meeting": meeting, **assignment.to_json()})
             command = [sys.executable, "-m", "ghn_studio.ghn.workers", text]

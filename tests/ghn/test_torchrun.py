@@ -30,7 +30,7 @@ pytestmark = [
 ]
 
 #: Starting a process imports torch; on a busy machine that takes long.
-PATIENCE_S = 240
+PATIENCE_S = 600
 
 
 class Process:
