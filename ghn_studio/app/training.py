@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from ghn_studio.app.requests import TrainRequest
 from ghn_studio.datasets import describe, several
 from ghn_studio.errors import CheckpointError, TrainingError
 from ghn_studio.ghn.cards import read_card, user_folder
+from ghn_studio.ghn.places import is_member
 from ghn_studio.ghn.run_folder import checkpoints
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import Job, Progress
@@ -42,9 +44,13 @@ def train_ghn(request: TrainRequest, graph: Architecture | None = None) -> Job[T
     """
     for name in several(request.dataset):
         describe(name)
+    if is_member():
+        # What torch itself says about a lost connection would bury our sentence; it looks when it is imported.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     yield Progress("loading PyTorch")
     from ghn_studio.ghn.recipe import TrainConfig
-    from ghn_studio.ghn.training import TrainOptions, settings_of, train
+    from ghn_studio.ghn.resuming import settings_of
+    from ghn_studio.ghn.training import TrainOptions, train
 
     out = Path(request.out)
     own = request.resume and not request.config

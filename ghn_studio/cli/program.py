@@ -20,7 +20,8 @@ from ghn_studio.cli.options import PROGRAM, UsageExit, build_parser, request_of
 from ghn_studio.cli.printing import catalogue_text, report_text
 from ghn_studio.cli.progress import ProgressLine
 from ghn_studio.errors import GhnStudioError, UsageError
-from ghn_studio.jobs import run
+from ghn_studio.ghn.places import is_follower
+from ghn_studio.jobs import Progress, run
 
 DONE, FAILED, USAGE = 0, 1, 2
 #: The shell's codes for a program ended by Ctrl+C and by a polite kill.
@@ -62,7 +63,8 @@ def _run_command(arguments: argparse.Namespace) -> int:
         kind = type(error).__name__
         hint = "" if arguments.traceback else "; run again with --traceback to see where"
         return _report(error, FAILED, arguments, f"unexpected {kind}: {error}{hint}")
-    print(text, flush=True)
+    if not is_follower():
+        print(text, flush=True)
     return DONE
 
 
@@ -82,10 +84,14 @@ def _result(arguments: argparse.Namespace) -> str:
     # Libraries that print must not mix with the one object on stdout.
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            report = run(chosen.run(request, graph), line)
+            report = run(chosen.run(request, graph), _ignore if is_follower() else line)
         finally:
             line.close()
     return _dumps(report.to_json()) if arguments.json else report_text(report)
+
+
+def _ignore(progress: Progress) -> None:
+    """Process 0 of a group shows the progress of all."""
 
 
 def _dumps(value: Any) -> str:

@@ -30,6 +30,11 @@ def choose(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def share_out(device: torch.device, local_rank: int) -> torch.device:
+    """The device of one of several processes on a machine: they take its GPUs round-robin."""
+    return torch.device("cuda", local_rank % torch.cuda.device_count()) if device.type == "cuda" else device
+
+
 def _no_cuda_reason() -> str:
     if torch.version.cuda is None:
         return f"this torch ({torch.__version__}) was built without it"

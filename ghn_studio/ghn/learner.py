@@ -85,7 +85,7 @@ VALIDATION_IMAGES = 512
 REFERENCE_SIZE = 16
 
 #: Settings that may change when a run is continued: they decide neither shapes nor what has been learnt.
-CHANGEABLE = frozenset(("sizes", "checkpoint_seconds", "validate_seconds", "validation_networks"))
+CHANGEABLE = frozenset(("sizes", "precision", "checkpoint_seconds", "validate_seconds", "validation_networks"))
 
 
 def tasks_of(datasets: Sequence[pixels.ImageData]) -> tuple[TaskData, ...]:
@@ -121,6 +121,7 @@ class Learner:
             raise UsageError(f"the settings share networks between {len(config.shares)} datasets, not {len(datasets)}")
         self.tasks, self.seed, self.device = tasks_of(datasets), seed, device
         self.rank, self.world = rank, world
+        self.is_mixed = config.precision == "bfloat16" and device.type == "cuda"
         self.config = config = replace(config, ghn=replace(config.ghn, classes=self.tasks[-1].stop))
         self.ghn = Hypernetwork(config.ghn).initialise(seed).to(device)
         self.average = Hypernetwork(config.ghn).to(device).requires_grad_(False)
@@ -193,24 +194,31 @@ class Learner:
             TrainingError: The file is damaged, or of a run with other settings.
         """
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            differing = [
-                k for k, v in self.config.to_json().items()
-                if k not in CHANGEABLE and _plain(state["config"].get(k)) != _plain(v)
-            ]
-            differing += ["seed"] if state["seed"] != self.seed else []
-            if differing:
-                raise TrainingError(f"'{path}' belongs to a run with another {', '.join(differing)}; use another --out")
-            self.ghn.load_state_dict(state["ghn"])
-            self.average.load_state_dict(state["average"])
-            self.ridge.load_state_dict(state["ridge"])
-            self.optimiser.load_state_dict(state["optimiser"])
-            self.optimiser.zero_grad()  # of a step that is given up
-            # Going back twice to the same checkpoint must not draw the same networks twice.
-            self.rollbacks = max(self.rollbacks, int(state["rollbacks"])) + go_back
-            return Clock(**state["clock"])
+            return self._load(path, str(path), go_back)
         except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError) as error:
             raise TrainingError(f"'{path}' cannot be used as a checkpoint: {error}") from error
+
+    def restore(self, checkpoint: bytes) -> Clock:
+        """Take over the state of another process of the same run, as :meth:`checkpoint` wrote it."""
+        return self._load(BytesIO(checkpoint), "the state of process 0", go_back=False)
+
+    def _load(self, file: Path | BytesIO, name: str, go_back: bool) -> Clock:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        differing = [
+            k for k, v in self.config.to_json().items()
+            if k not in CHANGEABLE and _plain(state["config"].get(k)) != _plain(v)
+        ]
+        differing += ["seed"] if state["seed"] != self.seed else []
+        if differing:
+            raise TrainingError(f"'{name}' belongs to a run with another {', '.join(differing)}; use another --out")
+        self.ghn.load_state_dict(state["ghn"])
+        self.average.load_state_dict(state["average"])
+        self.ridge.load_state_dict(state["ridge"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimiser.zero_grad()  # of a step that is given up
+        # Going back twice to the same checkpoint must not draw the same networks twice.
+        self.rollbacks = max(self.rollbacks, int(state["rollbacks"])) + go_back
+        return Clock(**state["clock"])
 
     @torch.no_grad()
     def validate(self) -> Iterator[float]:
@@ -301,15 +309,21 @@ class Learner:
     ) -> tuple[Tensor, float]:
         plan, head = one.plan, self.config.head
         if head == "predicted" or plan.head is None:
-            logits = plan.run(batch, values)
+            with self._autocast():
+                logits = plan.run(batch, values).float()
             return F.cross_entropy(logits, labels), _accuracy(logits, labels)
-        features = plan.features(batch, values)
+        with self._autocast():
+            features = plan.features(batch, values).float()
         logits, asked = self.ridge(features, labels, one.task.classes)
         loss = F.cross_entropy(logits, asked)
         if head == "closed-form":
             return loss, _accuracy(logits, asked)
         direct = F.linear(features, values[f"{plan.head}.weight"], values.get(f"{plan.head}.bias"))
         return loss + F.cross_entropy(direct, labels), _accuracy(direct, labels)
+
+    def _autocast(self) -> torch.autocast:
+        # Predicted values are used once, so a cache of their casts would only take memory.
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_mixed, cache_enabled=False)
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> float:

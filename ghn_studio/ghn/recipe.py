@@ -16,6 +16,9 @@ from ghn_studio.ghn.config import GhnConfig
 #: What the training loss may see; see :class:`TrainConfig`.
 HEADS = ("predicted", "closed-form", "both")
 
+#: What predicted networks compute in.
+PRECISIONS = ("float32", "bfloat16")
+
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
@@ -40,6 +43,8 @@ class TrainConfig:
             network whose activations explode does not drown the others.
         decay_share: Final part of the run in which the learning rate falls to zero (cosine).
         flip: Mirror images at random, where the dataset allows it (digits do not).
+        precision: What predicted networks compute in on a GPU: ``float32``, or ``bfloat16`` where
+            autocast deems it safe. The hypernetwork, the loss and everything on a processor stay in float32.
         augment: Strength of random rotation, scale and shift, as a fraction.
         checkpoint_seconds, validate_seconds: Wall time between them.
         validation_networks: Held-out networks of the ``val`` split.
@@ -66,6 +71,7 @@ class TrainConfig:
     decay_share: float = 0.3
     flip: bool = False
     augment: float = 0.1
+    precision: str = "float32"
     checkpoint_seconds: float = 180.0
     validate_seconds: float = 300.0
     validation_networks: int = 8
@@ -75,6 +81,7 @@ class TrainConfig:
         shares = ("grey_share", "search_share", "normless_share", "decay_share")
         checks = {
             "head must be one of " + ", ".join(HEADS): self.head in HEADS,
+            "precision must be one of " + ", ".join(PRECISIONS): self.precision in PRECISIONS,
             "sizes must name image sides with positive shares":
                 bool(self.sizes) and all(math.isfinite(share) and share > 0 for share in self.sizes.values()),
             "batch must be at least 4": self.batch >= 4,

@@ -14,26 +14,27 @@ import math
 import shlex
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ghn_studio.datasets import portable_name, several
-from ghn_studio.engine import data as pixels
-from ghn_studio.engine.devices import choose, describe
-from ghn_studio.engine.kernels import keep_compiled_kernels
-from ghn_studio.errors import CheckpointError, TrainingError, UsageError
-from ghn_studio.ghn.cards import CARD_FILE, Card, CardTask, read_card
+from ghn_studio.engine.devices import describe
+from ghn_studio.errors import TrainingError, UsageError
+from ghn_studio.ghn.cards import Card, CardTask, read_card
+from ghn_studio.ghn.group import Command, Group, LostProcessError
 from ghn_studio.ghn.learner import Learned, Learner
 from ghn_studio.ghn.lock import only_writer
+from ghn_studio.ghn.membership import Assignment, computing, enter, follow
+from ghn_studio.ghn.pace import Pace
+from ghn_studio.ghn.places import Place
 from ghn_studio.ghn.recipe import Clock, TrainConfig
 from ghn_studio.ghn.reference import COUNT, keep
+from ghn_studio.ghn.resuming import decay_length, has_decayed, start_of
 from ghn_studio.ghn.run_folder import BEFORE_DECAY, METRICS, NEWEST, PREVIOUS, TrainPoint, checkpoints
 from ghn_studio.ghn.storage import save_ghn, write_atomically
-from ghn_studio.ghn.workers import Command, LostProcessError, Workers, exchange, keep_freed_memory
+from ghn_studio.ghn.workers import Workers
 from ghn_studio.jobs import Job, Progress
 
 #: So many steps in a row without a finite loss, and the run goes back to its last checkpoint …
@@ -110,57 +111,65 @@ def train(options: TrainOptions) -> Job[TrainReport]:
         TrainingError: There is nothing to resume, another run writes to the folder, a process
             died, a checkpoint cannot be written, or losses stay non-finite after going back.
     """
-    with only_writer(options.out), _threads(options.processes):
-        start = _start(options)
+    place = Place.from_environment()
+    if place is not None:
+        options = _as_member(options, place)
+    assignment = Assignment(options.config, options.dataset, options.seed, options.device)
+    if place is not None and place.rank:
+        clock = yield from follow(place, assignment)
+        return _report(options, clock)
+    with only_writer(options.out):
+        start = start_of(options)
         if start is not None:
             yield Progress(f"continuing from {start.name}")
-        datasets = []
-        for name in several(options.dataset):
-            datasets.append((yield from pixels.loading(name)))
-        learner = Learner(
-            options.config, datasets, options.seed, 0, choose(options.device), options.processes
+        workers = Workers(0 if place else options.processes - 1, assignment)
+        with contextlib.closing(workers), computing(place or workers.place, assignment):
+            group, learner = yield from enter(place or workers.place, assignment, workers.watch)
+            clock = learner.resume(start) if start else Clock()
+            if start is not None and start.name == BEFORE_DECAY:
+                clock.decay_start = None
+            run = _Run(options, learner, clock, group)
+            try:
+                run.begin(start)
+                yield from run.steps()
+            except LostProcessError as error:
+                raise TrainingError(
+                    f"{workers.fault() or group.lost()}; the checkpoint of step {run.kept} is in '{options.out}', "
+                    "continue with --resume"
+                ) from error
+            finally:
+                group.leave()
+                # Unless the run ended in good order, nobody told them to stop.
+                workers.close(1.0 if run.has_ended else 0.0)
+            return (yield from run.report())
+
+
+def _as_member(options: TrainOptions, place: Place) -> TrainOptions:
+    """The options of a process that somebody else started along with others.
+
+    A group that ``torchrun`` restarted continues from its checkpoint; without one it starts again.
+    """
+    if options.processes not in (1, place.world):
+        raise UsageError(
+            f"the environment makes this process one of {place.world} (WORLD_SIZE); leave --processes out"
         )
-        clock = learner.resume(start) if start else Clock()
-        if start is not None and start.name == BEFORE_DECAY:
-            clock.decay_start = None
-        run = _Run(options, learner, clock)
-        run.begin(start)
-        workers = Workers(options.processes - 1, {
-            "config": options.config.to_json(), "dataset": options.dataset, "seed": options.seed,
-            "device": str(learner.device), "start": str(options.out / NEWEST), "newest": str(options.out / NEWEST),
-        })
-        try:
-            yield from workers.gather()
-            yield from run.steps()
-        except LostProcessError as error:
-            raise TrainingError(
-                f"{workers.fault()}; the checkpoint of step {run.kept} is in '{options.out}', continue with --resume"
-            ) from error
-        finally:
-            # Unless the run ended in good order, nobody told them to stop.
-            workers.close(1.0 if run.has_ended else 0.0)
-        return (yield from run.report())
+    resume = bool(checkpoints(options.out)) if place.attempt else options.resume
+    return replace(options, processes=place.world, resume=resume)
 
 
-@contextlib.contextmanager
-def _threads(processes: int) -> Iterator[None]:
-    """Let each of several processes compute with one thread, and this one with all again afterwards."""
-    before = torch.get_num_threads()
-    if processes > 1:
-        torch.set_num_threads(1)
-        keep_freed_memory()
-        keep_compiled_kernels()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _report(
+    options: TrainOptions, clock: Clock, rollbacks: int = 0, loss: float = math.nan, accuracy: float = math.nan
+) -> TrainReport:
+    return TrainReport(
+        str(options.out), clock.step, clock.seconds, clock.networks, clock.skipped, rollbacks, loss, accuracy
+    )
 
 
 class _Run:
     """The leader's loop and what it keeps on disk."""
 
-    def __init__(self, options: TrainOptions, learner: Learner, clock: Clock) -> None:
-        self.options, self.learner, self.clock = options, learner, clock
+    def __init__(self, options: TrainOptions, learner: Learner, clock: Clock, group: Group) -> None:
+        self.options, self.learner, self.clock, self.group = options, learner, clock, group
         self.kept = clock.step  # step of the newest checkpoint
         self.has_ended = False  # and the other processes were told
         self._began = 0.0  # on the monotonic clock
@@ -170,27 +179,27 @@ class _Run:
         self._loss = self._validation = float("nan")
         self._bad = 0  # steps in a row without a finite loss
         self._is_whole = True  # False while parameters and clock change
+        self._is_talking = False  # True while the other processes may wait for something else than an order
+        self._pace = Pace(WINDOW)
 
     def begin(self, start: Path | None) -> None:
-        """Make the newest checkpoint the state the run starts from."""
+        """Make the newest checkpoint the state the run starts from, in every process."""
         if start is None:
             self._keep()
         else:
             if start.name != NEWEST:  # a damaged or later one would mislead a run that goes back
                 self._save(NEWEST)
             self._write(kind="resume", source=start.name)
+        self._share()
 
     def steps(self) -> Job[None]:
         """Train until the budget is spent."""
         saved = validated = time.monotonic()
         self._began = saved - self.clock.seconds
-        talking = False  # the other processes may be waiting for something else than an order
         try:
             while not self._is_over():
                 self._begin_decay_when_due()
-                talking = True
                 total = self._step()
-                talking = False
                 self._bad = 0 if total.networks else self._bad + 1
                 if self._bad >= BAD_STEPS:
                     self._go_back()
@@ -209,7 +218,7 @@ class _Run:
                 if self._is_whole and not self._bad and self.clock.step != self.kept:
                     self._keep()
             finally:
-                if not talking:
+                if not self._is_talking:
                     self._stop()
 
     def report(self) -> Job[TrainReport]:
@@ -217,15 +226,16 @@ class _Run:
         yield from self._validate()
         with self._disk():
             yield from keep(read_card(self.options.out), self.learner.average, self.options.references)
-        clock = self.clock
-        return TrainReport(
-            str(self.options.out), clock.step, clock.seconds, clock.networks, clock.skipped, self.learner.rollbacks,
-            self._loss, self._validation,
-        )
+        return _report(self.options, self.clock, self.learner.rollbacks, self._loss, self._validation)
 
     def _step(self) -> Learned:
         clock, learner = self.clock, self.learner
-        total, rate, _ = self._exchange(learner.gradient(clock.step), clock.rate(learner.config), Command.GO_ON)
+        learned = learner.gradient(clock.step)
+        self._is_talking = True
+        total, rate, _ = self.group.meet(learned, clock.rate(learner.config), Command.GO_ON)
+        if total.networks:
+            self.group.average(learner.parameters, total.networks)
+        self._is_talking = False
         self._is_whole = False
         norm = learner.apply(rate) if total.networks else float("nan")
         if not math.isfinite(norm):  # no step was taken
@@ -235,23 +245,36 @@ class _Run:
         clock.skipped += total.skipped
         clock.seconds = time.monotonic() - self._began
         self._is_whole = True
+        self._pace.count(total.networks)
         self._window.append(total)
         self._unshown.append(total)
         if len(self._window) >= WINDOW:
             count = max(1, sum(w.networks for w in self._window))
             self._loss = sum(w.loss for w in self._window) / count
             accuracy = sum(w.accuracy for w in self._window) / count
-            self._write(kind="train", loss=self._loss, accuracy=accuracy, rate=rate, norm=norm)
+            pace = round(self._pace.per_second, 2)
+            self._write(
+                kind="train", loss=self._loss, accuracy=accuracy, rate=rate, norm=norm, networks_per_second=pace
+            )
             self._window.clear()
         return total
 
-    def _exchange(self, learned: Learned, rate: float, command: Command) -> tuple[Learned, float, Command]:
-        return exchange(self.learner.parameters, learned, rate, command, alone=self.options.processes == 1)
+    def _order(self, command: Command) -> None:
+        self._is_talking = True
+        self.group.meet(Learned(0, 0, 0, 0), command=command)
+        self._is_talking = False
+
+    def _share(self) -> None:
+        """Give every process this state."""
+        if not self.group.is_alone:
+            self._is_talking = True
+            self.group.share(self.learner.checkpoint(self.clock))
+            self._is_talking = False
 
     def _stop(self) -> None:
         # A process that is gone by now has nothing left to do either.
         with contextlib.suppress(LostProcessError):
-            self._exchange(Learned(0, 0, 0, 0), 0.0, Command.STOP)
+            self._order(Command.STOP)
         self.has_ended = True
 
     def _go_back(self) -> None:
@@ -260,9 +283,11 @@ class _Run:
                 f"{BAD_STEPS} steps in a row had no finite loss (step {self.clock.step}), also after going back "
                 f"{GO_BACK_LIMIT} times; train with a smaller learning rate or a smaller clip"
             )
-        self._exchange(Learned(0, 0, 0, 0), 0.0, Command.GO_BACK)
+        self._order(Command.GO_BACK)
+        self._is_talking = True
         seconds, skipped = self.clock.seconds, self.clock.skipped
         self.clock = self.learner.resume(self.options.out / NEWEST, go_back=True)
+        self._share()
         self.clock.seconds, self.clock.skipped = seconds, skipped
         self._bad, self.kept = 0, self.clock.step
         self._window.clear()
@@ -273,10 +298,10 @@ class _Run:
         clock, steps = self.clock, self.options.steps
         if steps is not None:
             return clock.step >= steps
-        return _has_decayed(clock)
+        return has_decayed(clock)
 
     def _begin_decay_when_due(self) -> None:
-        length = None if self.clock.decay_start is not None else _decay_length(self.options, self.clock)
+        length = None if self.clock.decay_start is not None else decay_length(self.options, self.clock)
         if length is None:
             return
         self._save(BEFORE_DECAY)
@@ -287,6 +312,8 @@ class _Run:
         yield Progress("validating", 0, total)
         for accuracy in self.learner.validate():
             accuracies.append(accuracy)
+            if not self.has_ended:
+                self._order(Command.WAIT)  # a sign of life for those that wait for the next step
             yield Progress("validating", len(accuracies), total)
         self._validation = sum(accuracies) / len(accuracies) if accuracies else float("nan")
         self._write(kind="validation", accuracy=self._validation)
@@ -354,6 +381,7 @@ class _Run:
     def _progress(self, total: Learned) -> Progress:
         count = max(1, total.networks)
         stage = f"training, loss {total.loss / count:.3f}, accuracy {total.accuracy / count:.2f}"
+        stage += f", {self._pace.per_second:.1f} networks/s"
         point = self._point()
         if self.options.steps is not None:
             return Progress(stage, self.clock.step, self.options.steps, point)
@@ -371,84 +399,6 @@ class _Run:
 
     def _place(self) -> tuple[int, float, int]:
         return self.clock.step, self.clock.seconds, self.clock.networks
-
-
-def _start(options: TrainOptions) -> Path | None:
-    """The checkpoint a run starts from; None for a fresh one."""
-    out = options.out
-    found = checkpoints(out)
-    if not options.resume:
-        if found:
-            raise UsageError(
-                f"'{out}' already holds a training run; continue it with --resume or choose another folder"
-            )
-        if (out / CARD_FILE).exists():
-            raise UsageError(f"'{out}' holds a hypernetwork without its training run; choose another folder")
-        return None
-    if not found:
-        raise TrainingError(f"'{out}' holds no checkpoint to resume from; leave --resume out to start afresh")
-    _require_same_dataset(options)
-    clocks = {path.name: clock for path in found if (clock := _clock_of(path)) is not None}
-    if not clocks:
-        raise TrainingError(f"no checkpoint in '{out}' can be read; leave --resume out and choose another folder")
-    name = next(iter(clocks))
-    if BEFORE_DECAY in clocks and _belongs_before_decay(options, clocks[name], clocks[BEFORE_DECAY]):
-        name = BEFORE_DECAY
-    return out / name
-
-
-def settings_of(folder: Path) -> TrainConfig:
-    """The settings a run began with, from the newest checkpoint that can be read; the defaults if there is none."""
-    for path in checkpoints(folder):
-        try:
-            return TrainConfig.from_json(torch.load(path, map_location="cpu", weights_only=True)["config"])
-        except Exception:  # noqa: BLE001 - torch raises a dozen types; the checkpoint before it serves
-            continue
-    return TrainConfig()
-
-
-def _clock_of(path: Path) -> Clock | None:
-    """Where the run of a checkpoint stood; None if the file is damaged."""
-    try:
-        return Clock(**torch.load(path, map_location="cpu", weights_only=True)["clock"])
-    except Exception:  # noqa: BLE001 - torch raises a dozen types; the checkpoint before it serves
-        return None
-
-
-def _belongs_before_decay(options: TrainOptions, clock: Clock, before: Clock) -> bool:
-    """True if a run at ``clock`` has finished its decay, or would not have begun it with this budget."""
-    if clock.decay_start is None:
-        return False
-    return _has_decayed(clock) or _decay_length(options, before) is None
-
-
-def _has_decayed(clock: Clock) -> bool:
-    return clock.decay_start is not None and clock.step >= clock.decay_start + clock.decay_steps
-
-
-def _decay_length(options: TrainOptions, clock: Clock) -> int | None:
-    """Steps of a decay that begins at ``clock``; None if its time has not come."""
-    share = options.config.decay_share
-    if options.steps is not None:
-        left = options.steps - clock.step
-        return max(1, left) if left <= round(share * options.steps) else None
-    budget = 60 * (options.minutes or 0)
-    if not clock.step or clock.seconds < (1 - share) * budget:
-        return None
-    # As many as fit into the rest of the time at the pace so far.
-    return max(1, round(clock.step * (budget - clock.seconds) / max(clock.seconds, 1e-6)))
-
-
-def _require_same_dataset(options: TrainOptions) -> None:
-    try:
-        known = [task.dataset for task in read_card(options.out).tasks]
-    except CheckpointError:
-        return  # the checkpoints hold all that training needs
-    asked = [portable_name(name) for name in several(options.dataset)]
-    if known != asked:
-        raise TrainingError(
-            f"'{options.out}' is trained on {' and '.join(known)}, not on {' and '.join(asked)}; use another --out"
-        )
 
 
 def _command(options: TrainOptions) -> str:

@@ -23,7 +23,7 @@ PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 @settings(max_examples=150, deadline=None)
 @given(
-    size=st.tuples(st.integers(1, 5), st.integers(1, 5)), kernel=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    size=st.tuples(st.integers(1, 4), st.integers(1, 4)), kernel=st.tuples(st.integers(1, 7), st.integers(1, 7)),
     stride=PAIRS, padding=st.tuples(st.integers(0, 4), st.integers(0, 4)), dilation=PAIRS,
     is_depthwise=st.booleans(), has_bias=st.booleans(),
 )
@@ -40,10 +40,12 @@ def test_a_convolution_and_its_gradients_are_those_of_torch(
     bias = torch.randn(out, generator=generator).requires_grad_() if has_bias else None
     leaves = [x, weight, *([bias] if bias is not None else [])]
     results = []
-    for function in (F.conv2d, kernels.conv2d):
-        y = function(x, weight, bias, stride, padding, dilation, groups)
-        probe = torch.linspace(-1, 1, y.numel()).view(y.shape)
-        results.append([y, *torch.autograd.grad((y * probe).sum(), leaves)])
+    for function, is_fast in ((F.conv2d, False), (kernels.conv2d, True)):
+        # oneDNN's gradients of some of these sizes end in a segmentation fault (torch 2.14).
+        with torch.backends.mkldnn.flags(enabled=is_fast):
+            y = function(x, weight, bias, stride, padding, dilation, groups)
+            probe = torch.linspace(-1, 1, y.numel()).view(y.shape)
+            results.append([y, *torch.autograd.grad((y * probe).sum(), leaves)])
     for expected, found in zip(*results, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 

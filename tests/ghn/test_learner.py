@@ -14,10 +14,11 @@ import torch
 from ghn_studio.engine import data as pixels
 from ghn_studio.errors import TrainingError, UsageError
 from ghn_studio.ghn.config import GhnConfig
+from ghn_studio.ghn.group import Command, Group
 from ghn_studio.ghn.learner import Learned, Learner
+from ghn_studio.ghn.places import Place
 from ghn_studio.ghn.recipe import Clock, TrainConfig
 from ghn_studio.ghn.ridge import RidgeHead
-from ghn_studio.ghn.workers import Command, exchange
 
 CPU = torch.device("cpu")
 
@@ -30,6 +31,15 @@ def digits() -> pixels.ImageData:
 @pytest.fixture
 def learner(tiny_config: TrainConfig, digits: pixels.ImageData) -> Learner:
     return Learner(tiny_config, [digits], 0, 0, CPU)
+
+
+def take_step(learner: Learner, step: int, rate: float) -> Learned:
+    """A step of a process that is alone."""
+    learned = learner.gradient(step)
+    Group(Place()).average(learner.parameters, learned.networks)
+    assert all(g.isfinite().all() for g in gradients(learner))
+    learner.apply(rate)
+    return learned
 
 
 def gradients(learner: Learner) -> list[torch.Tensor]:
@@ -141,19 +151,15 @@ def test_the_loss_falls_with_every_head(head: str, tiny_config: TrainConfig, dig
     learner = Learner(replace(tiny_config, head=head, batch=16), [digits], 0, 0, CPU)
     losses = []
     for _ in range(20):  # the same networks and images, so that only learning changes the loss
-        learned = learner.gradient(1)
-        total, rate, _ = exchange(learner.parameters, learned, 2e-2, Command.GO_ON, alone=True)
-        assert all(g.isfinite().all() for g in gradients(learner))
-        learner.apply(rate)
-        losses.append(total.loss / total.networks)
+        learned = take_step(learner, 1, 2e-2)
+        losses.append(learned.loss / learned.networks)
     assert losses[-1] < 0.85 * losses[0]
     assert bool(learner.ridge.log_strength) == (head != "predicted"), "the strength is learned where the loss sees it"
 
 
 def test_the_average_follows_the_parameters(learner: Learner) -> None:
     before = [p.clone() for p in learner.average.parameters()]
-    exchange(learner.parameters, learner.gradient(0), alone=True)
-    learner.apply(1e-2)
+    take_step(learner, 0, 1e-2)
     ema = learner.config.ema
     for kept, old, new in zip(learner.average.parameters(), before, learner.ghn.parameters(), strict=True):
         torch.testing.assert_close(kept, ema * old + (1 - ema) * new.detach())
@@ -161,12 +167,11 @@ def test_the_average_follows_the_parameters(learner: Learner) -> None:
 
 def test_gradients_are_means_over_networks(learner: Learner) -> None:
     learned = learner.gradient(0)
-    second = learner.gradient(1)  # added to the first
+    learner.gradient(1)  # added to the first
     summed = gradients(learner)
-    learned = Learned(learned.loss + second.loss, learned.accuracy + second.accuracy, 2, 0)
-    total, rate, command = exchange(learner.parameters, learned, 0.25, Command.GO_ON, alone=True)
-    assert (total.networks, total.skipped, rate, command) == (2, 0, 0.25, Command.GO_ON)
-    assert total.loss == pytest.approx(learned.loss)
+    alone = Group(Place())
+    assert alone.meet(learned, 0.25, Command.GO_ON) == (learned, 0.25, Command.GO_ON)
+    alone.average(learner.parameters, 2)
     for whole, parameter in zip(summed, learner.parameters, strict=True):
         torch.testing.assert_close(parameter.grad, whole / 2)
 
@@ -201,16 +206,14 @@ def test_checkpoints_hold_everything(
     learner: Learner, tiny_config: TrainConfig, digits: pixels.ImageData, tmp_path: Path
 ) -> None:
     for step in range(3):
-        exchange(learner.parameters, learner.gradient(step), alone=True)
-        learner.apply(1e-2)
+        take_step(learner, step, 1e-2)
     path = tmp_path / "checkpoint.pt"
     clock = Clock(3, 1.5, 2, 4, 6, 1)
     path.write_bytes(learner.checkpoint(clock))
     other = Learner(tiny_config, [digits], 0, 0, CPU)
     assert other.resume(path) == clock
     for learner_ in (learner, other):
-        exchange(learner_.parameters, learner_.gradient(3), alone=True)
-        learner_.apply(1e-2)
+        take_step(learner_, 3, 1e-2)
     for mine, its in zip(learner.parameters, other.parameters, strict=True):
         assert torch.equal(mine, its)
     for mine, its in zip(learner.average.parameters(), other.average.parameters(), strict=True):
@@ -229,6 +232,60 @@ def test_checkpoints_of_other_settings_are_refused(
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(TrainingError, match="cannot be used as a checkpoint"):
         learner.resume(path)
+
+
+def test_another_process_takes_over_the_state(
+    learner: Learner, tiny_config: TrainConfig, digits: pixels.ImageData
+) -> None:
+    take_step(learner, 0, 1e-2)
+    other = Learner(tiny_config, [digits], 0, 1, CPU)
+    assert other.restore(learner.checkpoint(Clock(step=1))) == Clock(step=1)
+    assert all(torch.equal(mine, its) for mine, its in zip(learner.parameters, other.parameters, strict=True))
+
+
+def test_the_precision_may_change_when_a_run_is_continued(
+    learner: Learner, tiny_config: TrainConfig, digits: pixels.ImageData, tmp_path: Path
+) -> None:
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(learner.checkpoint(Clock(step=3)))
+    assert Learner(replace(tiny_config, precision="bfloat16"), [digits], 0, 0, CPU).resume(path).step == 3
+
+
+def test_a_processor_computes_in_float32_whatever_the_precision(
+    tiny_config: TrainConfig, digits: pixels.ImageData
+) -> None:
+    one, other = (
+        Learner(replace(tiny_config, precision=p), [digits], 0, 0, CPU) for p in ("float32", "bfloat16")
+    )
+    assert one.gradient(0) == other.gradient(0)
+
+
+@pytest.mark.parametrize("head", ["predicted", "closed-form", "both"])
+def test_networks_in_bfloat16_teach_nearly_the_same(
+    head: str, tiny_config: TrainConfig, digits: pixels.ImageData
+) -> None:
+    """The path of a GPU, on a processor that can do it slowly."""
+    exact, mixed = (Learner(replace(tiny_config, head=head, batch=16), [digits], 0, 0, CPU) for _ in range(2))
+    mixed.is_mixed = True
+    one, other = exact.gradient(1), mixed.gradient(1)
+    assert one.loss != other.loss
+    assert other.loss == pytest.approx(one.loss, rel=0.1)
+    assert all(g.dtype is torch.float32 for g in gradients(mixed))
+    flat, rounded = (torch.cat([g.flatten() for g in gradients(which)]) for which in (exact, mixed))
+    assert torch.cosine_similarity(flat, rounded, dim=0) > 0.9
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_gpu_learns_what_a_processor_does(
+    precision: str, tiny_config: TrainConfig, digits: pixels.ImageData
+) -> None:
+    config = replace(tiny_config, precision=precision, head="both", batch=16)
+    here, there = (Learner(config, [digits], 0, 0, torch.device(name)) for name in ("cpu", "cuda"))
+    assert there.is_mixed == (precision == "bfloat16")
+    one, other = here.gradient(1), there.gradient(1)
+    assert other.loss == pytest.approx(one.loss, rel=0.1 if there.is_mixed else 0.01)
 
 
 @pytest.mark.parametrize("head", ["predicted", "closed-form"])

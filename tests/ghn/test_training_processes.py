@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,8 +19,10 @@ import torch
 from ghn_studio.engine import data as pixels
 from ghn_studio.errors import TrainingError
 from ghn_studio.ghn.learner import Learner
+from ghn_studio.ghn.membership import Assignment, enter
 from ghn_studio.ghn.recipe import Clock, TrainConfig
-from ghn_studio.ghn.training import NEWEST, TrainOptions, train
+from ghn_studio.ghn.run_folder import NEWEST
+from ghn_studio.ghn.training import TrainOptions, train
 from ghn_studio.ghn.workers import Workers
 from ghn_studio.jobs import run
 
@@ -145,14 +148,30 @@ def test_processes_do_not_outlive_a_killed_leader(tmp_path: Path, tiny_config: T
 
 
 def test_a_process_that_cannot_start_says_why(tiny_config: TrainConfig) -> None:
-    workers = Workers(1, {
-        "config": tiny_config.to_json(), "dataset": "digits", "seed": 0, "device": "no such device", "start": "",
-        "newest": "",
-    })
+    assignment = Assignment(tiny_config, "digits", 0, "no such device")
+    workers = Workers(1, assignment)
     try:
         with pytest.raises(TrainingError, match=r"training process 1 ended with code 1: training process: .*device"):
-            run(workers.gather())
+            run(enter(workers.place, replace(assignment, device="cpu"), workers.watch))
     finally:
         workers.close()
         workers.close()  # twice does no harm
     assert workers_of(os.getpid()) == []
+
+
+def test_a_checkpoint_of_two_processes_continues_in_one_and_the_other_way_round(
+    tmp_path: Path, tiny_config: TrainConfig
+) -> None:
+    """The state does not say how many processes made it: one continues as if it had begun alone from there."""
+    out = tmp_path / "run"
+    run(train(options(out, tiny_config, steps=2)))
+    shutil.copytree(out, tmp_path / "twin")
+    ends = []
+    for folder in (out, tmp_path / "twin"):
+        report = run(train(options(folder, tiny_config, steps=4, processes=1, resume=True)))
+        # From before the decay of its last step on, one network a step.
+        assert (report.steps, report.networks) == (4, 2 * 1 + 3)
+        ends.append(torch.load(folder / NEWEST, weights_only=True)["ghn"])
+    assert all(torch.equal(tensor, ends[1][name]) for name, tensor in ends[0].items())
+    report = run(train(options(out, tiny_config, steps=6, resume=True)))
+    assert report.steps == 6 and report.skipped == 0

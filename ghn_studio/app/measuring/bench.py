@@ -105,7 +105,7 @@ def one_thread() -> Iterator[None]:
     import torch
 
     from ghn_studio.engine.kernels import keep_compiled_kernels
-    from ghn_studio.ghn.workers import keep_freed_memory
+    from ghn_studio.engine.memory import keep_freed_memory
 
     keep_compiled_kernels()
     keep_freed_memory()
