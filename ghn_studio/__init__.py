@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ghn_studio.jobs import Progress
     from ghn_studio.project import Project
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["__version__", "predict"]
 
 
