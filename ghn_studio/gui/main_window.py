@@ -267,6 +267,8 @@ class MainWindow(QMainWindow):
         """Show examples and recent files in place of the canvas."""
         self.gallery.fill()
         self.gallery.show_recent(self.settings.recent_files())
+        if self.loader.is_loaded:  # before this window was there, perhaps
+            self.gallery.models.load()
         self.gallery.back.setVisible(bool(self.document.graph.nodes))
         self.pages.setCurrentWidget(self.gallery)
         self._give_room(True)
