@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ghn_studio.app.results import PredictReport
     from ghn_studio.ir.graph import Architecture
     from ghn_studio.jobs import Progress
@@ -23,9 +25,10 @@ __all__ = ["__version__", "predict"]
 
 
 def predict(
-    architecture: str | Path | Architecture | Project,
+    architecture: str | Path | Architecture | Project | nn.Module,
     ghn: str | Path = "",
     *,
+    example: object = None,
     on_progress: Callable[[Progress], None] | None = None,
     **options: Any,  # fields of PredictRequest, each of its own type
 ) -> PredictReport:
@@ -35,11 +38,16 @@ def predict(
         print(report.accuracy, report.label)      # a fraction, and what it means
         weights = report.values                   # name -> torch.Tensor
 
+    A ``torch.nn.Module`` is filled in place, and evaluated only on request:
+
+        report = ghn_studio.predict(module, example=torch.zeros(1, 3, 32, 32))
+
     Args:
         architecture: An :class:`Architecture`, a project, or its name: a ``.ghn`` or ``.onnx``
-            file, ``example:NAME``, ``deepnets:SPLIT/INDEX``.
+            file, ``example:NAME``, ``torchvision:NAME``, ``deepnets:SPLIT/INDEX``; or a module.
         ghn: Name or folder of a hypernetwork; by default the newest shipped one whose card
             names the dataset.
+        example: A batch of images the module takes; only its shape counts.
         on_progress: Called on this thread with every step of the work.
         options: Fields of :class:`ghn_studio.app.requests.PredictRequest`, named as the options of the
             command line with ``_`` for ``-``: ``dataset``, ``device``, ``images``, ``image_size``,
@@ -55,4 +63,4 @@ def predict(
     """
     from ghn_studio.app.api import predict as run_prediction
 
-    return run_prediction(architecture, ghn, on_progress, options)
+    return run_prediction(architecture, ghn, example, on_progress, options)

@@ -32,6 +32,10 @@ class OnnxConversionError(GhnStudioError):
     """An ONNX file that cannot become an architecture, or the other way round."""
 
 
+class TorchConversionError(GhnStudioError):
+    """A PyTorch module that cannot become an architecture; says which part of it and why."""
+
+
 class CodegenError(GhnStudioError):
     """An architecture that has no stand-alone source."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ghn_studio.analysis.program import output_nodes
 from ghn_studio.analysis.shapes import infer_shapes
 from ghn_studio.errors import ArchitectureError
-from ghn_studio.ir.graph import Architecture, Node, NodeId
+from ghn_studio.ir.graph import Architecture, NodeId
 from ghn_studio.ops.registry import OpRegistry
 
 
@@ -18,7 +19,7 @@ def classifier_of(graph: Architecture, ops: OpRegistry) -> NodeId:
     Raises:
         ArchitectureError: There is none, with the reason.
     """
-    node = _output(graph)
+    node = graph.nodes[output_nodes(graph)[0]]
     while node.op in ops and ops[node.op].function is None:  # layers without parameters have no such form
         if len(node.sources) != 1:
             raise ArchitectureError(
@@ -54,12 +55,3 @@ def with_classes(graph: Architecture, classes: int, ops: OpRegistry) -> Architec
     if new:
         raise ArchitectureError(f"'{node_id}' cannot have {classes} outputs: {new[0]}")
     return changed
-
-
-def _output(graph: Architecture) -> Node:
-    marked = [n for n in graph.nodes.values() if n.op == "output"]
-    ends = marked or [n for n in graph.nodes.values() if not graph.consumers(n.id)]
-    if len(ends) != 1:
-        found = ", ".join(f"'{n.id}'" for n in ends[:5]) or "none"
-        raise ArchitectureError(f"'{graph.name}' must end in exactly one output, found {found}")
-    return ends[0]

@@ -1,10 +1,11 @@
-"""A network as something that can be run: one input, one result, an order in between."""
+"""A network as something that can be run: one input, its results, an order in between."""
 
 from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 from ghn_studio.analysis.shapes import ShapeReport, require_shapes
 from ghn_studio.errors import ArchitectureError
@@ -19,10 +20,10 @@ _OWN_TARGETS = ("torch.", "ghn_studio.blocks.")
 
 @dataclass(frozen=True)
 class Program:
-    """The steps from the images to the result.
+    """The steps from the images to the results.
 
-    ``graph`` is written out (no repeats). ``steps`` leaves out the input and what the
-    result does not depend on; nodes come in the order of the drawing where that is a
+    ``graph`` is written out (no repeats). ``steps`` leaves out the input and what no
+    result depends on; nodes come in the order of the drawing where that is a
     valid order, so that generated source reads like it.
     """
 
@@ -30,8 +31,30 @@ class Program:
     ops: OpRegistry
     shapes: ShapeReport
     input: NodeId
-    output: NodeId
+    outputs: tuple[NodeId, ...]
     steps: tuple[Node, ...]
+
+    @property
+    def output(self) -> NodeId:
+        """The first output: what counts as the network's result."""
+        return self.outputs[0]
+
+    @cached_property
+    def parameters(self) -> int:
+        """The number of trainable parameters, shared ones counted once."""
+        owners = (n for n in self.graph.nodes.values() if n.shares is None)
+        return sum(prod(w.shape) for n in owners for w in self.weights(n) if w.trainable)
+
+    def is_bare(self, node: Node) -> bool:
+        """True if the node's one tensor is a parameter of the block around it."""
+        weights = self.weights(node)
+        return bool(weights) and not weights[0].name
+
+    def function(self, node: Node) -> Call:
+        """The computation of a node with parameters, without its layer."""
+        function = self.ops[node.op].function
+        assert function is not None  # the registry checks it
+        return function(node.params, self.shapes.inputs[node.id])
 
     @property
     def input_spec(self) -> TensorSpec:
@@ -54,7 +77,7 @@ class Program:
         return self.ops[node.op].module(node.params, self.shapes.inputs[node.id])
 
     def weights(self, node: Node) -> tuple[WeightSpec, ...]:
-        """The tensors a node owns."""
+        """The tensors a node runs with; its own unless it shares them."""
         return self.ops[node.op].weights(node.params, self.shapes.inputs[node.id])
 
     def has_several_outputs(self, node: Node) -> bool:
@@ -74,11 +97,12 @@ def program(graph: Architecture, ops: OpRegistry) -> Program:
     reserved = next((n for n in full.nodes if "training" in n.split(".")), None)
     if reserved is not None:
         raise ArchitectureError(f"'{reserved}' cannot be built: PyTorch uses the name 'training'; rename the node")
-    entry, result = input_node(full, ops), output_node(full)
-    steps = _ordered(full, result)
-    if entry not in {node.id for node in steps}:
-        raise ArchitectureError(f"'{graph.name}': '{result}' does not depend on '{entry}'; connect them")
-    return Program(full, ops, shapes, entry, result, tuple(n for n in steps if n.id != entry))
+    entry, results = input_node(full, ops), output_nodes(full)
+    for result in results:
+        if entry not in needed_by(full, (result,)):
+            raise ArchitectureError(f"'{graph.name}': '{result}' does not depend on '{entry}'; connect them")
+    steps = _ordered(full, results)
+    return Program(full, ops, shapes, entry, results, tuple(n for n in steps if n.id != entry))
 
 
 def input_node(graph: Architecture, ops: OpRegistry) -> NodeId:
@@ -87,45 +111,55 @@ def input_node(graph: Architecture, ops: OpRegistry) -> NodeId:
     Raises:
         ArchitectureError: There is none, or more than one.
     """
-    found = [n.id for n in graph.nodes.values() if not ops[n.op].inputs]
+    found = [n.id for n in graph.nodes.values() if ops[n.op].takes_images]
     if len(found) != 1:
         raise ArchitectureError(f"'{graph.name}' must begin at exactly one input, found {_listed(found)}")
     return found[0]
 
 
-def output_node(graph: Architecture) -> NodeId:
-    """The node whose value the network returns: the one called an output, else the only end.
+def output_nodes(graph: Architecture) -> tuple[NodeId, ...]:
+    """The nodes whose values the network returns: those called outputs, else the only end.
+
+    The first is what counts as the network's result.
 
     Raises:
-        ArchitectureError: There is no such node, or more than one.
+        ArchitectureError: None is called an output and there is not exactly one end.
     """
     marked = [n.id for n in graph.nodes.values() if n.op == "output"]
     ends = marked or [n for n in graph.nodes if not graph.consumers(n)]
-    if len(ends) != 1:
-        raise ArchitectureError(f"'{graph.name}' must end in exactly one output, found {_listed(ends)}")
-    return ends[0]
+    if not marked and len(ends) != 1:
+        raise ArchitectureError(
+            f"'{graph.name}' must end in exactly one output, found {_listed(ends)}; mark what it returns"
+        )
+    return tuple(ends)
 
 
-def last_uses(steps: tuple[Node, ...], output: NodeId) -> tuple[tuple[NodeId, ...], ...]:
+def last_uses(steps: tuple[Node, ...], outputs: tuple[NodeId, ...]) -> tuple[tuple[NodeId, ...], ...]:
     """For each step, the nodes whose values nobody needs after it."""
     last: dict[NodeId, int] = {}
     for index, node in enumerate(steps):
         last.update((s.node, index) for s in node.sources)
     done: list[list[NodeId]] = [[] for _ in steps]
     for node_id, index in last.items():
-        if node_id != output:
+        if node_id not in outputs:
             done[index].append(node_id)
     return tuple(map(tuple, done))
 
 
-def _ordered(graph: Architecture, result: NodeId) -> list[Node]:
-    """What ``result`` needs, producers first, otherwise in the order of the drawing."""
-    needed, stack = {result}, [result]
+def needed_by(graph: Architecture, results: tuple[NodeId, ...]) -> set[NodeId]:
+    """The results and every node they depend on."""
+    needed, stack = set(results), list(results)
     while stack:
         for source in graph.nodes[stack.pop()].sources:
             if source.node not in needed:
                 needed.add(source.node)
                 stack.append(source.node)
+    return needed
+
+
+def _ordered(graph: Architecture, results: tuple[NodeId, ...]) -> list[Node]:
+    """What the results need, producers first, otherwise in the order of the drawing."""
+    needed = needed_by(graph, results)
     position = {node_id: i for i, node_id in enumerate(graph.nodes)}
     nodes = list(graph.nodes.values())
     waiting = {n: len({s.node for s in graph.nodes[n].sources}) for n in needed}

@@ -6,7 +6,7 @@ what could be worked out and a list of problems with their addresses.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ghn_studio.errors import ArchitectureError
@@ -76,6 +76,7 @@ def infer_shapes(graph: Architecture, ops: OpRegistry) -> ShapeReport:
             received[node.id] = inputs
         except ValueError as error:
             problems.append(Problem(node.id, str(error), _last_edge(node)))
+    problems.extend(_sharing_problems(graph, ops, received))
     return ShapeReport(outputs, received, tuple(problems))
 
 
@@ -91,6 +92,27 @@ def require_shapes(graph: Architecture, ops: OpRegistry) -> ShapeReport:
         more = f" (and {len(report.problems) - 5} more)" if len(report.problems) > 5 else ""
         raise ArchitectureError(f"'{graph.name}' is not complete: {shown}{more}")
     return report
+
+
+def _sharing_problems(
+    graph: Architecture, ops: OpRegistry, received: Mapping[NodeId, tuple[TensorSpec, ...]]
+) -> Iterator[Problem]:
+    """Uses that take the tensors of another node and do not fit them."""
+    for node in graph.nodes.values():
+        if node.shares is None or node.id not in received or node.shares not in received:
+            continue
+        owner, spec = graph.nodes[node.shares], ops[node.op]
+        if owner.params != node.params:
+            yield Problem(node.id, f"shares the parameters of '{owner.id}' but has other settings")
+            continue
+        own, other = (spec.weights(n.params, received[n.id]) for n in (node, owner))
+        if not own:
+            yield Problem(node.id, f"has no parameters to share with '{owner.id}'")
+        for mine, theirs in zip(own, other, strict=False):
+            if mine.shape != theirs.shape:
+                yield Problem(node.id, f"needs {mine.keyword} of shape {list(mine.shape)}, "
+                                       f"'{owner.id}' has {list(theirs.shape)}")
+                break
 
 
 def _missing(spec: OpSpec[object], node: Node) -> list[str]:

@@ -1,4 +1,4 @@
-"""Networks by name: ``net.ghn``, ``net.onnx``, ``example:NAME`` and ``deepnets:SPLIT/INDEX``."""
+"""Networks by name: ``net.ghn``, ``net.onnx``, ``example:NAME``, ``torchvision:NAME`` and ``deepnets:SPLIT/INDEX``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ghn_studio.project import Project, read, read_values
 
 EXAMPLE = "example:"
 DEEPNETS = "deepnets:"
+TORCHVISION = "torchvision:"
 
 #: What exporters call every network; the file's name says more.
 GENERIC_NAMES = frozenset({"", "main", "main_graph", "graph", "torch_jit", "torch-jit-export", "untitled"})
@@ -28,6 +29,16 @@ class ExampleInfo:
     title: str
     summary: str
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a network that is made on request should be: classes, ``(channels, height, width)`` of
+    the input, adaptation to small images. None stands for the network's own."""
+
+    classes: int | None = None
+    shape: tuple[int, int, int] | None = None
+    adapt: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +73,18 @@ def examples() -> tuple[ExampleInfo, ...]:
     return tuple(_example_info(path) for path in _examples().values())
 
 
-def open_architecture(text: str) -> Project:
-    """Return the network that ``text`` names.
+def torchvision_names() -> tuple[str, ...]:
+    """The classification models of torchvision; ``torchvision:NAME`` opens one. Imports torch."""
+    from ghn_studio.torch_io import zoo
+
+    return zoo.names()
+
+
+def open_architecture(text: str, wish: Wish = Wish()) -> Project:
+    """Return the network that ``text`` names; ``wish`` counts for those of torchvision.
 
     Raises:
-        UsageError: There is no such example, split or index; the message lists what there is.
+        UsageError: There is no such example, model, split or index; the message lists what there is.
         ProjectError: The file is missing, damaged or of a kind that cannot be opened.
         OnnxConversionError: The ONNX file has something no operator can express.
     """
@@ -74,6 +92,8 @@ def open_architecture(text: str) -> Project:
         return read(_example_path(text.removeprefix(EXAMPLE)))
     if text.startswith(DEEPNETS):
         return Project(sample(*_split_and_index(text)))
+    if text.startswith(TORCHVISION):
+        return _torchvision(text.removeprefix(TORCHVISION), wish)
     if text.lower().endswith(".onnx"):
         return read_foreign(text).project
     return read(_ghn_file(text))
@@ -85,7 +105,7 @@ def stored_values(text: str) -> StoredValues | None:
     Raises:
         CheckpointError: The project names values that are gone, changed or damaged.
     """
-    if text.startswith(DEEPNETS):
+    if text.startswith((DEEPNETS, TORCHVISION)):
         return None
     if text.startswith(EXAMPLE):
         text = str(_example_path(text.removeprefix(EXAMPLE)))
@@ -100,7 +120,7 @@ def stored_values(text: str) -> StoredValues | None:
 
 def has_stored_values(text: str) -> bool:
     """True if the network ``text`` names brings parameter values along, present or missing. No torch."""
-    if text.startswith(DEEPNETS):
+    if text.startswith((DEEPNETS, TORCHVISION)):
         return False
     if text.lower().endswith(".onnx"):
         return bool(read_foreign(text).arrays)
@@ -132,6 +152,13 @@ def foreign_file(text: str) -> Path:
     if not path.is_file():
         raise ProjectError(f"there is no file '{path}'")
     return path
+
+
+def _torchvision(name: str, wish: Wish) -> Project:
+    from ghn_studio.torch_io import zoo
+
+    found = zoo.network(name, wish.classes or zoo.CLASSES, wish.shape, wish.adapt)
+    return Project(found.architecture, title=name, summary=". ".join((f"{name} of torchvision", *found.notes)))
 
 
 def _examples() -> dict[str, Path]:
@@ -177,4 +204,7 @@ def _suggestion(path: Path) -> str:
     close = get_close_matches(path.stem, _examples(), n=1)
     if close:
         return f"; did you mean example:{close[0]}?"
-    return "; give a .ghn or .onnx file, example:NAME (ghn-studio list examples) or deepnets:SPLIT/INDEX"
+    return (
+        "; give a .ghn or .onnx file, example:NAME (ghn-studio list examples), torchvision:NAME "
+        "(ghn-studio list torchvision) or deepnets:SPLIT/INDEX"
+    )

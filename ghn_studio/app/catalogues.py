@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ghn_studio.app.architectures import examples
+from ghn_studio.app.architectures import examples, torchvision_names
 
 Entry = dict[str, Any]
 
@@ -50,6 +50,11 @@ def example_networks() -> list[Entry]:
     return [{"name": e.name, "title": e.title, "summary": e.summary} for e in examples()]
 
 
+def torchvision_networks() -> list[Entry]:
+    """The classification models of torchvision; commands take them as ``torchvision:NAME``. Imports torch."""
+    return [{"name": name, "title": name} for name in torchvision_names()]
+
+
 def operators() -> list[Entry]:
     """The operators of the palette, in its order; ``name`` is what project files write."""
     from ghn_studio.ops import REGISTRY
@@ -65,5 +70,6 @@ def operators() -> list[Entry]:
 
 #: What ``list KIND`` can list.
 CATALOGUES: Mapping[str, Callable[[], list[Entry]]] = MappingProxyType(
-    {"ghns": all_ghns, "datasets": datasets, "examples": example_networks, "operators": operators}
+    {"ghns": all_ghns, "datasets": datasets, "examples": example_networks, "torchvision": torchvision_networks,
+     "operators": operators}
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ghn_studio.app.predicting import Bench, fitted, input_size, predict_on, set_up
+from ghn_studio.app.fitting import fitted
+from ghn_studio.app.predicting import Bench, input_size, predict_on, set_up
 from ghn_studio.app.requests import CompareRequest
 from ghn_studio.app.results import CompareReport, CurvePoint, PredictReport
 from ghn_studio.ir.graph import Architecture

@@ -293,10 +293,12 @@ def _in_copy(problem: Problem, graph: Architecture) -> Problem:
 
 
 def _costs(graph: Architecture, shapes: ShapeReport, ops: OpRegistry) -> dict[NodeId, Cost]:
-    return {
+    found = {
         node.id: _cost(ops, node.op, node.params, shapes.inputs[node.id])
         for node in graph.nodes.values() if node.id in shapes.inputs
     }
+    shared = (n.id for n in graph.nodes.values() if n.shares is not None and n.id in found)
+    return {**found, **{n: replace(found[n], parameters=0) for n in shared}}
 
 
 @lru_cache(maxsize=16384)

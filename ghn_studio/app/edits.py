@@ -165,10 +165,13 @@ def pasted(project: Project, part: Project, offset: Point) -> tuple[Project, tup
         name = graph.fresh_id(_stem(node.id, graph))
         names[node.id] = name
         inputs = tuple(replace(s, node=names[s.node]) if s is not None else None for s in node.inputs)
-        graph = graph.with_node(replace(node, id=name, inputs=inputs))
+        graph = graph.with_node(replace(node, id=name, inputs=inputs, shares=None))
         if node.id in part.layout:
             x, y = part.layout[node.id]
             places[name] = (x + offset[0], y + offset[1])
+    for node in part.architecture.nodes.values():
+        if node.shares is not None:
+            graph = graph.with_node(replace(graph.nodes[names[node.id]], shares=names[node.shares]))
     for group in part.architecture.groups.values():
         if group.path not in graph.groups and graph.members(group.path):
             graph = graph.with_group(group)
@@ -210,7 +213,7 @@ def _inner(node: Node, chosen: set[NodeId]) -> Node:
     inputs = [s if s is not None and s.node in chosen else None for s in node.inputs]
     while inputs and inputs[-1] is None:
         inputs.pop()
-    return replace(node, inputs=tuple(inputs))
+    return replace(node, inputs=tuple(inputs), shares=node.shares if node.shares in chosen else None)
 
 
 def _stem(node_id: NodeId, graph: Architecture) -> str:

@@ -46,7 +46,8 @@ def export(request: ExportRequest, graph: Architecture | None) -> Job[ExportRepo
         UsageError: The ending stands for no format, or the folder is not there.
         PredictionError: Values have to be predicted and the parts do not fit together.
     """
-    from ghn_studio.app.predicting import fitted, input_size, origin_of, predict_on, set_up
+    from ghn_studio.app.fitting import fitted
+    from ghn_studio.app.predicting import input_size, origin_of, predict_on, set_up
 
     assert graph is not None
     ending = check_target(request.to)
@@ -163,15 +164,17 @@ def _state_dict_bytes(graph: Architecture, values: Mapping[str, Any], origin: Ma
 
 
 def _complete(graph: Architecture, values: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` in the network's order.
+    """``values`` in the network's order, with the tables that operators make from their settings.
 
     Raises:
         CheckpointError: They are not exactly the network's tensors. Running statistics count:
             without them the exported network would be another one in ``eval`` mode.
     """
-    from ghn_studio.engine.execution import Plan
+    from ghn_studio.engine.execution import Plan, initial_value
 
     wanted = {w.name: w for w in Plan(graph).parameters}
+    tables = {n: w.spec.initial for n, w in wanted.items() if not w.trainable and w.spec.initial is not None}
+    values = {**{n: initial_value(call) for n, call in tables.items()}, **values}
     missing = [n for n in wanted if n not in values]
     unknown = [n for n in values if n not in wanted]
     wrong = [n for n, w in wanted.items() if n in values and tuple(values[n].shape) != w.shape]
@@ -192,7 +195,7 @@ def _report(
     trainable = 0
     full = graph.expanded()
     shapes = require_shapes(full, REGISTRY)
-    for node in full.nodes.values():
+    for node in (n for n in full.nodes.values() if n.shares is None):
         for weight in REGISTRY[node.op].weights(node.params, shapes.inputs[node.id]):
             trainable += prod(weight.shape) if weight.trainable else 0
     return ExportReport(

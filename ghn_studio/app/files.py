@@ -39,7 +39,7 @@ def import_network(request: ImportRequest, graph: Architecture | None = None) ->
     write(target, foreign.project, stored.tensors if stored else None, stored.origin if stored else None)
     full = foreign.project.architecture.expanded()
     weights = {
-        n.id: REGISTRY[n.op].weights(n.params, report.inputs[n.id]) for n in full.nodes.values()
+        n.id: REGISTRY[n.op].weights(n.params, report.inputs[n.id]) for n in full.nodes.values() if n.shares is None
     }
     inputs = [n for n in full.nodes.values() if n.op == "input"]
     outputs = [n for n in full.nodes.values() if n.op == "output"]

@@ -6,18 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ghn_studio.analysis.classifier import with_classes
 from ghn_studio.analysis.shapes import require_shapes
+from ghn_studio.app.fitting import fitted
 from ghn_studio.app.requests import CommonRequest, PredictRequest
 from ghn_studio.app.results import EvaluationDetails, PredictReport, Sample, Unpredicted
 from ghn_studio.datasets import DatasetInfo, describe, portable_name
 from ghn_studio.errors import PredictionError
 from ghn_studio.ghn.cards import Card, resolve
+from ghn_studio.ghn.familiarity import Familiarity
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import Job, Progress
 from ghn_studio.ops import REGISTRY
+from ghn_studio.ops.spec import Role
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from ghn_studio.engine.execution import Plan
     from ghn_studio.engine.heads import ClosedForm
     from ghn_studio.ghn.networks import Hypernetwork
+    from ghn_studio.ghn.reference import Neighbourhood
 
 #: Folders of images are stored at up to this many px a side unless a network takes larger ones.
 DATASET_SIZE = 64
@@ -46,10 +50,12 @@ class Bench:
     data: ImageData | None
     card: Card | None
     ghn: Hypernetwork | None
+    #: None for a random start, and where nobody has embedded the networks the GHN learnt from.
+    neighbourhood: Neighbourhood | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
+class Start:
     """Parameters before any head or statistics, and where they come from."""
 
     values: dict[str, Tensor]
@@ -57,10 +63,17 @@ class _Start:
     unpredicted: tuple[Unpredicted, ...]
     graph_seconds: float
     predict_seconds: float
+    graph_mode: str = "semantic"
+    graph_note: str = ""
+    familiarity: Familiarity | None = None
 
 
-def predict(request: PredictRequest, graph: Architecture | None) -> Job[PredictReport]:
+def predict(
+    request: PredictRequest, graph: Architecture | None, initial: Mapping[str, Tensor] | None = None
+) -> Job[PredictReport]:
     """Predict every parameter of ``graph``, evaluate unless told otherwise, export if asked.
+
+    What cannot be predicted takes its value from ``initial``, or a random one.
 
     Raises:
         PredictionError: The network, the GHN and the dataset do not fit together.
@@ -73,36 +86,12 @@ def predict(request: PredictRequest, graph: Architecture | None) -> Job[PredictR
     graph = fitted(request, graph)
     runs = request.evaluate or bool(request.export) or request.head == "closed-form"
     bench = yield from set_up(request, graph if request.evaluate else None, images=runs, size=input_size(graph))
-    report = yield from predict_on(bench, graph, evaluate=request.evaluate)
+    report = yield from predict_on(bench, graph, evaluate=request.evaluate, initial=initial)
     if request.export:
         yield Progress("exporting")
         write_network(request.export, graph, report.values, origin_of(report))
         report = replace(report, exported=request.export)
     return report
-
-
-def fitted(request: CommonRequest, graph: Architecture) -> Architecture:
-    """The network with the image size and the classifier the request asks for.
-
-    Raises:
-        ArchitectureError: It is incomplete, its layers do not take that size, or it has no
-            classifier that could be replaced.
-    """
-    graph = with_image_size(graph, request.image_size)
-    if request.replace_classifier:
-        graph = with_classes(graph, describe(request.dataset).class_count, REGISTRY)
-    require_shapes(graph, REGISTRY)
-    return graph
-
-
-def with_image_size(graph: Architecture, size: int | None) -> Architecture:
-    """Give the input another height and width; unchanged for None."""
-    if size is None:
-        return graph
-    for node in graph.nodes.values():
-        if node.op == "input":
-            graph = graph.with_params(node.id, replace(node.params, height=size, width=size))
-    return graph
 
 
 def check_classes(graph: Architecture, info: DatasetInfo) -> None:
@@ -112,7 +101,7 @@ def check_classes(graph: Architecture, info: DatasetInfo) -> None:
     """
     shapes = require_shapes(graph, REGISTRY)
     outputs = [n.id for n in graph.expanded().nodes.values() if n.op == "output"]
-    if len(outputs) != 1 or not info.classes:
+    if not outputs or not info.classes:
         return  # the engine judges networks without a marked end once it has found it
     shape = shapes.outputs[outputs[0]][0].shape
     if len(shape) == 2 and shape[1] != info.class_count:
@@ -145,17 +134,18 @@ def set_up(
     yield Progress("loading PyTorch")
     from ghn_studio.engine import data as pixels
     from ghn_studio.engine.devices import choose
+    from ghn_studio.ghn.reference import known_neighbourhood
     from ghn_studio.ghn.storage import load_ghn
 
     device = choose(request.device)
-    ghn = None
+    ghn = neighbourhood = None
     if card is not None:
         yield Progress("loading the GHN")
-        ghn = load_ghn(card, device)
+        ghn, neighbourhood = load_ghn(card, device), known_neighbourhood(card)
     data = None
     if images:
         data = yield from pixels.loading(request.dataset, _stored_size(size))
-    return Bench(request, device, data.info if data else info, data, card, ghn)
+    return Bench(request, device, data.info if data else info, data, card, ghn, neighbourhood)
 
 
 def input_size(graph: Architecture) -> int | None:
@@ -168,8 +158,12 @@ def _stored_size(size: int | None) -> int | None:
     return size if size is not None and size > DATASET_SIZE else None
 
 
-def predict_on(bench: Bench, graph: Architecture, *, evaluate: bool) -> Job[PredictReport]:
+def predict_on(
+    bench: Bench, graph: Architecture, *, evaluate: bool, initial: Mapping[str, Tensor] | None = None
+) -> Job[PredictReport]:
     """Predict one network on a bench that was set up, and evaluate it if asked.
+
+    What cannot be predicted takes its value from ``initial``, or a random one.
 
     The report's ``values`` hold every tensor of the network, running statistics included,
     on the processor, so that an export works in ``eval`` mode. On a bench without images
@@ -182,7 +176,7 @@ def predict_on(bench: Bench, graph: Architecture, *, evaluate: bool) -> Job[Pred
     request = bench.request
     plan = Plan(graph)
     yield Progress("predicting")
-    start = _starting_values(bench, plan)
+    start = starting_values(bench, plan, initial or {})
     began = perf_counter()
     statistics = yield from _statistics(bench, plan, start.values)
     calibrated_s = perf_counter() - began if statistics else 0.0
@@ -224,6 +218,9 @@ def predict_on(bench: Bench, graph: Architecture, *, evaluate: bool) -> Job[Pred
         calibration_seconds=calibrated_s,
         head_seconds=head_s,
         seed=request.seed,
+        graph_mode=start.graph_mode,
+        graph_note=start.graph_note,
+        familiarity=start.familiarity,
         details=_details(bench.data, request.images, result) if bench.data and result else None,
         values={w.name: values[w.name].detach().cpu() for w in plan.parameters if w.name in values},
     )
@@ -248,8 +245,8 @@ def _check_card(card: Card, info: DatasetInfo) -> None:
     )
 
 
-def _starting_values(bench: Bench, plan: Plan) -> _Start:
-    """Predicted parameters, or random ones on request."""
+def starting_values(bench: Bench, plan: Plan, initial: Mapping[str, Tensor] = MappingProxyType({})) -> Start:
+    """Predicted parameters, or random ones on request; ``initial`` ones where there is no prediction."""
     from ghn_studio.engine.initial import kaiming
 
     seed = bench.request.seed
@@ -259,14 +256,19 @@ def _starting_values(bench: Bench, plan: Plan) -> _Start:
         values = {k: v.to(bench.device) for k, v in kaiming(plan, seed).items() if k in trainable}
         reason = "random start (Kaiming) on request"
         drawn = tuple(Unpredicted(w.name, w.shape, reason) for w in plan.parameters if w.trainable)
-        return _Start(values, frozenset(), drawn, 0.0, perf_counter() - began)
+        return Start(values, frozenset(), drawn, 0.0, perf_counter() - began)
     from ghn_studio.ghn.prediction import predict_parameters
+    from ghn_studio.ghn.reference import embedding_of
 
     assert bench.card is not None
     found = predict_parameters(bench.ghn, plan, seed, bench.card.rows_for(bench.info))
-    values = {k: v.clone() for k, v in found.values.items()}  # clones are ordinary, not inference, tensors
+    kept = {name for name, _, _ in found.unpredicted} | {w.name for w in plan.parameters if w.role is Role.CONSTANT}
+    values = found.values | {name: initial[name].to(bench.device) for name in kept if name in initial}
     left = tuple(Unpredicted(name, shape, reason) for name, shape, reason in found.unpredicted)
-    return _Start(values, frozenset(found.predicted), left, found.graph_seconds, found.predict_seconds)
+    near = bench.neighbourhood
+    familiarity = near.familiarity(embedding_of(found.vectors)) if near is not None else None
+    return Start(values, frozenset(found.predicted), left, found.graph_seconds, found.predict_seconds,
+                 found.graph_mode, found.graph_note, familiarity)
 
 
 def _statistics(bench: Bench, plan: Plan, values: Mapping[str, Tensor]) -> Job[dict[str, Tensor]]:

@@ -9,6 +9,7 @@ from ghn_studio.ops.spec import param
 DEVICES = ("auto", "cpu", "cuda", "mps")
 HEADS = ("predicted", "closed-form")
 BATCH_NORMS = ("calibrated", "batch")
+ADAPTATIONS = ("auto", "on", "off")
 INITS = ("ghn", "kaiming")
 
 #: The largest seed every generator in use accepts (NumPy's takes 32 bits).
@@ -37,6 +38,13 @@ class CommonRequest:
     head_images: int = param(1000, label="Head images", low=1, help="Training images for the closed-form head.")
     replace_classifier: bool = param(False, label="Replace classifier",
                                      help="Give the last linear layer as many outputs as the dataset has classes.")
+    classes: int | None = param(None, label="Classes", low=1,
+                                help="Outputs of the last linear layer; torchvision networks that are evaluated have "
+                                     "as many as the dataset by default.")
+    input: str = param("", label="Input", help="Channels, height and width the network takes, as in 3x224x224; "
+                                               "its own by default.")
+    adapt: str = param("auto", label="Small images", choices=ADAPTATIONS,
+                       help="Give torchvision networks the published first layers for 32 px; auto: for 64 px or less.")
     seed: int = param(0, label="Seed", low=0, high=MAX_SEED,
                       help="Of everything random: equal seeds give equal results.")
     init: str = param("ghn", label="Parameters", choices=INITS, help="Predicted by the GHN, or random (Kaiming).")
@@ -61,12 +69,61 @@ class CompareRequest(CommonRequest):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainRequest:
+    """Measure what each layer of a predicted network is worth."""
+
+    ghn: str = param("", label="GHN",
+                     help="Name or folder of a hypernetwork; empty: the newest shipped one for the dataset.")
+    dataset: str = param("digits", label="Dataset", help="A name from `list datasets`, or folder:PATH.")
+    device: str = param("auto", label="Device", choices=DEVICES,
+                        help="Where to compute; auto takes the fastest there is.")
+    images: int = param(256, label="Images", low=4,
+                        help="Measure on the first N validation images, so that test images stay unseen.")
+    draws: int = param(3, label="Draws", low=1, high=100, help="Random replacements of each layer.")
+    image_size: int | None = param(None, label="Image size", unit="px", low=1, high=MAX_IMAGE_SIZE,
+                                   help="Override the network's input size; its own by default.")
+    head: str = param("predicted", label="Head", choices=HEADS,
+                      help="Keep the predicted classifier, or fit one in closed form anew for every replacement.")
+    head_images: int = param(1000, label="Head images", low=1, help="Training images for the closed-form head.")
+    replace_classifier: bool = param(False, label="Replace classifier",
+                                     help="Give the last linear layer as many outputs as the dataset has classes.")
+    seed: int = param(0, label="Seed", low=0, high=MAX_SEED,
+                      help="Of everything random: equal seeds give equal results.")
+    stored: str = param("", label="Stored values",
+                        help="Network whose own parameter values are explained instead of predicted ones.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SplitRequest(CommonRequest):
     """Predict and evaluate the networks of a DeepNets-1M split."""
 
     split: str = param("test", label="Split", help="train, val, test, wide, deep, dense, bnfree or search.")
     start: int = param(0, label="First index", low=0, help="Begin with this network of the split.")
     count: int = param(10, label="Networks", low=1, help="So many networks.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureRequest:
+    """Measure a hypernetwork on many networks, with every head, into a folder."""
+
+    out: str = param("", label="Folder", help="Where the results go; the same command continues an interrupted run.")
+    splits: str = param("test=100,wide=25,deep=25,dense=25,bnfree=25", label="Splits",
+                        help="So many networks of each split, SPLIT=N,SPLIT=N.")
+    networks: str = param("", label="Networks", help="Further networks, ARCH,ARCH.")
+    full: int = param(0, label="In full", low=0,
+                      help="Measure the first N networks of test on all images too.")
+    ghn: str = param("", label="GHN",
+                     help="Name or folder of a hypernetwork; empty: the newest shipped one for the dataset.")
+    head_images: int = param(2000, label="Head images", low=1, help="Training images for the closed-form head.")
+    dataset: str = param("digits", label="Dataset", help="A name from `list datasets`, or folder:PATH.")
+    images: int = param(2000, label="Test images", low=1, help="Evaluate on the first N test images.")
+    image_size: int | None = param(None, label="Image size", unit="px", low=1, high=MAX_IMAGE_SIZE,
+                                   help="Of every network; by default the GHN's first and a named network's own.")
+    device: str = param("auto", label="Device", choices=DEVICES,
+                        help="Where to compute; auto takes the fastest there is.")
+    processes: int = param(1, label="Processes", low=1, high=64, help="Processes that share the networks.")
+    seed: int = param(0, label="Seed", low=0, high=MAX_SEED,
+                      help="Of everything random: equal seeds give equal results.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

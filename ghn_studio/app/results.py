@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ghn_studio.ghn.familiarity import Familiarity
+
 
 class Report(Protocol):
     """What every task returns."""
@@ -88,6 +90,12 @@ class PredictReport:
     seed: int = 0
     #: The file written on request, empty if none was.
     exported: str = ""
+    #: The graph the hypernetwork read: "semantic", or as the official code makes it ("ppuda", "ghn3").
+    graph_mode: str = "semantic"
+    #: Why that is not the one the hypernetwork was made for; empty if it is.
+    graph_note: str = ""
+    #: None for a random start, and where the GHN's own networks are not known.
+    familiarity: Familiarity | None = None
     #: Not part of the JSON: for the results panel and for export.
     details: EvaluationDetails | None = field(default=None, repr=False, compare=False)
     #: Parameter name to tensor (``torch.Tensor``; untyped here because this room has no torch).
@@ -96,6 +104,66 @@ class PredictReport:
     def to_json(self) -> dict[str, Any]:
         """The documented JSON object."""
         return _object(self, leave_out=("details", "values"))
+
+
+@dataclass(frozen=True, slots=True)
+class LayerEvidence:
+    """What one node's tensors are worth. Accuracies are fractions, losses mean cross-entropies.
+
+    Attributes:
+        node: Its id.
+        title: Its operator's name.
+        parameters: Numbers in its tensors.
+        cost: Accuracy lost when the tensors are replaced by random ones of the same scale, mean over the draws.
+        loss_cost: Loss added by that.
+        scale: Root mean square of the weight, relative to that of a fresh initialisation; None if that is zero.
+        spectrum: Effective rank of the weight, relative to that of a fresh initialisation; None for a vector.
+        repair: Accuracy regained when better tensors take the place of harmful ones; 0 for a layer that does no harm.
+        loss_repair: Loss taken away by that.
+        foreign: True for a layer that holds other tensors than the GHN predicts.
+    """
+
+    node: str
+    title: str
+    parameters: int
+    cost: float
+    loss_cost: float
+    scale: float | None
+    spectrum: float | None
+    repair: float = 0.0
+    loss_repair: float = 0.0
+    foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainReport:
+    """Which layers carry a prediction. ``layers``: foreign ones, then harmful ones, then by cost, largest first.
+
+    ``accuracy`` and ``loss`` are those of the untouched network on the same ``images``
+    images of ``part``, under the statistics of each batch. ``agreement`` is Kendall's tau
+    of the layers' order on two disjoint halves of the images; None if it is undefined.
+    """
+
+    architecture: str
+    ghn: str
+    dataset: str
+    part: str
+    images: int
+    draws: int
+    head: str
+    accuracy: float
+    loss: float
+    familiarity: Familiarity | None
+    layers: tuple[LayerEvidence, ...]
+    agreement: float | None
+    label: str
+    device: str
+    seed: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON object."""
+        return _object(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,11 @@ from time import perf_counter
 from typing import TypeVar
 
 from ghn_studio.app.files import check_range
-from ghn_studio.app.predicting import Bench, predict_on, set_up
+from ghn_studio.app.measuring.records import standard_error
+from ghn_studio.app.predicting import predict_on, set_up
 from ghn_studio.app.requests import SplitRequest
 from ghn_studio.app.results import SplitEntry, SplitFailure, SplitReport
+from ghn_studio.datasets import DatasetInfo
 from ghn_studio.deepnets import SamplerConfig, sample
 from ghn_studio.errors import GhnStudioError, PredictionError
 from ghn_studio.ghn.cards import Card, find
@@ -34,7 +36,8 @@ def evaluate_split(request: SplitRequest, graph: Architecture | None = None) -> 
     check_range(request.split, request.start, request.count)
     began = perf_counter()
     bench = yield from set_up(request, size=request.image_size)
-    config = sampler_config(bench)
+    card = bench.card or find(request.dataset)  # for a random start, the sizes of the dataset's GHN
+    config = sampler_config(card, bench.info, request.image_size)
     entries: list[SplitEntry] = []
     errors: list[SplitFailure] = []
     label, images = "", 0
@@ -65,26 +68,16 @@ def evaluate_split(request: SplitRequest, graph: Architecture | None = None) -> 
     )
 
 
-def sampler_config(bench: Bench) -> SamplerConfig:
-    """Sizes of the networks to draw: those on the card of the GHN, or of the dataset's GHN for a random start."""
-    card: Card | None = bench.card or find(bench.request.dataset)
+def sampler_config(card: Card | None, info: DatasetInfo, image_size: int | None) -> SamplerConfig:
+    """Sizes of the networks to draw: those on a GHN's card, with the classes of a dataset."""
     default = SamplerConfig()
     sampler = card.sampler if card is not None else {}
     low, high = sampler.get("channels", default.channels)
     sizes = sampler.get("sizes", (default.image_size,))
     return SamplerConfig(
-        channels=(int(low), int(high)), image_size=bench.request.image_size or int(sizes[0]),
-        in_channels=default.in_channels, classes=bench.info.class_count,
+        channels=(int(low), int(high)), image_size=image_size or int(sizes[0]),
+        in_channels=default.in_channels, classes=info.class_count,
     )
-
-
-def standard_error(values: list[float]) -> float | None:
-    """Standard deviation (n − 1) of ``values`` over the root of their number; None below two."""
-    count = len(values)
-    if count < 2:
-        return None
-    mean = math.fsum(values) / count
-    return math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (count - 1) / count)
 
 
 def _as_part(job: Job[T], here: Progress) -> Job[T]:

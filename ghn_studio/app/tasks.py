@@ -10,12 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ghn_studio.app.architectures import Wish
 from ghn_studio.app.requests import (
     AddGhnRequest,
+    CommonRequest,
     CompareRequest,
     DownloadGhnRequest,
+    ExplainRequest,
     ExportRequest,
     ImportRequest,
+    MeasureRequest,
     PredictRequest,
     RemoveGhnRequest,
     SampleRequest,
@@ -30,6 +34,18 @@ from ghn_studio.ops.spec import check_params
 
 def _unchanged(request: Any, architecture: str) -> Any:
     return request
+
+
+def _never(request: Any) -> bool:
+    return False
+
+
+def _always(request: Any) -> bool:
+    return True
+
+
+def _if_evaluated(request: PredictRequest) -> bool:
+    return request.evaluate
 
 
 def _field_label(name: str) -> str:
@@ -51,6 +67,7 @@ class Task:
         required: Fields that must not be left empty.
         one_of: Sets of fields of which exactly one must be given.
         adopt: Completes a request with the text the network was named by.
+        judges: True if a request compares the network's answers with a dataset's classes.
         examples: Command lines to show, without program and subcommand.
     """
 
@@ -64,7 +81,16 @@ class Task:
     required: tuple[str, ...] = ()
     one_of: tuple[tuple[str, ...], ...] = ()
     adopt: Callable[[Any, str], Any] = _unchanged
+    judges: Callable[[Any], bool] = _never
     examples: tuple[str, ...] = ()
+
+    def wish(self, request: Any) -> Wish:
+        """What a network that is made for the request should be like."""
+        from ghn_studio.app.fitting import classes_of, wish
+
+        if isinstance(request, CommonRequest):
+            return wish(request, judged=self.judges(request))
+        return Wish(classes_of(request.dataset) if self.judges(request) else None)
 
     def problems(self, request: Any, name_of: Callable[[str], str] = _field_label) -> tuple[str, ...]:
         """A sentence for everything wrong with a request; ``name_of`` writes a field's name."""
@@ -79,15 +105,19 @@ class Task:
                 found.append(f"give exactly one of {choice}" + (", not both" if given else ""))
         return tuple(found)
 
+    def check(self, request: Any) -> None:
+        """Raise :class:`UsageError` if something is wrong with a request; all of it is named."""
+        wrong = self.problems(request)
+        if wrong:
+            raise UsageError("; ".join(wrong))
+
     def start(self, request: Any, graph: Architecture | None = None) -> Job[Any]:
         """Check the request and make the job.
 
         Raises:
-            UsageError: Something is wrong with the request; all of it is named.
+            UsageError: Something is wrong with the request.
         """
-        wrong = self.problems(request)
-        if wrong:
-            raise UsageError("; ".join(wrong))
+        self.check(request)
         return self.run(request, graph)
 
 
@@ -108,6 +138,18 @@ def _evaluate_split(request: SplitRequest, graph: Architecture | None) -> Job[An
     from ghn_studio.app.splits import evaluate_split
 
     return (yield from evaluate_split(request, graph))
+
+
+def _measure(request: MeasureRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.measuring.task import measure_ghn
+
+    return (yield from measure_ghn(request, graph))
+
+
+def _explain(request: ExplainRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.explaining import explain
+
+    return (yield from explain(request, graph))
 
 
 def _export(request: ExportRequest, graph: Architecture | None) -> Job[Any]:
@@ -169,10 +211,11 @@ def _with_own_values(request: ExportRequest, architecture: str) -> ExportRequest
 TASKS: tuple[Task, ...] = (
     Task(
         id="predict", title="Predict & Evaluate", request=PredictRequest, run=_predict, takes_architecture=True,
+        judges=_if_evaluated,
         summary="Predict every parameter of a network and measure its accuracy.",
         examples=(
             "example:lenet5", "example:resnet20 --head closed-form --json", "net.onnx --no-evaluate --export net.pt",
-            "deepnets:test/7 --init kaiming",
+            "deepnets:test/7 --init kaiming", "torchvision:resnet50 --input 3x32x32",
         ),
     ),
     Task(
@@ -181,10 +224,24 @@ TASKS: tuple[Task, ...] = (
         examples=("test --count 100 --json", "wide --count 50 --head closed-form"),
     ),
     Task(
+        id="measure", title="Measure a GHN", request=MeasureRequest, run=_measure, required=("out",),
+        summary="Measure a hypernetwork on many networks with every head, in a run that can be continued.",
+        examples=(
+            "--ghn ghn2-digits --dataset digits --out measured --processes 2",
+            "--ghn my-ghn --dataset folder:photos --image-size 32 --out measured --splits test=20,deep=5 --full 2",
+        ),
+    ),
+    Task(
         id="compare", title="Compare with SGD", request=CompareRequest, run=_compare, takes_architecture=True,
+        judges=_always,
         one_of=(("steps", "minutes"),),
         summary="Measure how long SGD needs to reach the predicted accuracy.",
         examples=("example:lenet5 --steps 300", "net.ghn --minutes 2 --json"),
+    ),
+    Task(
+        id="explain", title="Explain", request=ExplainRequest, run=_explain, takes_architecture=True, judges=_always,
+        summary="Measure what each layer's predicted tensors are worth, and how familiar the network is.",
+        examples=("example:resnet20", "net.onnx --images 128 --draws 5 --json", "net.ghn --stored net.ghn"),
     ),
     Task(
         id="export", title="Export", request=ExportRequest, run=_export, takes_architecture=True, required=("to",),

@@ -6,210 +6,93 @@ neighbours here, nothing else, and lines stay below 100 characters. Functions do
 hypernetwork's training calls them directly); modules own the parameters.
 """
 
-from __future__ import annotations
+from ghn_studio.blocks.attention import (
+    ClassToken,
+    LayerScale,
+    MultiheadAttention,
+    PatchEmbedding,
+    PositionEmbedding,
+    SelfAttention,
+    SqueezeExcitation,
+    add_position,
+    multihead_attention,
+    patch_embedding,
+    prepend_token,
+    scale_channels,
+    self_attention,
+    self_attention_heads,
+    squeeze_excitation,
+)
+from ghn_studio.blocks.layers import (
+    Add,
+    ChannelsFirst,
+    ChannelsLast,
+    Chunk,
+    Concat,
+    LayerNorm2d,
+    Multiply,
+    SpatialMean,
+    StochasticDepth,
+    TokenPool,
+    Tokens,
+    batch_norm,
+    layer_norm_2d,
+)
+from ghn_studio.blocks.partitions import (
+    RelativeAttention,
+    SpaceToDepth,
+    WindowDepartition,
+    WindowPartition,
+    relative_attention,
+    square_position_index,
+)
+from ghn_studio.blocks.tensors import (
+    Elementwise,
+    Expand,
+    Given,
+    Learned,
+    MatMul,
+    Normalize,
+    Pad,
+    Pairwise,
+    Permute,
+    Reduce,
+    Reshape,
+    Roll,
+    Select,
+    Slice,
+    Split,
+    Squeeze,
+    Stored,
+    Transpose,
+    Unsqueeze,
+    WithNumber,
+    as_it_is,
+)
+from ghn_studio.blocks.windows import (
+    WindowAttention,
+    WindowAttentionV2,
+    attend_in_windows,
+    position_bias,
+    region_mask,
+    relative_coords_table,
+    relative_position_index,
+    to_windows,
+    window_attention,
+    window_attention_v2,
+)
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-
-class Add(nn.Module):
-    """Sum of all inputs."""
-
-    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
-        for other in others:
-            first = first + other
-        return first
-
-
-class Multiply(nn.Module):
-    """Product of all inputs."""
-
-    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
-        for other in others:
-            first = first * other
-        return first
-
-
-class Concat(nn.Module):
-    """Joins its inputs along ``dim``."""
-
-    def __init__(self, dim: int = 1) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, *parts: Tensor) -> Tensor:
-        return torch.cat(parts, self.dim)
-
-
-class Chunk(nn.Module):
-    """Splits its input into ``chunks`` equal parts along ``dim``."""
-
-    def __init__(self, chunks: int, dim: int = 1) -> None:
-        super().__init__()
-        self.chunks, self.dim = chunks, dim
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return torch.chunk(x, self.chunks, self.dim)
-
-
-class TokenPool(nn.Module):
-    """Maps tokens ``(N, T, C)`` to the class token or the mean, ``(N, C)``."""
-
-    def __init__(self, mode: str = "first") -> None:
-        super().__init__()
-        self.mode = mode
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        return tokens[:, 0] if self.mode == "first" else tokens.mean(1)
-
-
-def batch_norm(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    running_mean: Tensor | None = None,
-    running_var: Tensor | None = None,
-    num_batches_tracked: Tensor | None = None,
-    eps: float = 1e-5,
-) -> Tensor:
-    """Normalise by running statistics where given, else by those of the batch itself."""
-    own = running_mean is None
-    return F.batch_norm(x, running_mean, running_var, weight, bias, training=own, eps=eps)
-
-
-def layer_norm_2d(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
-    """Normalise the channels at each position of a map ``(N, C, H, W)``."""
-    return F.layer_norm(x.permute(0, 2, 3, 1), weight.shape, weight, bias, eps).permute(0, 3, 1, 2)
-
-
-class LayerNorm2d(nn.LayerNorm):
-    """Layer norm over the channels of a map ``(N, C, H, W)``."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return layer_norm_2d(x, self.weight, self.bias, self.eps)
-
-
-def squeeze_excitation(
-    x: Tensor,
-    fc1_weight: Tensor,
-    fc1_bias: Tensor | None,
-    fc2_weight: Tensor,
-    fc2_bias: Tensor | None,
-    gate: str = "sigmoid",
-) -> Tensor:
-    """Multiply each channel by a gate computed from the channel means (Hu et al., 2018)."""
-    scale = F.conv2d(x.mean((2, 3), keepdim=True), fc1_weight, fc1_bias).relu()
-    scale = F.conv2d(scale, fc2_weight, fc2_bias)
-    return x * (F.hardsigmoid(scale) if gate == "hardsigmoid" else scale.sigmoid())
-
-
-class SqueezeExcitation(nn.Module):
-    """Channel gate with ``squeezed`` hidden channels."""
-
-    def __init__(self, channels: int, squeezed: int, gate: str = "sigmoid") -> None:
-        super().__init__()
-        self.fc1 = nn.Conv2d(channels, squeezed, 1)
-        self.fc2 = nn.Conv2d(squeezed, channels, 1)
-        self.gate = gate
-
-    def forward(self, x: Tensor) -> Tensor:
-        fc1, fc2 = self.fc1, self.fc2
-        return squeeze_excitation(x, fc1.weight, fc1.bias, fc2.weight, fc2.bias, self.gate)
-
-
-def self_attention(
-    x: Tensor,
-    qkv_weight: Tensor,
-    proj_weight: Tensor,
-    proj_bias: Tensor,
-    qkv_bias: Tensor | None = None,
-    heads: int = 4,
-) -> Tensor:
-    """Multi-head self-attention over tokens ``(N, T, C)`` or the positions of ``(N, C, H, W)``."""
-    tokens = x.flatten(2).transpose(1, 2) if x.dim() == 4 else x
-    n, t, c = tokens.shape
-    qkv = F.linear(tokens, qkv_weight, qkv_bias).reshape(n, t, 3, heads, c // heads)
-    q, k, v = qkv.permute(2, 0, 3, 1, 4)
-    mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, t, c)
-    out = F.linear(mixed, proj_weight, proj_bias)
-    return out.transpose(1, 2).reshape(x.shape) if x.dim() == 4 else out
-
-
-class SelfAttention(nn.Module):
-    """Multi-head self-attention with one joint projection to queries, keys and values."""
-
-    def __init__(self, channels: int, heads: int, qkv_bias: bool = True) -> None:
-        super().__init__()
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
-        self.proj = nn.Linear(channels, channels)
-        self.heads = heads
-
-    def forward(self, x: Tensor) -> Tensor:
-        qkv, proj = self.qkv, self.proj
-        return self_attention(x, qkv.weight, proj.weight, proj.bias, qkv.bias, self.heads)
-
-
-def patch_embedding(x: Tensor, proj_weight: Tensor, proj_bias: Tensor | None) -> Tensor:
-    """Map each square patch of an image to a token; returns ``(N, patches, C)``."""
-    patches = F.conv2d(x, proj_weight, proj_bias, stride=proj_weight.shape[-2:])
-    return patches.flatten(2).transpose(1, 2)
-
-
-class PatchEmbedding(nn.Module):
-    """Image to tokens: a convolution whose stride is its kernel."""
-
-    def __init__(self, in_channels: int, dim: int, patch: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(in_channels, dim, patch, stride=patch)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return patch_embedding(x, self.proj.weight, self.proj.bias)
-
-
-def add_position(x: Tensor, weight: Tensor) -> Tensor:
-    """Add one learned value per position and channel."""
-    return x + weight
-
-
-class PositionEmbedding(nn.Module):
-    """Learned position embedding; ``shape`` is that of one item of the batch."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(1, *shape) * 0.02)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return add_position(x, self.weight)
-
-
-def prepend_token(x: Tensor, weight: Tensor) -> Tensor:
-    """Put ``weight``, ``(1, 1, C)``, in front of every sequence ``(N, T, C)``."""
-    return torch.cat((weight.expand(x.shape[0], -1, -1), x), 1)
-
-
-class ClassToken(nn.Module):
-    """A learned token in front of a sequence."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(1, 1, dim) * 0.02)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return prepend_token(x, self.weight)
-
-
-def scale_channels(x: Tensor, weight: Tensor) -> Tensor:
-    """Multiply each channel of a map, or each feature of tokens and vectors, by its own factor."""
-    return x * (weight[:, None, None] if x.dim() == 4 else weight)
-
-
-class LayerScale(nn.Module):
-    """Learned factor per channel, started at ``init``."""
-
-    def __init__(self, channels: int, init: float = 1e-4) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.full((channels,), init))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return scale_channels(x, self.weight)
+__all__ = [
+    "Add", "ChannelsFirst", "ChannelsLast", "Chunk", "ClassToken", "Concat", "Elementwise",
+    "Expand", "Given", "LayerNorm2d", "LayerScale", "Learned", "MatMul", "MultiheadAttention",
+    "Multiply", "Normalize", "Pad", "Pairwise", "PatchEmbedding", "Permute", "PositionEmbedding",
+    "Reduce", "RelativeAttention", "Reshape", "Roll", "Select", "SelfAttention", "Slice",
+    "SpaceToDepth", "SpatialMean", "Split", "Squeeze", "SqueezeExcitation", "StochasticDepth", "Stored",
+    "TokenPool", "Tokens", "Transpose", "Unsqueeze", "WindowAttention", "WindowAttentionV2",
+    "WindowDepartition", "WindowPartition", "WithNumber", "add_position", "as_it_is",
+    "attend_in_windows", "batch_norm", "layer_norm_2d", "multihead_attention", "patch_embedding",
+    "position_bias", "prepend_token", "region_mask", "relative_attention", "relative_coords_table",
+    "relative_position_index", "scale_channels", "self_attention", "self_attention_heads",
+    "square_position_index", "squeeze_excitation", "to_windows", "window_attention",
+    "window_attention_v2",
+]

@@ -15,11 +15,12 @@ from ghn_studio.ops.spec import Field, form_of
 
 PROGRAM = "ghn-studio"
 
-ARCH_HELP = "a .ghn or .onnx file, example:NAME, or deepnets:SPLIT/INDEX"
+ARCH_HELP = "a .ghn or .onnx file, example:NAME, torchvision:NAME, or deepnets:SPLIT/INDEX"
 
 #: Help sections, for the options many commands share; the rest are "options".
 _SECTIONS = (
     ("parameters", ("ghn", "init", "head", "head_images", "replace_classifier")),
+    ("network", ("classes", "input", "adapt")),
     ("images", ("dataset", "images", "image_size", "batch_norm")),
     ("running", ("device", "processes", "seed")),
 )
@@ -31,6 +32,7 @@ examples:
   ghn-studio predict example:lenet5             predict every parameter and evaluate
   ghn-studio predict net.onnx --head closed-form --dataset folder:photos
   ghn-studio compare example:lenet5 --steps 300
+  ghn-studio explain example:resnet20
   ghn-studio evaluate-split test --count 100 --json
   ghn-studio export example:lenet5 --to lenet.pt
   ghn-studio add-ghn ghn2_cifar10.pt --to ghn2-cifar10
@@ -137,7 +139,7 @@ def _add_output_options(group: Any) -> None:
 def _add_list(commands: Any) -> None:
     parser = commands.add_parser(
         "list", help="list what the other commands can name", allow_abbrev=False,
-        description="List hypernetworks, datasets, examples or operators, by the names other commands take.",
+        description="List hypernetworks, datasets, networks or operators, by the names other commands take.",
     )
     parser.add_argument("kind", choices=tuple(CATALOGUES), metavar="|".join(CATALOGUES), help="what to list")
     _add_output_options(parser)
@@ -169,7 +171,8 @@ def _default(line: Field) -> str:
 
 
 def _metavar(line: Field, reader: Callable[[str], Any]) -> str:
-    fixed = {"ghn": "NAME|FOLDER", "dataset": "NAME", "minutes": "M", "out": "DIR", "stored": "ARCH", "split": "SPLIT"}
+    fixed = {"ghn": "NAME|FOLDER", "dataset": "NAME", "minutes": "M", "out": "DIR", "stored": "ARCH", "split": "SPLIT",
+             "input": "CxHxW"}
     if line.name in fixed or line.label == "Name":
         return fixed.get(line.name, "NAME")
     return "N" if reader is _integer else "X" if reader is _number else "PATH"

@@ -7,22 +7,28 @@ from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
 
+from ghn_studio.app.measuring.records import MeasureReport, Row
 from ghn_studio.app.results import (
     AddGhnReport,
     CompareReport,
+    ExplainReport,
     ExportReport,
     ImportReport,
+    LayerEvidence,
     PredictReport,
     RemoveGhnReport,
     SampleReport,
     SplitReport,
     Unpredicted,
 )
+from ghn_studio.ghn.familiarity import Familiarity
 
 Lines = list[tuple[str, str]]
 
 #: Longer lists are cut; ``--json`` has all of it.
 SHOWN = 8
+
+REFERENCE = "the networks the GHN learnt from"
 
 
 @singledispatch
@@ -40,6 +46,10 @@ def _(report: PredictReport) -> str:
         ("GHN", report.ghn or "none (random start)"),
         ("time", f"{report.graph_seconds + report.predict_seconds:.3f} s to predict"),
     ]
+    if report.graph_note:
+        lines.append(("graph", report.graph_note))
+    elif report.graph_mode != "semantic":
+        lines.append(("graph", f"as the official code makes it ({report.graph_mode})"))
     if report.accuracy is not None:
         lines += [
             ("accuracy", f"{report.accuracy:.4f}  ({report.label})"),
@@ -49,10 +59,19 @@ def _(report: PredictReport) -> str:
             ("evaluation", f"{report.evaluate_seconds:.2f} s on {report.device}"),
         ]
     if report.init == "ghn":
+        lines.append(("familiarity", _familiarity(report.familiarity)))
         lines += _unpredicted(report.unpredicted)
     if report.exported:
         lines.append(("exported", report.exported))
     return table(lines)
+
+
+def _familiarity(found: Familiarity | None) -> str:
+    if found is None:
+        return f"unknown: there are no embeddings of {REFERENCE} yet (explain makes them)"
+    nearest = f"; nearest {found.nearest[0].name}" if found.nearest else ""
+    share = "all" if found.percentile >= 100 else f"{found.percentile:.1f} %"
+    return f"{found.verdict}, farther than {share} of {REFERENCE}{nearest}"
 
 
 def _batch_norm(report: PredictReport) -> str:
@@ -97,6 +116,61 @@ def _(report: SplitReport) -> str:
         ("range", f"{report.min:.4f} to {report.max:.4f}"),
     ]
     return table(lines)
+
+
+@report_text.register
+def _(report: MeasureReport) -> str:
+    bodies = {"ghn": "predicted", "kaiming": "random"}
+    lines: Lines = [
+        (f"{row.split}, {bodies[row.init]} body", f"{_accuracy(row)}  ({row.label})") for row in report.rows
+    ]
+    lines += [(f"{network} failed", message) for network, message in report.failures[:SHOWN]]
+    lines.append(("measured", f"{report.networks} of {report.total} networks, {report.folder}"))
+    return table(lines)
+
+
+def _accuracy(row: Row) -> str:
+    error = "" if row.standard_error is None else f" ± {row.standard_error:.4f}"
+    return f"{row.mean:.4f}{error}, best {row.max:.4f}, {row.networks} networks, {row.images} test images"
+
+
+@report_text.register
+def _(report: ExplainReport) -> str:
+    agreement = "undefined" if report.agreement is None else f"{report.agreement:.2f}"
+    lines: Lines = [
+        ("network", report.architecture),
+        ("GHN", report.ghn),
+        ("familiarity", _familiarity(report.familiarity)),
+        ("accuracy", f"{report.accuracy:.4f}  ({report.label})"),
+        ("loss", _number(report.loss)),
+        ("images", f"{report.images} {report.part} images of {report.dataset}, each batch with its own statistics"),
+        ("agreement", f"{agreement}  (Kendall's tau of the order on two halves of the images)"),
+        ("time", f"{report.seconds:.1f} s on {report.device}, {report.draws} draws"),
+    ]
+    return "\n".join((table(lines), "", *_layer_rows(report.layers)))
+
+
+def _layer_rows(layers: Sequence[LayerEvidence]) -> list[str]:
+    """A table: foreign and harmful layers first, then the most costly to replace by random values of the same scale."""
+    width = max((len(layer.node) for layer in layers), default=0)
+    kind = max((len(layer.title) for layer in layers), default=0)
+    notable = not all(layer.foreign for layer in layers)  # else it says nothing about one of them
+    head = f"{'numbers':>10}  {'cost':>7}  {'loss':>8}  {'scale':>6}  rank"
+    return [f"{'layer'.ljust(width)}  {'kind'.ljust(kind)}  {head}", *(
+        f"{layer.node.ljust(width)}  {layer.title.ljust(kind)}  {layer.parameters:>10,}  {layer.cost:>7.4f}  "
+        f"{layer.loss_cost:>8.3g}  {_ratio(layer.scale):>6}  {_ratio(layer.spectrum):>4}{_remark(layer, notable)}"
+        for layer in layers
+    )]
+
+
+def _remark(layer: LayerEvidence, notable: bool) -> str:
+    if layer.repair > 0 or layer.loss_repair > 0:
+        return f"  harmful: better tensors regain {layer.repair:.4f} of accuracy, {layer.loss_repair:.3g} of loss"
+    return "  not the GHN's tensors, harmless" if layer.foreign and notable else ""
+
+
+def _ratio(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 @report_text.register

@@ -78,7 +78,7 @@ def _result(arguments: argparse.Namespace) -> str:
     request = request_of(chosen, arguments)
     graph = None
     if chosen.takes_architecture:
-        graph = open_architecture(arguments.architecture).architecture
+        graph = open_architecture(arguments.architecture, chosen.wish(request)).architecture
         request = chosen.adopt(request, arguments.architecture)
     line = ProgressLine(sys.stderr)
     # Libraries that print must not mix with the one object on stdout.

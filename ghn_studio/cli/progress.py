@@ -21,7 +21,7 @@ class ProgressLine:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._is_terminal = stream.isatty()
-        self._stage = ""
+        self._phase = ""
         self._last = 0.0
         self._width = 0
 
@@ -29,11 +29,9 @@ class ProgressLine:
         """Show ``progress`` if enough has changed or enough time has passed."""
         now = time.monotonic()
         interval = TERMINAL_INTERVAL_S if self._is_terminal else FILE_INTERVAL_S
-        # What follows a comma is a reading ("training, loss 0.31"), not another stage.
-        stage = progress.stage.partition(",")[0]
-        if stage == self._stage and now - self._last < interval:
+        if progress.phase == self._phase and now - self._last < interval:
             return
-        self._stage, self._last = stage, now
+        self._phase, self._last = progress.phase, now
         text = describe(progress)
         if self._is_terminal:
             text = text[: max(1, get_terminal_size().columns - 1)]  # a line that wraps could not be rewritten

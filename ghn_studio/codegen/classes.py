@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ghn_studio.codegen.constructors import (
@@ -21,8 +21,9 @@ from ghn_studio.codegen.constructors import (
 from ghn_studio.codegen.forward import Method, method
 from ghn_studio.codegen.helpers import PREFIX, signature
 from ghn_studio.codegen.names import class_like, is_plain_attribute, is_plain_key, local, unused
-from ghn_studio.codegen.tree import Block, Tree, Unit
+from ghn_studio.codegen.tree import Block, Tree, Unit, own_name
 from ghn_studio.ir.graph import Node
+from ghn_studio.ops.spec import BARE
 
 #: Blocks that differ in more sizes than this get a class each.
 MAX_ARGUMENTS = 6
@@ -75,7 +76,7 @@ class Classes:
 
     def _is_class(self, block: Block) -> bool:
         if block in self._tree.holders:
-            return not block.is_list and not all(map(is_plain_key, block.children))
+            return not block.is_list and (bool(block.bare) or not all(map(is_plain_key, block.children)))
         return not self._is_sequence(block)
 
     def _is_sequence(self, block: Block) -> bool:
@@ -84,6 +85,8 @@ class Classes:
             return False
         units = self._tree.units[block]
         entries, exits = self._tree.ends(block)
+        if any(own_name(name) != name for name in block.children):
+            return False
         if [u.names for u in units] != [(k,) for k in block.children] or len(entries) != 1:
             return False
         value = entries
@@ -108,7 +111,7 @@ class Classes:
         return [
             (name, child) for name, child in block.children.items()
             if (isinstance(child, Block) and (block.is_list or self._has_layer(child)))
-            or (isinstance(child, Node) and not self._tree.is_inline(child, block))
+            or (isinstance(child, Node) and own_name(name) == name and not self._tree.is_inline(child, block))
         ]
 
     def _has_layer(self, block: Block) -> bool:
@@ -128,12 +131,18 @@ class Classes:
         return New("nn.ModuleDict", tuple(name for name, _ in items), calls, "{}")
 
     def _layer(self, node: Node) -> New:
-        call = self._tree.program.module(node)
+        program = self._tree.program
+        call = program.module(node)
         if call.target.startswith(PREFIX):
             self.helpers.add(call.short_name)
-            return layer(call.target, call.short_name, call.args, call.kwargs, signature(call.short_name))
-        return layer(call.target, call.target.removeprefix("torch."), call.args, call.kwargs,
-                     SIGNATURES.get(call.target))
+            new = layer(call.target, call.short_name, call.args, call.kwargs, signature(call.short_name))
+        else:
+            new = layer(call.target, call.target.removeprefix("torch."), call.args, call.kwargs,
+                        SIGNATURES.get(call.target))
+        if not program.is_bare(node):
+            return new
+        self.helpers.add(program.function(node).short_name)
+        return replace(new, keeps=BARE, is_buffer=not program.weights(node)[0].trainable)
 
     def _access(self, block: Block, unit: Unit) -> str:
         """The expression for a unit's module inside ``block``; empty if it is written out."""
@@ -147,12 +156,18 @@ class Classes:
                 parent = child
         return text
 
-    def _child(self, parent: Block, name: str, text: str) -> str:
+    def _child(self, parent: Block, child: str, text: str) -> str:
+        name = own_name(child)
+        if name in parent.bare and not is_plain_attribute(name):
+            return f'{text}.{_table(self._is_buffer(parent.children[name]))}["{name}"]'
         if parent.is_list:
             return f"{text}[{name}]"
         if parent in self._tree.holders and parent not in self._calls:
             return f'{text}["{name}"]'
         return f"{text}.{name}" if is_plain_attribute(name) else f'{text}._modules["{name}"]'
+
+    def _is_buffer(self, child: Block | Node) -> bool:
+        return isinstance(child, Node) and not self._tree.program.weights(child)[0].trainable
 
     def _write_level(self, drafts: list[_Draft]) -> None:
         alike: dict[object, list[_Draft]] = {}
@@ -286,17 +301,26 @@ def _class_text(name: str, draft: _Draft, doc: str, arguments: dict[str, str], l
 
 
 def _signature(taken: str, result: str) -> list[str]:
-    line = f"    def forward(self, {taken}) -> {result}:"
+    line = f"    def forward({', '.join(['self', taken] if taken else ['self'])}) -> {result}:"
     if len(line) <= LINE:
         return [line]
     return ["    def forward(", "        self,", *(f"        {t}," for t in taken.split(", ")), f"    ) -> {result}:"]
+
+
+def _table(is_buffer: bool) -> str:
+    """Where a module keeps tensors of its own."""
+    return "_buffers" if is_buffer else "_parameters"
 
 
 def _init(base: str, layers: list[tuple[str, New]]) -> list[str]:
     if base == "nn.Module":
         rows = ["        super().__init__()"]
         for name, new in layers:
-            left = f"self.{name}" if is_plain_attribute(name) else f'self._modules["{name}"]'
+            if new.is_buffer and is_plain_attribute(name):
+                rows.append(f'        self.register_buffer("{name}", {printed(new, 8, LINE - 34 - len(name))})')
+                continue
+            table = _table(new.is_buffer) if new.keeps else "_modules"
+            left = f"self.{name}" if is_plain_attribute(name) else f'self.{table}["{name}"]'
             rows.append(f"        {left} = {printed(new, 8, LINE - 11 - len(left))}")
         return rows
     calls = [f"            {printed(new, 12, LINE - 13)}," for _, new in layers]

@@ -13,7 +13,9 @@ REQUIRED: Any = object()
 
 Signature = tuple[tuple[str, Any], ...]
 
-_NORM = (("num_features", REQUIRED), ("eps", 1e-5), ("momentum", 0.1))
+_NORM = (("num_features", REQUIRED), ("eps", 1e-5), ("momentum", 0.1), ("affine", True))
+_INSTANCE_NORM = (("num_features", REQUIRED), ("eps", 1e-5), ("momentum", 0.1), ("affine", False))
+_LAYER_NORM = (("normalized_shape", REQUIRED), ("eps", 1e-5), ("elementwise_affine", True), ("bias", True))
 _CONV = (("in_channels", REQUIRED), ("out_channels", REQUIRED), ("kernel_size", REQUIRED), ("stride", 1),
          ("padding", 0), ("dilation", 1), ("groups", 1), ("bias", True))
 
@@ -21,25 +23,36 @@ _CONV = (("in_channels", REQUIRED), ("out_channels", REQUIRED), ("kernel_size", 
 #: need not be said. A test compares them with torch's own.
 SIGNATURES: Mapping[str, Signature] = {
     "torch.nn.Conv2d": _CONV,
+    "torch.nn.Conv1d": _CONV,
+    "torch.nn.ConvTranspose2d": (
+        *_CONV[:5], ("output_padding", 0), ("groups", 1), ("bias", True), ("dilation", 1),
+    ),
     "torch.nn.Linear": (("in_features", REQUIRED), ("out_features", REQUIRED), ("bias", True)),
     "torch.nn.BatchNorm1d": _NORM,
     "torch.nn.BatchNorm2d": _NORM,
-    "torch.nn.LayerNorm": (("normalized_shape", REQUIRED), ("eps", 1e-5)),
-    "torch.nn.GroupNorm": (("num_groups", REQUIRED), ("num_channels", REQUIRED), ("eps", 1e-5)),
+    "torch.nn.InstanceNorm1d": _INSTANCE_NORM,
+    "torch.nn.InstanceNorm2d": _INSTANCE_NORM,
+    "torch.nn.LayerNorm": _LAYER_NORM,
+    "torch.nn.RMSNorm": (("normalized_shape", REQUIRED), ("eps", None), ("elementwise_affine", True)),
+    "torch.nn.GroupNorm": (("num_groups", REQUIRED), ("num_channels", REQUIRED), ("eps", 1e-5), ("affine", True)),
+    "torch.nn.LocalResponseNorm": (("size", REQUIRED), ("alpha", 1e-4), ("beta", 0.75), ("k", 1.0)),
+    "torch.nn.ChannelShuffle": (("groups", REQUIRED),),
     "torch.nn.MaxPool2d": (("kernel_size", REQUIRED), ("stride", None), ("padding", 0), ("dilation", 1),
                            ("return_indices", False), ("ceil_mode", False)),
     "torch.nn.AvgPool2d": (("kernel_size", REQUIRED), ("stride", None), ("padding", 0), ("ceil_mode", False),
                            ("count_include_pad", True)),
     "torch.nn.AdaptiveAvgPool2d": (("output_size", REQUIRED),),
+    "torch.nn.ELU": (("alpha", 1.0),),
     "torch.nn.LeakyReLU": (("negative_slope", 0.01),),
     "torch.nn.PReLU": (("num_parameters", 1),),
     "torch.nn.GELU": (("approximate", "none"),),
     "torch.nn.Softmax": (("dim", None),),
+    "torch.nn.LogSoftmax": (("dim", None),),
     "torch.nn.Dropout": (("p", 0.5),),
 }
 
 #: Arguments where one number stands for an equal pair.
-_PAIRS = frozenset({"kernel_size", "stride", "padding", "dilation", "output_size"})
+_PAIRS = frozenset({"kernel_size", "stride", "padding", "output_padding", "dilation", "output_size"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +76,17 @@ class New:
     """A constructor call. ``keys`` gives each argument's keyword, None by position.
 
     ``brackets`` encloses the arguments of containers: ``[]`` for lists, ``{}`` for
-    dictionaries (whose keywords are the keys), empty for ordinary calls.
+    dictionaries (whose keywords are the keys), empty for ordinary calls. ``keeps`` names the
+    tensor of a layer that stays when the layer itself is dropped: a bare parameter, or a
+    buffer where ``is_buffer`` is set.
     """
 
     target: str
     keys: tuple[str | None, ...] = ()
     items: tuple[Item, ...] = ()
     brackets: str = ""
+    keeps: str = ""
+    is_buffer: bool = False
 
 
 Item = Value | Ref | New
@@ -121,6 +138,8 @@ def skeleton(new: New) -> New:
 
 def printed(new: New, indent: int, room: int) -> str:
     """The call as source: on one line if ``room`` characters suffice, else one argument per line."""
+    if new.keeps:
+        return f"{printed(replace(new, keeps=''), indent, room - len(new.keeps) - 1)}.{new.keeps}"
     if _is_loop(new):
         inner = printed(new.items[0], indent + 4, room) if isinstance(new.items[0], New) else ""
         loop = f"{inner} for _ in range({len(new.items)})"

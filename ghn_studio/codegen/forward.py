@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain, count
 
-from ghn_studio.codegen.constructors import LINE
+from ghn_studio.codegen.constructors import LINE, literal
 from ghn_studio.codegen.names import local
 from ghn_studio.codegen.tree import INLINE, Block, Tree, Unit
 from ghn_studio.ir.graph import Node, Source
@@ -95,6 +95,10 @@ def _expression(tree: Tree, unit: Unit, access: Callable[[Unit], str], names: di
         if kind == "Concat":
             return f"torch.cat(({', '.join(operands)}){extra})"
         return f"torch.chunk({operands[0]}{extra})"
+    if isinstance(unit.what, Node) and tree.program.is_bare(unit.what):
+        function = tree.program.function(unit.what)
+        words = [*operands, access(unit), *(f"{k}={literal(v)}" for k, v in function.kwargs)]
+        return f"{function.short_name}({', '.join(words)})"
     return f"{access(unit)}({', '.join(operands)})"
 
 

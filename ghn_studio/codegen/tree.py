@@ -14,11 +14,21 @@ from functools import cached_property
 
 from ghn_studio.analysis.program import Program
 from ghn_studio.ir.graph import Node, NodeId, Source
+from ghn_studio.ops.spec import owner_of
 
 IDENTITY = "torch.nn.Identity"
 
 #: Layers of ``blocks`` that read better written out in ``forward``.
 INLINE = frozenset(f"ghn_studio.blocks.{name}" for name in ("Add", "Multiply", "Concat", "Chunk"))
+
+
+#: Stands between the name of a layer and the number of a later use of it.
+_AGAIN = "#"
+
+
+def own_name(name: str) -> str:
+    """The name of the layer that a child of a block runs; another child's for a later use of it."""
+    return name.partition(_AGAIN)[0]
 
 
 @dataclass(eq=False)
@@ -27,11 +37,14 @@ class Block:
 
     path: str
     children: dict[str, Block | Node] = field(default_factory=dict)
+    #: Children that are parameters of the block itself, not layers.
+    bare: set[str] = field(default_factory=set)
 
     @cached_property
     def is_list(self) -> bool:
-        """True if the children are called 0, 1, 2 …"""
-        return list(self.children) == [str(i) for i in range(len(self.children))] and bool(self.children)
+        """True if the layers are called 0, 1, 2 …"""
+        names = [name for name in self.children if own_name(name) == name]
+        return names == [str(i) for i in range(len(names))] and bool(names) and not self.bare
 
     @cached_property
     def height(self) -> int:
@@ -72,7 +85,7 @@ class Tree:
         self.root = Block("")
         self._grow()
         aliases = self._aliases()
-        self.result = _resolved(Source(program.output), aliases)
+        self.results = tuple(_resolved(Source(output), aliases) for output in program.outputs)
         self.images = Source(program.input)
         #: Steps that run, by id, with their sources after identities are skipped.
         self.sources: dict[NodeId, tuple[Source, ...]] = {
@@ -104,22 +117,28 @@ class Tree:
             if node.id == self.program.input or self._is_end(node):
                 continue
             block = self.root
-            *path, name = node.id.split(".")
+            # A later use runs where the layer it shares is an attribute.
+            *path, name = owner_of(node).split(".")
             for depth, part in enumerate(path, 1):
                 child = block.children.setdefault(part, Block(".".join(path[:depth])))
                 assert isinstance(child, Block)  # a node's id is never the path of others
                 block = child
+            if node.shares is not None:
+                uses = self.program.graph.sharing(node.id)
+                name = f"{name}{_AGAIN}{uses.index(node.id)}"
+            elif self.program.is_bare(node):
+                block.bare.add(name)
             block.children[name] = node
 
     def _is_end(self, node: Node) -> bool:
-        return node.id == self.program.output and self.program.module(node).target == IDENTITY
+        return node.id in self.program.outputs and self.program.module(node).target == IDENTITY
 
     def _aliases(self) -> dict[NodeId, Source]:
         """Identities that are skipped, with what they pass on."""
         found = {}
-        end = self.program.graph.nodes[self.program.output]
-        if self._is_end(end) and end.sources:
-            found[end.id] = end.sources[0]
+        for end in (self.program.graph.nodes[output] for output in self.program.outputs):
+            if self._is_end(end) and end.sources:
+                found[end.id] = end.sources[0]
         for block in self.root.blocks():
             for child in block.children.values():
                 if isinstance(child, Node) and not block.is_list and self.program.module(child).target == IDENTITY:
@@ -193,13 +212,13 @@ class Tree:
         taken = dict.fromkeys(s for n in members for s in self.sources[n] if s.node not in inside)
         given = [
             s for n in members for s in (Source(n, p) for p in range(len(self.program.shapes.outputs[n])))
-            if s == self.result or any(user not in inside for user in self._used_by.get(s, ()))
+            if s in self.results or any(user not in inside for user in self._used_by.get(s, ()))
         ]
         return tuple(taken), tuple(given)
 
     def ends(self, block: Block) -> tuple[tuple[Source, ...], tuple[Source, ...]]:
-        """The values a block takes and gives; the root takes the images and gives the result."""
-        return ((self.images,), (self.result,)) if block is self.root else self._ends(block)
+        """The values a block takes and gives; the root takes the images and gives the results."""
+        return ((self.images,), self.results) if block is self.root else self._ends(block)
 
 
 def _resolved(source: Source, aliases: dict[NodeId, Source]) -> Source:

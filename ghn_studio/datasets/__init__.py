@@ -7,7 +7,12 @@ from ghn_studio.datasets.folder import PREFIX, describe_folder
 from ghn_studio.datasets.info import DATASETS, DatasetInfo
 from ghn_studio.errors import DatasetError
 
-__all__ = ["DATASETS", "DatasetInfo", "describe", "portable_name", "several"]
+__all__ = ["DATASETS", "DatasetInfo", "describe", "is_folder", "portable_name", "several"]
+
+
+def is_folder(name: str) -> bool:
+    """True for the name of an image folder."""
+    return name.startswith(PREFIX)
 
 
 def several(names: str) -> tuple[str, ...]:
@@ -18,7 +23,7 @@ def several(names: str) -> tuple[str, ...]:
 
 def portable_name(name: str) -> str:
     """A data set's name as cards record it: of a folder only its own name, which other machines know too."""
-    return PREFIX + PurePath(name.removeprefix(PREFIX)).name if name.startswith(PREFIX) else name
+    return PREFIX + PurePath(name.removeprefix(PREFIX)).name if is_folder(name) else name
 
 
 def describe(name: str, size: int | None = None) -> DatasetInfo:
@@ -33,6 +38,6 @@ def describe(name: str, size: int | None = None) -> DatasetInfo:
     """
     if name in DATASETS:
         return DATASETS[name]
-    if name.startswith(PREFIX):
+    if is_folder(name):
         return describe_folder(name, size)
     raise DatasetError(f"there is no data set '{name}': use {', '.join(DATASETS)} or {PREFIX}PATH")

@@ -9,6 +9,7 @@ from ghn_studio.deepnets.cells import Cell
 from ghn_studio.deepnets.genotype import Genotype
 from ghn_studio.deepnets.splits import SamplerConfig
 from ghn_studio.ir.graph import Architecture, Group, Source
+from ghn_studio.ops.attention import PositionEmbeddingParams
 from ghn_studio.ops.dense import LinearParams
 from ghn_studio.ops.merge import ConcatParams
 from ghn_studio.ops.pooling import AdaptivePoolParams, AvgPoolParams, MaxPoolParams
@@ -54,7 +55,7 @@ def _stem(w: Writer, g: Genotype, x: Map, base: int) -> tuple[Map, Map]:
     """Return the two maps that the first cell reads."""
     first, last = _simple_stem(w, g, x, base) if g.stem == "simple" else _strided_stem(w, g, x, base)
     if g.attention:
-        first = last = last.of(w.add("stem.position", "pos_enc", NOTHING, last.source))
+        first = last = last.of(w.add("stem.position", "pos_enc", PositionEmbeddingParams(), last.source))
     return first, last
 
 

@@ -37,6 +37,10 @@ class Split:
         """The first ``count`` images, or all of them for None."""
         return self if count is None else Split(self.images[:count], self.labels[:count])
 
+    def after(self, count: int) -> Split:
+        """The images that :meth:`first` leaves out."""
+        return Split(self.images[count:], self.labels[count:])
+
 
 @dataclass(frozen=True, slots=True)
 class ImageData:
@@ -150,12 +154,15 @@ class Feed:
     """Batches of one split, fitted to a network's input on the device it runs on.
 
     Images are fitted once if all of them take at most ``CACHE_BYTES``, else batch by batch.
+    With ``channels_last`` their memory is laid out so that most convolutions run faster.
     """
 
     def __init__(
-        self, split: Split, input_shape: tuple[int, int, int], info: DatasetInfo, device: torch.device | str = "cpu"
+        self, split: Split, input_shape: tuple[int, int, int], info: DatasetInfo,
+        device: torch.device | str = "cpu", *, channels_last: bool = False,
     ) -> None:
         self.input_shape, self.info = input_shape, info
+        self._layout = torch.channels_last if channels_last else torch.contiguous_format
         self.labels = split.labels.to(device)
         self._images = split.images
         self._device = torch.device(device)
@@ -172,7 +179,7 @@ class Feed:
         return self._fitted[at if isinstance(at, slice) else at.to(self._device)]
 
     def _fit(self, images: Tensor) -> Tensor:
-        return adapt(images.to(self._device), self.input_shape, self.info)
+        return adapt(images.to(self._device), self.input_shape, self.info).contiguous(memory_format=self._layout)
 
 
 def _match_channels(batch: Tensor, channels: int, info: DatasetInfo) -> Tensor:

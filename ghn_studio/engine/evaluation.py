@@ -8,7 +8,7 @@ kept under the name ``batch``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -109,8 +109,11 @@ def check_classes(plan: Plan, info: DatasetInfo) -> None:
 
 
 def norm_nodes(plan: Plan) -> tuple[NodeId, ...]:
-    """The nodes that keep running statistics."""
-    return tuple(w.node for w in plan.parameters if w.role is Role.BUFFER and w.name == f"{w.node}.running_mean")
+    """The nodes that keep running statistics, as far as the result depends on them."""
+    return tuple(
+        w.node for w in plan.parameters
+        if w.role is Role.BUFFER and w.spec.name == "running_mean" and w.node in plan.running
+    )
 
 
 def estimated(plan: Plan, values: Mapping[str, Tensor]) -> bool:
@@ -283,13 +286,22 @@ def run_batches(
     plan: Plan, values: Mapping[str, Tensor], feed: Feed, batch_size: int, stage: str, features: bool = False
 ) -> Job[Tensor]:
     """Return the network's answers, or the input of its last layer, for every image, on the processor."""
+    found: list[Tensor] = []
+    yield from each_batch(plan, values, feed, batch_size, stage, lambda answers, at: found.append(answers), features)
+    return torch.cat(found)
+
+
+def each_batch(
+    plan: Plan, values: Mapping[str, Tensor], feed: Feed, batch_size: int, stage: str,
+    take: Callable[[Tensor, slice], None], features: bool = False,
+) -> Job[None]:
+    """Give ``take`` each batch of what :func:`run_batches` returns, and where its images are; none is kept."""
     answer = torch.no_grad()(plan.features if features else plan.run)
-    found = []
     for start, end in _bounds(len(feed), batch_size):
         yield Progress(stage, start, len(feed))
         with clear_errors(plan):
-            found.append(answer(feed.images(slice(start, end)), values).cpu())
-    return torch.cat(found)
+            answers = answer(feed.images(slice(start, end)), values).cpu()
+        take(answers, slice(start, end))
 
 
 @contextmanager
@@ -314,9 +326,18 @@ def clear_errors(plan: Plan) -> Iterator[None]:
         ) from error
 
 
+def accuracy_of(logits: Tensor, labels: Tensor) -> float:
+    """The share of ``(N, classes)`` answers that are right; one with undefined numbers counts as a uniform answer."""
+    return float((_without_undefined(logits).argmax(1) == labels).double().mean())
+
+
+def _without_undefined(logits: Tensor) -> Tensor:
+    return torch.where(logits.isfinite().all(1)[:, None], logits, 0.0).float()
+
+
 def _summary(logits: Tensor, labels: Tensor, **fields: object) -> Evaluation:
     finite = logits.isfinite().all(1)
-    logits = torch.where(finite[:, None], logits, 0.0).float()
+    logits = _without_undefined(logits)
     answers, classes = logits.argmax(1), logits.shape[1]
     confusion = torch.bincount(labels * classes + answers, minlength=classes**2).view(classes, classes)
     return Evaluation(

@@ -28,11 +28,9 @@ from ghn_studio.engine.evaluation import (
     run_batches,
 )
 from ghn_studio.engine.execution import Plan
+from ghn_studio.engine.regression import Regression, choose
 from ghn_studio.errors import PredictionError
-from ghn_studio.jobs import Job, Progress
-
-#: Ridge strengths tried, relative to the number of images: 10^-4 to 10^2 in half decades.
-STRENGTHS = tuple(10 ** (e / 2) for e in range(-8, 5))
+from ghn_studio.jobs import Job
 
 #: Factors tried on the regression's output, so that its softmax gives sensible probabilities.
 SCALES = tuple(10 ** (e / 10) for e in range(-10, 26))
@@ -42,9 +40,6 @@ LARGEST_SYSTEM = 8192
 
 #: Held-out images that choose the strength.
 HELD_OUT_IMAGES = 2000
-
-#: Variance of a nearly constant feature is raised to this share of the mean variance.
-VARIANCE_FLOOR = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,57 +62,6 @@ class ClosedForm:
     def label(self) -> str:
         """How accuracies of this network are labelled."""
         return label_closed_form(self.images)
-
-
-class RidgeSystem:
-    """Minimises ``|x·w − y|² + λ|w|²`` for several λ; ``x`` is ``(N, D)``, ``y`` ``(N, C)``.
-
-    Solves ``(xᵀx + λ)w = xᵀy`` (primal, D equations) or ``w = xᵀ(xxᵀ + λ)⁻¹y`` (dual, N
-    equations); they agree, and by default the smaller one is used. Double precision.
-    """
-
-    def __init__(self, x: Tensor, y: Tensor, dual: bool | None = None) -> None:
-        x, y = x.double(), y.double()
-        self.dual = x.shape[0] < x.shape[1] if dual is None else dual
-        self._x = x
-        self._gram = x @ x.T if self.dual else x.T @ x
-        self._right = y if self.dual else x.T @ y
-
-    def solve(self, strength: float) -> Tensor | None:
-        """Return ``w``, ``(D, C)``; None if λ is too small for a stable solution."""
-        system = self._gram.clone()
-        system.diagonal().add_(strength)
-        factor, failed = torch.linalg.cholesky_ex(system)
-        if int(failed):
-            return None
-        solution = torch.cholesky_solve(self._right, factor)
-        return self._x.T @ solution if self.dual else solution
-
-
-@dataclass(frozen=True, slots=True)
-class Standard:
-    """Shift and scale per feature, ``(D,)`` each, in double precision."""
-
-    mean: Tensor
-    std: Tensor
-
-    @classmethod
-    def of(cls, features: Tensor, centred: bool) -> Standard:
-        """Measure ``(N, D)`` features; without ``centred`` the shift is zero."""
-        variance, mean = torch.var_mean(features.double(), 0, correction=0)
-        floor = VARIANCE_FLOOR * variance.mean()
-        std = variance.clamp_min(floor).sqrt()
-        std = torch.where(std > 0, std, 1.0)
-        return cls(mean if centred else torch.zeros_like(mean), std)
-
-    def apply(self, features: Tensor) -> Tensor:
-        """Return standardised features in double precision."""
-        return (features.double() - self.mean) / self.std
-
-    def fold(self, weight: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn ``apply(f) @ weight + offset`` into ``f @ a.T + b`` and return ``a`` ``(C, D)`` and ``b`` ``(C,)``."""
-        folded = weight / self.std[:, None]
-        return folded.T, offset - self.mean @ folded
 
 
 def closed_form(
@@ -147,17 +91,14 @@ def closed_form(
     def features_of(part: Split, stage: str) -> Job[Tensor]:
         feed = Feed(part, input_shape(plan), data.info, device_of(ready))
         found = yield from run_batches(plan, ready, feed, size, stage, features=True)
-        return _finite(plan, found)
+        return finite(plan, found)
 
     x = yield from features_of(fitted, "features of training images")
     x_held = yield from features_of(held_out, "features of held-out images")
-    standard = Standard.of(x, centred=bias is not None)
-    targets = F.one_hot(fitted.labels, data.info.class_count).double()
-    offset = targets.mean(0) if bias is not None else torch.full_like(targets[0], 1 / targets.shape[1])
-    system = RidgeSystem(standard.apply(x), targets - offset)
-    choice = yield from _choose(system, standard.apply(x_held), offset, held_out.labels, len(fitted))
-    scale = _scale(standard.apply(x_held) @ choice.weight + offset, held_out.labels)
-    a, b = standard.fold(choice.weight * scale, offset * scale)
+    regression = Regression.of(x, fitted.labels, data.info.class_count, centred=bias is not None)
+    choice = yield from choose(regression, x_held, held_out.labels)
+    scale = _scale(regression.scores(x_held, choice.weight), held_out.labels)
+    a, b = regression.layer(choice.weight, scale)
     like = ready[weight]
     head = {weight: a.to(like)} if bias is None else {weight: a.to(like), bias: b.to(like)}
     return ClosedForm(
@@ -166,33 +107,18 @@ def closed_form(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    strength: float
-    weight: Tensor
-    accuracy: float
-    error: float
+def refitted(fitted: Tensor, labels: Tensor, asked: Tensor, like: ClosedForm, *, classes: int, centred: bool) -> Tensor:
+    """Logits, ``(M, classes)``, for features ``asked`` ``(M, D)`` of a head fitted to ``fitted`` ``(N, D)``.
 
-
-def _choose(system: RidgeSystem, x: Tensor, offset: Tensor, labels: Tensor, count: int) -> Job[_Choice]:
-    """Try every strength on held-out images ``x`` and return the best."""
-    targets = F.one_hot(labels, len(offset)).double()
-    best: _Choice | None = None
-    for i, strength in enumerate(STRENGTHS):
-        yield Progress("choosing the ridge strength", i, len(STRENGTHS))
-        weight = system.solve(strength * count)
-        if weight is None:
-            continue
-        scores = x @ weight + offset
-        found = _Choice(
-            strength, weight, float((scores.argmax(1) == labels).double().mean()),
-            float((scores - targets).square().mean()),
-        )
-        if best is None or (found.accuracy, -found.error) > (best.accuracy, -best.error):
-            best = found
-    if best is None:
-        raise PredictionError("the classifier cannot be fitted: the features are too large or too alike")
-    return best
+    Strength and scale are those of ``like``. All zero where the system has no stable solution,
+    or a feature is not finite.
+    """
+    none = torch.zeros(len(asked), classes, dtype=torch.double)
+    if not (fitted.isfinite().all() and asked.isfinite().all()):
+        return none
+    regression = Regression.of(fitted, labels, classes, centred)
+    weight = regression.solve(like.strength)
+    return none if weight is None else regression.scores(asked, weight) * like.scale
 
 
 def _scale(scores: Tensor, labels: Tensor) -> float:
@@ -232,7 +158,8 @@ def _parts(data: ImageData, images: int) -> tuple[Split, Split]:
     return chosen.first(len(chosen) - held), Split(chosen.images[-held:], chosen.labels[-held:])
 
 
-def _finite(plan: Plan, features: Tensor) -> Tensor:
+def finite(plan: Plan, features: Tensor) -> Tensor:
+    """``features`` ``(N, D)``; raises :class:`PredictionError` if some are infinite or undefined."""
     wrong = int((~features.isfinite().all(1)).sum())
     if wrong:
         raise PredictionError(

@@ -8,7 +8,7 @@ from math import prod, sqrt
 import torch
 from torch import Tensor
 
-from ghn_studio.engine.execution import Plan, PlanWeight
+from ghn_studio.engine.execution import Plan, PlanWeight, initial_value
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.ops.spec import Role
 
@@ -22,7 +22,8 @@ _TOKEN_STD = 0.02
 def kaiming(network: Plan | Architecture, seed: int) -> dict[str, Tensor]:
     """Return a random start for every tensor of a network, buffers included, on the processor.
 
-    Weights are normal with variance 2 / fan-in (He et al., 2015). Running statistics are
+    Weights are normal with variance 2 / fan-in (He et al., 2015). What an operator makes from
+    its settings, such as index tables, has that value. Running statistics are
     0 and 1 with no batch tracked, which evaluation takes as "not estimated yet". Each
     tensor has a generator of its own, seeded by ``seed`` and the tensor's name: equal
     seeds give equal bytes, whatever else the network holds and in whatever order.
@@ -33,20 +34,25 @@ def kaiming(network: Plan | Architecture, seed: int) -> dict[str, Tensor]:
 
 def initial_tensor(weight: PlanWeight, seed: int) -> Tensor:
     """Return the random start of one tensor; see :func:`kaiming`."""
-    if weight.role is Role.BUFFER:
+    if weight.spec.initial is not None:
+        return initial_value(weight.spec.initial).clone()
+    if not weight.trainable:
         return _buffer(weight)
     if weight.role in _CONSTANT:
         return torch.full(weight.shape, _CONSTANT[weight.role])
-    generator = torch.Generator().manual_seed(_seed_of(weight.name, seed))
-    std = sqrt(2 / max(1, prod(weight.shape[1:]))) if weight.role is Role.WEIGHT else _TOKEN_STD
+    generator = generator_of(weight.name, seed)
+    std = _TOKEN_STD
+    if weight.role in (Role.WEIGHT, Role.TRANSPOSED):
+        std = sqrt(2 / max(1, weight.spec.fan_in or prod(weight.shape[1:])))
     return torch.randn(weight.shape, generator=generator) * std
 
 
 def _buffer(weight: PlanWeight) -> Tensor:
-    if weight.name.endswith("num_batches_tracked"):
-        return torch.zeros(weight.shape, dtype=torch.long)
-    return torch.full(weight.shape, 1.0 if weight.name.endswith("running_var") else 0.0)
+    dtype = torch.int64 if weight.spec.dtype == "int64" else torch.float32
+    return torch.full(weight.shape, 1 if weight.spec.name == "running_var" else 0, dtype=dtype)
 
 
-def _seed_of(name: str, seed: int) -> int:
-    return int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:8], "big") >> 1
+def generator_of(name: str, seed: int) -> torch.Generator:
+    """A generator that depends on a seed and a tensor's name only."""
+    state = int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:8], "big") >> 1
+    return torch.Generator().manual_seed(state)

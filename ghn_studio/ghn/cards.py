@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ghn_studio import paths
-from ghn_studio.datasets import DatasetInfo, portable_name
+from ghn_studio.datasets import DatasetInfo, is_folder, portable_name
 from ghn_studio.errors import CheckpointError, UsageError
 
 CARD_FILE = "card.json"
@@ -79,12 +79,15 @@ class Card:
     def rows_for(self, info: DatasetInfo) -> tuple[int, int] | None:
         """Where the class rows for a dataset start and stop; None if it predicts no classifier for it.
 
-        A dataset of that name comes first, then any with the same classes: an image folder has
-        another path on every machine.
+        A dataset of that name comes first. The names of image folders say little and differ between
+        machines, so for them the same classes count too.
         """
         starts = [0, *accumulate(len(task.classes) for task in self.tasks)]
         rows = [(start, start + len(task.classes)) for start, task in zip(starts, self.tasks, strict=False)]
-        same = [at for at, task in zip(rows, self.tasks, strict=True) if task.classes == info.classes]
+        same = [
+            at for at, task in zip(rows, self.tasks, strict=True)
+            if task.classes == info.classes and (is_folder(info.name) or is_folder(task.dataset))
+        ]
         named = [
             at for at, task in zip(rows, self.tasks, strict=True)
             if task.dataset == portable_name(info.name) and (not info.classes or task.classes == info.classes)
@@ -193,9 +196,13 @@ def list_cards() -> tuple[Card, ...]:
 
 
 def find(dataset: str) -> Card | None:
-    """The newest shipped hypernetwork whose card names ``dataset``, else the newest of the user's, else None."""
+    """The hypernetwork to take for ``dataset``, or None: shipped before one's own, newer before older.
+
+    One whose first dataset it is comes before all that learnt it beside another.
+    """
     name = portable_name(dataset)
-    return next((c for c in list_cards() if any(task.dataset == name for task in c.tasks)), None)
+    found = [card for card in list_cards() if any(task.dataset == name for task in card.tasks)]
+    return next((card for card in found if card.tasks[0].dataset == name), next(iter(found), None))
 
 
 def resolve(name: str, dataset: str = "digits") -> Card:

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from ghn_studio.ghn.config import GhnConfig
 from ghn_studio.ghn.encoding import GraphEncoding
+from ghn_studio.ghn.sweeps import cell_of, edge_weights, sweep
 
 #: Sizes of the Graphormer's tables in the official checkpoints; larger numbers share the last row.
 _DISTANCES, _DEGREES, _DEPTHS = 257, 101, 1001
@@ -106,9 +107,27 @@ class GatedGnn(nn.Module):
 
     def forward(self, x: Tensor, graphs: Sequence[GraphEncoding]) -> Tensor:
         """Map ``(nodes, hidden)`` to the same shape."""
+        if not torch.is_grad_enabled():
+            parts = np.split(x.detach().cpu().numpy(), np.cumsum([len(g.nodes) for g in graphs])[:-1])
+            alone = [self._update_alone(part, graph) for part, graph in zip(parts, graphs, strict=True)]
+            return torch.from_numpy(np.concatenate(alone)).to(x.device)
         batch = collate(graphs, x.device)
         updated = self.update(x[batch.order], batch)
         return torch.empty_like(updated).index_copy(0, batch.order, updated)
+
+    def _update_alone(self, x: NDArray[np.float32], graph: GraphEncoding) -> NDArray[np.float32]:
+        """Update one graph without autograd; nodes of a cycle take each other's last state."""
+        kinds = (self.mlp,) if self.mlp_ve is None else (self.mlp, self.mlp_ve)
+        cell = cell_of(self.gru, tuple(kind.fc for kind in kinds))
+        order = np.argsort(graph.levels, kind="stable")
+        distances = graph.distances[np.ix_(order, order)]
+        bounds = (0, *np.cumsum(np.bincount(graph.levels)).tolist())
+        forward = sweep(cell, x[order], bounds, edge_weights(distances, cell.kinds))
+        back = tuple(len(x) - b for b in reversed(bounds))
+        reverse = edge_weights(np.ascontiguousarray(distances.T[::-1, ::-1]), cell.kinds)
+        updated = np.empty_like(x)
+        updated[order] = sweep(cell, np.ascontiguousarray(forward[::-1]), back, reverse)[::-1]
+        return updated
 
     def update(self, x: Tensor, batch: Batch) -> Tensor:
         """Map vectors in the batch's order, level by level, to updated ones."""

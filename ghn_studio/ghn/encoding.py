@@ -16,7 +16,7 @@ from ghn_studio.analysis.shapes import ShapeReport, require_shapes
 from ghn_studio.ir.graph import Architecture, NodeId, Source
 from ghn_studio.ops.catalog import REGISTRY
 from ghn_studio.ops.registry import OpRegistry
-from ghn_studio.ops.spec import Primitive, Role, WeightSpec
+from ghn_studio.ops.spec import Primitive, Role, WeightSpec, full_name
 
 #: Embedding row of each primitive; the order is that of the official checkpoints.
 VOCABULARY = tuple(Primitive)
@@ -28,11 +28,23 @@ LONGEST_PATH = 50
 
 @dataclass(frozen=True, slots=True)
 class EncodedParameter:
-    """One tensor to predict: its full name, shape and role."""
+    """One tensor to predict.
+
+    Attributes:
+        name: Its full name.
+        shape: Its shape.
+        role: How it is decoded and scaled.
+        fan_in: How many inputs one output sums, where the shape does not say.
+        is_class: It goes to the class decoder, whatever its size.
+        official: Scaled as the official code does, where that differs from ours.
+    """
 
     name: str
     shape: tuple[int, ...]
     role: Role
+    fan_in: int | None = None
+    is_class: bool = False
+    official: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +97,12 @@ def encode(graph: Architecture, ops: OpRegistry = REGISTRY, report: ShapeReport 
                 preds.update(dict.fromkeys(entry if p < 0 else (first + p,)))
             nodes.append(EncodedNode(
                 primitive.primitive, primitive.shape,
-                tuple(_parameter(node.id, owned[name]) for name in primitive.parameters),
+                # A later use of the same tensors is seen, and decoded once, at the first.
+                tuple(_parameter(node.id, owned[name]) for name in primitive.parameters if node.shares is None),
             ))
             before.append(tuple(preds))
         exits[node.id] = (len(nodes) - 1,) if len(nodes) > first else entry
-    return GraphEncoding(tuple(nodes), _distances(before), _levels(before))
+    return GraphEncoding(tuple(nodes), distances(before), levels(before))
 
 
 def _entry(sources: tuple[Source, ...], exits: dict[NodeId, tuple[int, ...]]) -> tuple[int, ...]:
@@ -100,10 +113,11 @@ def _entry(sources: tuple[Source, ...], exits: dict[NodeId, tuple[int, ...]]) ->
 
 
 def _parameter(node: NodeId, weight: WeightSpec) -> EncodedParameter:
-    return EncodedParameter(f"{node}.{weight.name}", weight.shape, weight.role)
+    return EncodedParameter(full_name(node, weight.name), weight.shape, weight.role, weight.fan_in)
 
 
-def _distances(before: list[tuple[int, ...]]) -> NDArray[np.uint8]:
+def distances(before: list[tuple[int, ...]]) -> NDArray[np.uint8]:
+    """Shortest-path lengths given each node's predecessors, which stand in front of it; see :class:`GraphEncoding`."""
     count = len(before)
     unreachable = LONGEST_PATH + 1
     # Column v: distances from every node to v. Predecessors come first, so one pass is exact.
@@ -117,8 +131,9 @@ def _distances(before: list[tuple[int, ...]]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(columns.T)
 
 
-def _levels(before: list[tuple[int, ...]]) -> NDArray[np.int64]:
-    levels = np.zeros(len(before), dtype=np.int64)
-    for v, preds in enumerate(before):
-        levels[v] = max((levels[p] + 1 for p in preds), default=0)
-    return levels
+def levels(before: list[tuple[int, ...]]) -> NDArray[np.int64]:
+    """Longest-path lengths given each node's predecessors, which stand in front of it."""
+    found: list[int] = []
+    for preds in before:
+        found.append(max((found[p] + 1 for p in preds), default=0))
+    return np.array(found, dtype=np.int64)

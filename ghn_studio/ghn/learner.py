@@ -1,7 +1,8 @@
 """One training step of a hypernetwork: draw networks and images, predict, run, back-propagate.
 
-What a step draws is a pure function of (seed, step, process), so a run can be resumed
-exactly without storing the state of any random generator.
+What a step draws is a pure function of (seed, step), so a run can be resumed exactly
+without storing the state of any random generator. Every process draws the networks of all
+and takes its share, so that all shares cost about the same: the processes wait for each other.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from ghn_studio.engine import data as pixels
 from ghn_studio.engine.execution import Plan
 from ghn_studio.engine.kernels import SMALL_NETWORKS
 from ghn_studio.errors import TrainingError, UsageError
+from ghn_studio.ghn.decoding import ClassHead
 from ghn_studio.ghn.encoding import GraphEncoding, encode
-from ghn_studio.ghn.networks import ClassHead, Hypernetwork
+from ghn_studio.ghn.networks import Hypernetwork
 from ghn_studio.ghn.recipe import Clock, TrainConfig
 from ghn_studio.ghn.ridge import RidgeHead
+from ghn_studio.ir.graph import Architecture
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,15 @@ class TaskData:
     def classes(self) -> int:
         """Number of its classes."""
         return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What was drawn for one network: its structure, and the images it gets. ``number`` counts within the step."""
+
+    number: int
+    graph: Architecture
+    task: TaskData
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +101,26 @@ class Learner:
     """A hypernetwork in training: parameters, optimiser, averaged copy, data."""
 
     def __init__(
-        self, config: TrainConfig, datasets: Sequence[pixels.ImageData], seed: int, rank: int, device: torch.device
+        self, config: TrainConfig, datasets: Sequence[pixels.ImageData], seed: int, rank: int, device: torch.device,
+        world: int = 1,
     ) -> None:
         """Start afresh; :meth:`resume` continues.
+
+        Args:
+            config: The recipe.
+            datasets: What to learn from, with their pixels.
+            seed: Of everything random.
+            rank: Which of the processes this one is.
+            device: Where to compute.
+            world: Number of processes.
 
         Raises:
             UsageError: The settings have shares for another number of datasets.
         """
         if config.shares and len(config.shares) != len(datasets):
             raise UsageError(f"the settings share networks between {len(config.shares)} datasets, not {len(datasets)}")
-        self.tasks, self.seed, self.rank, self.device = tasks_of(datasets), seed, rank, device
+        self.tasks, self.seed, self.device = tasks_of(datasets), seed, device
+        self.rank, self.world = rank, world
         self.is_mixed = config.precision == "bfloat16" and device.type == "cuda"
         self.config = config = replace(config, ghn=replace(config.ghn, classes=self.tasks[-1].stop))
         self.ghn = Hypernetwork(config.ghn).initialise(seed).to(device)
@@ -113,13 +135,14 @@ class Learner:
 
     def gradient(self, step: int) -> Learned:
         """Add this process's gradient of one step to ``.grad`` of every parameter (summed over networks)."""
-        generator = torch.Generator().manual_seed(_mix(self.seed, step, self.rank, self.rollbacks))
-        drawn = [self._draw(generator) for _ in range(self.config.networks)]
+        choices = self._share(step)
+        drawn = [self._seen(choice.graph, choice.task) for choice in choices]
         values = self.ghn([d.encoding for d in drawn], [d.head for d in drawn])
         losses, accuracies = [], []
         outputs: list[Tensor] = []
         gradients: list[Tensor] = []
-        for one, predicted in zip(drawn, values, strict=True):
+        for choice, one, predicted in zip(choices, drawn, values, strict=True):
+            generator = self._generator(step, choice.number)
             leaves = {k: v.detach().requires_grad_() for k, v in predicted.items()}
             loss, accuracy = self._loss(one, leaves, *self._batch(one, generator))
             if not torch.isfinite(loss):
@@ -209,25 +232,39 @@ class Learner:
         batch = pixels.adapt(part.images.to(self.device), (3, size, size), task.data.info)
         labels = part.labels.to(self.device)
         for index in range(self.config.validation_networks):
-            one = self._seen("val", index, size, 3, task)
+            one = self._seen(deepnets.sample("val", index, self._sampler(size, 3, task)), task)
             values = self.average([one.encoding], [one.head])[0]
             yield self._loss(one, values, batch, labels)[1]
 
-    def _draw(self, generator: torch.Generator) -> _Drawn:
+    def _share(self, step: int) -> list[_Choice]:
+        """This process's networks of a step: as many as those of the others, and about as costly."""
+        generator = self._generator(step)
+        choices = [self._choose(number, generator) for number in range(self.config.networks * self.world)]
+        choices.sort(key=lambda choice: (-len(choice.graph.nodes), choice.number))
+        return [choice for at, choice in enumerate(choices) if _dealt_to(at, self.world) == self.rank]
+
+    def _generator(self, step: int, number: int = -1) -> torch.Generator:
+        """The random numbers of a step, or of one of its networks."""
+        return torch.Generator().manual_seed(_mix(self.seed, step, number, self.rollbacks))
+
+    def _choose(self, number: int, generator: torch.Generator) -> _Choice:
         config = self.config
-        task = self.tasks[_choose(config.shares or (1.0,) * len(self.tasks), generator)]
-        size = list(config.sizes)[_choose(list(config.sizes.values()), generator)]
+        task = self.tasks[_drawn(config.shares or (1.0,) * len(self.tasks), generator)]
+        size = list(config.sizes)[_drawn(list(config.sizes.values()), generator)]
         grey = float(torch.rand((), generator=generator)) < config.grey_share
         split, index = self._which(generator)
-        return self._seen(split, index, size, 1 if grey else 3, task)
+        graph = deepnets.sample(split, index, self._sampler(size, 1 if grey else 3, task))
+        return _Choice(number, graph, task)
 
-    def _seen(self, split: str, index: int, size: int, channels: int, task: TaskData) -> _Drawn:
-        """A network of a split for images of ``size`` px and a dataset, as the hypernetwork sees it."""
-        sampler = SamplerConfig(
+    def _sampler(self, size: int, channels: int, task: TaskData) -> SamplerConfig:
+        return SamplerConfig(
             channels=self.config.channels, channel_step=self.config.channel_step, image_size=size,
             in_channels=channels, classes=task.classes,
         )
-        plan = Plan(deepnets.sample(split, index, sampler), kernels=SMALL_NETWORKS)
+
+    def _seen(self, graph: Architecture, task: TaskData) -> _Drawn:
+        """A network for a dataset, as the hypernetwork sees it."""
+        plan = Plan(graph, kernels=SMALL_NETWORKS if self.device.type == "cpu" else {})
         head = self.ghn.classifier(plan.head, task.start, task.stop)
         return _Drawn(plan, encode(plan.graph, report=plan.report), task, head)
 
@@ -293,9 +330,15 @@ def _accuracy(logits: Tensor, labels: Tensor) -> float:
     return float((logits.argmax(1) == labels).float().mean())
 
 
-def _choose(shares: Sequence[float], generator: torch.Generator) -> int:
+def _drawn(shares: Sequence[float], generator: torch.Generator) -> int:
     """A position, with probabilities in proportion to ``shares``."""
     return int(torch.multinomial(torch.tensor(shares), 1, generator=generator))
+
+
+def _dealt_to(at: int, world: int) -> int:
+    """Which process gets the item at a place, dealt to and fro as for fair teams."""
+    turn, place = divmod(at, world)
+    return place if turn % 2 == 0 else world - 1 - place
 
 
 def _mix(*numbers: int) -> int:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import socket
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +17,7 @@ from ghn_studio.datasets import several
 from ghn_studio.engine import data as pixels
 from ghn_studio.engine.devices import choose, share_out
 from ghn_studio.engine.kernels import keep_compiled_kernels
+from ghn_studio.engine.memory import keep_freed_memory
 from ghn_studio.errors import TrainingError
 from ghn_studio.ghn.group import Command, Group, LostProcessError
 from ghn_studio.ghn.learner import Learner
@@ -80,7 +79,7 @@ def enter(
     if not group.is_alone:
         images = {"host": socket.gethostname(), "the training images": digest_of(datasets)}
         yield from group.greet(images, "images", watch, loading=True)
-    learner = Learner(assignment.config, datasets, assignment.seed, place.rank, device)
+    learner = Learner(assignment.config, datasets, assignment.seed, place.rank, device, place.world)
     yield from group.join(device)
     return group, learner
 
@@ -133,7 +132,7 @@ def computing(place: Place, assignment: Assignment) -> Iterator[None]:
     threads, products = torch.get_num_threads(), torch.get_float32_matmul_precision()
     if place.local_world > 1:
         torch.set_num_threads(1)
-        _keep_freed_memory()
+        keep_freed_memory()
         keep_compiled_kernels()
     if assignment.config.precision == "bfloat16" and torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")
@@ -142,17 +141,3 @@ def computing(place: Place, assignment: Assignment) -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(products)
-
-
-def _keep_freed_memory() -> None:
-    """Ask glibc to keep freed memory instead of returning it to the system after every step.
-
-    A step frees and takes some thousand buffers of a megabyte; returning each costs up to
-    a third of the time. Elsewhere than on glibc this does nothing.
-    """
-    if sys.platform == "linux":
-        library = ctypes.CDLL(None)
-        if hasattr(library, "mallopt"):
-            map_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
-            library.mallopt(map_threshold, 1 << 30)
-            library.mallopt(trim_threshold, 2**31 - 1)

@@ -10,19 +10,22 @@ GHN-3 (Knyazev et al., 2023), so that kernel sizes share their middle.
 from __future__ import annotations
 
 import math
+import sys
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ghn_studio.ghn.config import GhnConfig
+from ghn_studio.ghn.decoding import ClassHead, DecodeKey, decoder_for, key_of, linear_at
 from ghn_studio.ghn.encoders import Graphormer, encoder_for
 from ghn_studio.ghn.encoding import PRIMITIVE_INDEX, VOCABULARY, EncodedParameter, GraphEncoding
-from ghn_studio.ghn.fitting import as_map, fit
-from ghn_studio.ops.spec import Role
+from ghn_studio.ghn.fitting import fit, squash, written
+
+#: Numbers that are decoded at once for a prediction.
+_LARGEST_GROUP = 1 << 23
 
 
 def channel_table(classes: int) -> list[int]:
@@ -47,8 +50,8 @@ def nearest(table: Sequence[int], value: int) -> int:
 
 def shape_to_four(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """Bring any parameter shape to ``(out, in, height, width)`` for embedding."""
-    if len(shape) == 1:
-        return (shape[0], 1, 1, 1)
+    if len(shape) < 2:
+        return (*shape, *(1,) * (4 - len(shape)))  # type: ignore[return-value]
     if len(shape) == 2:
         return (shape[0], shape[1], 1, 1)
     if len(shape) == 3:
@@ -86,73 +89,18 @@ class ShapeEncoder(nn.Module):
         return nearest(self._extents, 3 if size == 2 else size)
 
 
-def _linear(layers: nn.Module, index: int) -> nn.Linear:
-    """The linear layer at a place in a sequence."""
-    assert isinstance(layers, nn.Sequential)
-    layer = layers[index]
-    assert isinstance(layer, nn.Linear)
-    return layer
-
-
-class WeightDecoder(nn.Module):
-    """Decodes node vectors into weights of up to ``channels`` × ``channels`` × kernel (GHN-2, appendix B.2)."""
-
-    def __init__(self, config: GhnConfig) -> None:
-        super().__init__()
-        self.channels, self.grid, self.crop = config.max_channels, config.grid, config.crop
-        first, second = config.decoder
-        self.fc = nn.Sequential(nn.Linear(config.hidden, first * config.grid**2), nn.ReLU())
-        self.conv = nn.Sequential(nn.Linear(first, second), nn.ReLU(), nn.Linear(second, self.channels**2))
-        self.class_layer_predictor = nn.Sequential(nn.ReLU(), nn.Linear(self.channels, config.classes))
-        self._first = first
-
-    def forward(self, x: Tensor, kernel: tuple[int, int], inputs: int) -> Tensor:
-        """Map ``(nodes, hidden)`` to ``(nodes, channels, inputs, *kernel)``, ``inputs`` at most ``channels``."""
-        rows, columns = (self._window(k) for k in kernel)
-        pixels = self._pixels(x, rows, columns)
-        hidden = self.conv[1](self.conv[0](pixels))
-        last = _linear(self.conv, 2)
-        weight = last.weight.view(self.channels, self.channels, -1)[:, :inputs].flatten(0, 1)
-        bias = last.bias.view(self.channels, self.channels)[:, :inputs].flatten()
-        decoded: Tensor = F.linear(hidden, weight, bias)  # (nodes, rows, columns, channels * inputs)
-        decoded = decoded.unflatten(-1, (self.channels, inputs)).permute(0, 3, 4, 1, 2)
-        if decoded.shape[-2:] == kernel:
-            return decoded
-        flat = F.interpolate(decoded.flatten(1, 2), kernel, mode="bilinear", align_corners=False)
-        resized: Tensor = flat.unflatten(1, (self.channels, inputs))
-        return resized
-
-    def class_weight(self, x: Tensor) -> Tensor:
-        """Map ``(nodes, hidden)`` to classifier weights ``(nodes, classes, channels)``."""
-        square = self(x, (1, 1), self.channels)[..., 0, 0]  # (nodes, out, in)
-        return self.class_layer_predictor(square.transpose(1, 2)).transpose(1, 2)  # type: ignore[no-any-return]
-
-    def _window(self, size: int) -> slice:
-        if size > self.grid:
-            return slice(0, self.grid)
-        start = 0 if self.crop == "corner" else self.grid // 2 - size // 2
-        return slice(start, start + size)
-
-    def _pixels(self, x: Tensor, rows: slice, columns: slice) -> Tensor:
-        """Only the pixels that are used are decoded: ``(nodes, rows, columns, first)``."""
-        fc = _linear(self.fc, 0)
-        grid = (self._first, self.grid, self.grid)
-        weight = fc.weight.view(*grid, -1)[:, rows, columns].permute(1, 2, 0, 3)
-        bias = fc.bias.view(grid)[:, rows, columns].permute(1, 2, 0)
-        out: Tensor = F.linear(x, weight.flatten(0, 2), bias.flatten()).relu().unflatten(-1, bias.shape)
-        return out
-
-
 @dataclass(frozen=True, slots=True)
-class ClassHead:
-    """A network's classifier: its node, and which of the hypernetwork's class rows it takes.
+class _Group:
+    """Parameters that were decoded together.
 
-    A hypernetwork for several tasks has the rows of all of them, one task after the other.
+    Attributes:
+        items: Number of the network, row of the node and parameter.
+        sources: ``(items, ...)``, one decoded tensor each.
     """
 
-    node: str
-    start: int
-    stop: int
+    key: DecodeKey
+    items: list[tuple[int, int, EncodedParameter]]
+    sources: Tensor
 
 
 class Hypernetwork(nn.Module):
@@ -166,7 +114,7 @@ class Hypernetwork(nn.Module):
         self.shape_enc = ShapeEncoder(h, config.classes, config.grid)
         self.gnn = encoder_for(config)
         self.ln = nn.LayerNorm(h) if config.layer_norm else None
-        self.decoder = WeightDecoder(config)
+        self.decoder = decoder_for(config)
         self.decoder_1d = nn.ModuleDict({"fc": nn.Sequential(nn.Linear(h, 2 * h), nn.ReLU(), nn.Linear(2 * h, 2 * m))})
         self.bias_class = nn.Sequential(nn.ReLU(), nn.Linear(m, config.classes))
 
@@ -190,11 +138,11 @@ class Hypernetwork(nn.Module):
                     parameter.uniform_(-bound, bound, generator=generator)
         if isinstance(self.gnn, Graphormer):
             self.gnn.soften()
-        for layers in (self.decoder.conv, self.decoder_1d["fc"]):
-            _linear(layers, 2).weight.mul_(math.sqrt(0.5))  # no ReLU follows
+        for last in (self.decoder.last, linear_at(self.decoder_1d["fc"], 2)):
+            last.weight.mul_(math.sqrt(0.5))  # no ReLU follows
         # Small first logits: a loss of log(classes), not one of confident nonsense.
-        _linear(self.decoder.class_layer_predictor, 1).weight.mul_(0.1)
-        _linear(self.bias_class, 1).weight.mul_(0.1)
+        linear_at(self.decoder.class_layer_predictor, 1).weight.mul_(0.1)
+        linear_at(self.bias_class, 1).weight.mul_(0.1)
         return self
 
     def classifier(self, node: str | None, start: int = 0, stop: int | None = None) -> ClassHead | None:
@@ -229,66 +177,84 @@ class Hypernetwork(nn.Module):
             For each network a tensor per trainable parameter, by full name. Gradients
             flow back into the hypernetwork.
         """
-        vectors = self.embed_graphs(graphs)
-        heads = heads if heads is not None else [None] * len(graphs)
-        wanted: dict[_DecodeKey, list[tuple[int, Tensor, EncodedParameter]]] = {}
-        for index, (graph, rows, head) in enumerate(zip(graphs, vectors, heads, strict=True)):
-            for node, row in zip(graph.nodes, rows.unbind(0), strict=True):
-                for parameter in node.parameters:
-                    key = self._key(parameter, head)
-                    wanted.setdefault(key, []).append((index, row, parameter))
+        return self.decode(graphs, self.embed_graphs(graphs), heads)
+
+    def decode(
+        self, graphs: Sequence[GraphEncoding], vectors: Sequence[Tensor],
+        heads: Sequence[ClassHead | None] | None = None,
+    ) -> list[dict[str, Tensor]]:
+        """Predict parameters, as :meth:`forward` does, from what :meth:`embed_graphs` returned."""
         results: list[dict[str, Tensor]] = [{} for _ in graphs]
-        for key, items in wanted.items():
-            decoded = self._decode(key, torch.stack([row for _, row, _ in items]))
-            for (index, _, parameter), source in zip(items, decoded.unbind(0), strict=True):
-                head = heads[index]
-                if key.is_class and head is not None:
-                    source = source[head.start:head.stop]
+        for group in self._decoded(graphs, vectors, heads or [None] * len(graphs)):
+            for (index, _, parameter), source in zip(group.items, group.sources.unbind(0), strict=True):
                 results[index][parameter.name] = fit(source, parameter, self.config.weight_norm)
         return results
 
-    def _key(self, parameter: EncodedParameter, head: ClassHead | None) -> _DecodeKey:
-        shape, role = parameter.shape, parameter.role
-        is_class = (
-            head is not None and parameter.name.rpartition(".")[0] == head.node
-            and shape[0] == head.stop - head.start
-        )
-        if role is Role.WEIGHT:
-            if is_class and len(shape) == 2:
-                return _DecodeKey("class_weight")
-            kernel = _kernel(shape)
-            return _DecodeKey("weight", kernel, 1 if shape[1] == 1 else self.config.max_channels)
-        if role is Role.POSITION:
-            return _DecodeKey("position", _kernel(as_map(shape)))
-        if role is Role.BIAS and is_class:
-            return _DecodeKey("class_bias")
-        return _DecodeKey("scale" if role is Role.SCALE else "bias")
+    @torch.no_grad()
+    def predict(
+        self, graph: GraphEncoding, head: ClassHead | None = None, vectors: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], frozenset[str]]:
+        """Predict the parameters of one network without gradients, for use rather than training.
 
-    def _decode(self, key: _DecodeKey, x: Tensor) -> Tensor:
+        Args:
+            head: Its classifier, as in :meth:`forward`.
+            vectors: What :meth:`embed_graphs` returned for it; computed by default.
+
+        Returns:
+            A tensor with memory of its own per trainable parameter, by full name, on the
+            hypernetwork's device; and the names of those that are not finite.
+        """
+        values: dict[str, Tensor] = {}
+        names: list[str] = []
+        finite: list[Tensor] = []
+        vectors = self.embed_graphs([graph])[0] if vectors is None else vectors
+        for group in self._decoded([graph], [vectors], [head]):
+            sources, key = group.sources, group.key
+            finite.append(sources.isfinite().flatten(1).all(1))
+            if key.is_vector and self.config.weight_norm:
+                sources = squash(sources, key.is_scale)  # all at once
+            scaled = self.config.weight_norm and not key.is_vector
+            for (_, _, parameter), source in zip(group.items, sources.unbind(0), strict=True):
+                values[parameter.name] = written(source, parameter, scaled)
+                names.append(parameter.name)
+        flags = torch.cat(finite).tolist() if finite else []  # one transfer
+        return values, frozenset(name for name, is_finite in zip(names, flags, strict=True) if not is_finite)
+
+    def _decoded(
+        self, graphs: Sequence[GraphEncoding], vectors: Sequence[Tensor], heads: Sequence[ClassHead | None]
+    ) -> Iterator[_Group]:
+        """What is decoded for the parameters of several networks, group by group."""
+        wanted: dict[DecodeKey, list[tuple[int, int, EncodedParameter]]] = {}
+        row = 0
+        for index, (graph, head) in enumerate(zip(graphs, heads, strict=True)):
+            for node in graph.nodes:
+                for parameter in node.parameters:
+                    key = key_of(parameter, head, self.config.max_channels)
+                    wanted.setdefault(key, []).append((index, row, parameter))
+                row += 1
+        joined = torch.cat(list(vectors))
+        for key, items in wanted.items():
+            size = self._group_size(key)
+            for part in (items[start:start + size] for start in range(0, len(items), size)):
+                rows = torch.tensor([row for _, row, _ in part], device=joined.device)
+                yield _Group(key, part, self._decode(key, joined[rows]))
+
+    def _group_size(self, key: DecodeKey) -> int:
+        """How many tensors of a key are decoded at once: all in training, a few dozen megabytes for use."""
+        if torch.is_grad_enabled():
+            return sys.maxsize
+        one = self.config.max_channels * key.inputs * math.prod(key.kernel)
+        return max(1, _LARGEST_GROUP // max(1, one))
+
+    def _decode(self, key: DecodeKey, x: Tensor) -> Tensor:
         """Decode the vectors of one key, ``(items, hidden)``, to ``(items, ...)`` of one common size."""
         if key.kind == "class_weight":
-            return self.decoder.class_weight(x)
-        if key.kind in ("weight", "position"):
-            return self.decoder(x, key.kernel, key.inputs or self.config.max_channels)  # type: ignore[no-any-return]
+            weight = self.decoder.class_weight(x)
+            return weight if key.rows is None else weight[:, slice(*key.rows)]
+        if key.kind == "weight":
+            return self.decoder(x, key.kernel, key.inputs)  # type: ignore[no-any-return]
         rows = self.decoder_1d["fc"](x).unflatten(1, (2, -1))
-        if key.kind == "class_bias":
-            return self.bias_class(rows)[:, 1]  # type: ignore[no-any-return]
-        return rows[:, 0 if key.kind == "scale" else 1]  # type: ignore[no-any-return]
-
-
-@dataclass(frozen=True, slots=True)
-class _DecodeKey:
-    """Parameters with equal keys are decoded in one call."""
-
-    kind: str
-    kernel: tuple[int, int] = (1, 1)
-    inputs: int = 0
-
-    @property
-    def is_class(self) -> bool:
-        """True for the tensors of a classifier."""
-        return self.kind.startswith("class")
-
-
-def _kernel(shape: tuple[int, ...]) -> tuple[int, int]:
-    return (shape[2] if len(shape) > 2 else 1, shape[3] if len(shape) > 3 else 1)
+        if key.is_class:
+            rows = self.bias_class(rows)
+        rows = rows[:, 0 if key.is_scale else 1]
+        return rows if key.rows is None else rows[:, slice(*key.rows)]  # type: ignore[no-any-return]

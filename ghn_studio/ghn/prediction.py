@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from ghn_studio.engine.execution import Plan
-from ghn_studio.engine.initial import kaiming
-from ghn_studio.ghn.encoding import encode
+from ghn_studio.engine.initial import initial_tensor
+from ghn_studio.ghn.graphs import graph_for
 from ghn_studio.ghn.networks import Hypernetwork
+
+_BROKEN = "the prediction is not finite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,9 @@ class Prediction:
         unpredicted: ``(name, shape, reason)`` of the rest.
         graph_seconds: Time to encode the network as a graph.
         predict_seconds: Time of the hypernetwork itself.
+        vectors: The network's node vectors, ``(nodes, hidden)``, that its parameters were decoded from.
+        graph_mode: The graph it read: ``semantic``, or as the official code makes it (``ppuda``, ``ghn3``).
+        graph_note: Why that is not the one its card names; empty if it is.
     """
 
     values: dict[str, Tensor]
@@ -32,6 +37,9 @@ class Prediction:
     unpredicted: tuple[tuple[str, tuple[int, ...], str], ...]
     graph_seconds: float
     predict_seconds: float
+    vectors: Tensor
+    graph_mode: str = "semantic"
+    graph_note: str = ""
 
 
 # Not inference mode: its tensors could never be trained further.
@@ -45,28 +53,21 @@ def predict_parameters(
     A tensor whose prediction is not finite counts as not predicted.
     """
     start = time.perf_counter()
-    encoding = encode(plan.graph, plan.ops, plan.report)
+    chosen = graph_for(ghn.config.graph, plan)
     encoded = time.perf_counter()
-    raw = ghn([encoding], [ghn.classifier(plan.head, *(rows or ()))])[0]
-    device = ghn.embed.weight.device
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    head = ghn.classifier(plan.head, *(rows or ())) if chosen.mode == "semantic" else None
+    vectors = ghn.embed_graphs([chosen.graph])[0]
+    values, broken = ghn.predict(chosen.graph, head, vectors)
     predicted_at = time.perf_counter()
-    values: dict[str, Tensor] = {}
-    predicted: list[str] = []
-    unpredicted: list[tuple[str, tuple[int, ...], str]] = []
-    fallback: dict[str, Tensor] | None = None
+    values = {name: value for name, value in values.items() if name not in broken}
+    unpredicted = []
     for weight in plan.parameters:
-        if not weight.trainable:
-            continue
-        tensor = raw.get(weight.name)
-        if tensor is not None and bool(torch.isfinite(tensor).all()):
-            # Decoded tensors share memory, with their axes in another order.
-            values[weight.name] = tensor.clone(memory_format=torch.contiguous_format)
-            predicted.append(weight.name)
-            continue
-        fallback = fallback if fallback is not None else kaiming(plan, seed)
-        values[weight.name] = fallback[weight.name].to(device)
-        reason = "the operator names no primitive for it" if tensor is None else "the prediction is not finite"
-        unpredicted.append((weight.name, weight.shape, reason))
-    return Prediction(values, tuple(predicted), tuple(unpredicted), encoded - start, predicted_at - encoded)
+        if weight.trainable and weight.name not in values:
+            values[weight.name] = initial_tensor(weight, seed).to(ghn.embed.weight.device)
+            unpredicted.append((weight.name, weight.shape, _BROKEN if weight.name in broken else chosen.left_out))
+    left = {name for name, _, _ in unpredicted}
+    return Prediction(
+        {w.name: values[w.name] for w in plan.parameters if w.trainable},
+        tuple(w.name for w in plan.parameters if w.trainable and w.name not in left),
+        tuple(unpredicted), encoded - start, predicted_at - encoded, vectors, chosen.mode, chosen.note,
+    )

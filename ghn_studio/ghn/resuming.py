@@ -10,22 +10,16 @@ import torch
 from ghn_studio.datasets import portable_name, several
 from ghn_studio.errors import CheckpointError, TrainingError, UsageError
 from ghn_studio.ghn.cards import CARD_FILE, read_card
-from ghn_studio.ghn.recipe import Clock
+from ghn_studio.ghn.recipe import Clock, TrainConfig
+from ghn_studio.ghn.run_folder import BEFORE_DECAY, checkpoints
 
 if TYPE_CHECKING:
     from ghn_studio.ghn.training import TrainOptions
 
-NEWEST, PREVIOUS, BEFORE_DECAY = "checkpoint.pt", "checkpoint.previous.pt", "checkpoint.before-decay.pt"
-
-
-def checkpoints_in(folder: Path) -> list[Path]:
-    """The checkpoints of a run, the first choice first."""
-    return [path for name in (NEWEST, PREVIOUS, BEFORE_DECAY) if (path := folder / name).is_file()]
-
 
 def start_of(options: TrainOptions) -> Path | None:
     """The checkpoint a run starts from; None for a fresh one."""
-    out, found = options.out, checkpoints_in(options.out)
+    out, found = options.out, checkpoints(options.out)
     if not options.resume:
         if found:
             raise UsageError(
@@ -44,6 +38,16 @@ def start_of(options: TrainOptions) -> Path | None:
     if BEFORE_DECAY in clocks and _belongs_before_decay(options, clocks[name], clocks[BEFORE_DECAY]):
         name = BEFORE_DECAY
     return out / name
+
+
+def settings_of(folder: Path) -> TrainConfig:
+    """The settings a run began with, from the newest checkpoint that can be read; the defaults if there is none."""
+    for path in checkpoints(folder):
+        try:
+            return TrainConfig.from_json(torch.load(path, map_location="cpu", weights_only=True)["config"])
+        except Exception:  # noqa: BLE001 - torch raises a dozen types; the checkpoint before it serves
+            continue
+    return TrainConfig()
 
 
 def _clock_of(path: Path) -> Clock | None:

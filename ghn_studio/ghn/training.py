@@ -22,7 +22,7 @@ from typing import Any
 from ghn_studio.datasets import portable_name, several
 from ghn_studio.engine.devices import describe
 from ghn_studio.errors import TrainingError, UsageError
-from ghn_studio.ghn.cards import Card, CardTask
+from ghn_studio.ghn.cards import Card, CardTask, read_card
 from ghn_studio.ghn.group import Command, Group, LostProcessError
 from ghn_studio.ghn.learner import Learned, Learner
 from ghn_studio.ghn.lock import only_writer
@@ -30,20 +30,12 @@ from ghn_studio.ghn.membership import Assignment, computing, enter, follow
 from ghn_studio.ghn.pace import Pace
 from ghn_studio.ghn.places import Place
 from ghn_studio.ghn.recipe import Clock, TrainConfig
-from ghn_studio.ghn.resuming import (
-    BEFORE_DECAY,
-    NEWEST,
-    PREVIOUS,
-    checkpoints_in,
-    decay_length,
-    has_decayed,
-    start_of,
-)
+from ghn_studio.ghn.reference import COUNT, keep
+from ghn_studio.ghn.resuming import decay_length, has_decayed, start_of
+from ghn_studio.ghn.run_folder import BEFORE_DECAY, METRICS, NEWEST, PREVIOUS, TrainPoint, checkpoints
 from ghn_studio.ghn.storage import save_ghn, write_atomically
 from ghn_studio.ghn.workers import Workers
 from ghn_studio.jobs import Job, Progress
-
-METRICS = "metrics.jsonl"
 
 #: So many steps in a row without a finite loss, and the run goes back to its last checkpoint …
 BAD_STEPS = 10
@@ -53,6 +45,9 @@ GO_BACK_LIMIT = 3
 #: Steps that one line of metrics averages over.
 WINDOW = 50
 
+#: Least time between two points of the curve that a window draws while the run goes on.
+POINT_SECONDS = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
@@ -60,6 +55,7 @@ class TrainOptions:
 
     ``dataset`` may name several (:func:`ghn_studio.datasets.several`). ``config_file`` is where
     ``config`` was read from, if anywhere; the card's command names it.
+    ``references`` networks are embedded at the end, for telling how familiar others are.
     """
 
     out: Path
@@ -73,6 +69,7 @@ class TrainOptions:
     device: str = "cpu"
     title: str = ""
     config_file: str = ""
+    references: int = COUNT
 
     def __post_init__(self) -> None:
         """Raise :class:`UsageError` for a budget that is not one, or no process to spend it."""
@@ -106,8 +103,8 @@ class TrainReport:
 def train(options: TrainOptions) -> Job[TrainReport]:
     """Train a hypernetwork and leave it, with its card, in ``options.out``.
 
-    Yields after every step; closing the job writes a checkpoint first. From its start on,
-    the folder holds a usable hypernetwork (the averaged parameters), and the job a lock on it.
+    Yields after every step, now and then with a :class:`TrainPoint`; closing the job writes a checkpoint first.
+    From its start on, the folder holds a usable hypernetwork (the averaged parameters), and the job a lock on it.
 
     Raises:
         UsageError: The folder holds a run and ``resume`` is off, or a hypernetwork without one.
@@ -156,7 +153,7 @@ def _as_member(options: TrainOptions, place: Place) -> TrainOptions:
         raise UsageError(
             f"the environment makes this process one of {place.world} (WORLD_SIZE); leave --processes out"
         )
-    resume = bool(checkpoints_in(options.out)) if place.attempt else options.resume
+    resume = bool(checkpoints(options.out)) if place.attempt else options.resume
     return replace(options, processes=place.world, resume=resume)
 
 
@@ -177,6 +174,8 @@ class _Run:
         self.has_ended = False  # and the other processes were told
         self._began = 0.0  # on the monotonic clock
         self._window: list[Learned] = []
+        self._unshown: list[Learned] = []  # steps since the last point of the curve
+        self._shown = 0.0  # when that was, on the monotonic clock
         self._loss = self._validation = float("nan")
         self._bad = 0  # steps in a row without a finite loss
         self._is_whole = True  # False while parameters and clock change
@@ -223,8 +222,10 @@ class _Run:
                     self._stop()
 
     def report(self) -> Job[TrainReport]:
-        """Validate and say how the run went."""
+        """Validate, keep what the hypernetwork learnt from beside it, and say how the run went."""
         yield from self._validate()
+        with self._disk():
+            yield from keep(read_card(self.options.out), self.learner.average, self.options.references)
         return _report(self.options, self.clock, self.learner.rollbacks, self._loss, self._validation)
 
     def _step(self) -> Learned:
@@ -246,6 +247,7 @@ class _Run:
         self._is_whole = True
         self._pace.count(total.networks)
         self._window.append(total)
+        self._unshown.append(total)
         if len(self._window) >= WINDOW:
             count = max(1, sum(w.networks for w in self._window))
             self._loss = sum(w.loss for w in self._window) / count
@@ -289,6 +291,7 @@ class _Run:
         self.clock.seconds, self.clock.skipped = seconds, skipped
         self._bad, self.kept = 0, self.clock.step
         self._window.clear()
+        self._unshown.clear()
         self._write(kind="rollback", to=self.clock.step)
 
     def _is_over(self) -> bool:
@@ -314,6 +317,8 @@ class _Run:
             yield Progress("validating", len(accuracies), total)
         self._validation = sum(accuracies) / len(accuracies) if accuracies else float("nan")
         self._write(kind="validation", accuracy=self._validation)
+        validation = self._validation if accuracies else None
+        yield Progress("validating", total, total, TrainPoint(*self._place(), validation=validation))
 
     def _keep(self) -> None:
         """Write a checkpoint and keep the one before it; leave a usable hypernetwork beside them."""
@@ -377,9 +382,23 @@ class _Run:
         count = max(1, total.networks)
         stage = f"training, loss {total.loss / count:.3f}, accuracy {total.accuracy / count:.2f}"
         stage += f", {self._pace.per_second:.1f} networks/s"
+        point = self._point()
         if self.options.steps is not None:
-            return Progress(stage, self.clock.step, self.options.steps)
-        return Progress(stage, self.clock.seconds, 60 * (self.options.minutes or 0))
+            return Progress(stage, self.clock.step, self.options.steps, point)
+        return Progress(stage, self.clock.seconds, 60 * (self.options.minutes or 0), point)
+
+    def _point(self) -> TrainPoint | None:
+        """The curve's next point; None until enough time has passed for a person to see a difference."""
+        now, count = time.monotonic(), sum(w.networks for w in self._unshown)
+        if now - self._shown < POINT_SECONDS or not count:
+            return None
+        loss, accuracy = sum(w.loss for w in self._unshown), sum(w.accuracy for w in self._unshown)
+        self._shown = now
+        self._unshown.clear()
+        return TrainPoint(*self._place(), loss / count, accuracy / count)
+
+    def _place(self) -> tuple[int, float, int]:
+        return self.clock.step, self.clock.seconds, self.clock.networks
 
 
 def _command(options: TrainOptions) -> str:

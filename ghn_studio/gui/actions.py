@@ -55,11 +55,15 @@ def _needs_redo(state: WindowState) -> str:
     return "" if state.redo_label is not None else "Nothing to redo."
 
 
+def _needs_rest(state: WindowState) -> str:
+    return "Something is running; cancel it or wait for its end." if state.is_running else ""
+
+
 def _needs_sound_network(state: WindowState) -> str:
     if not state.nodes:
         return "The canvas is empty: open an example or drag operators onto it."
     if state.is_running:
-        return "Something is running; cancel it or wait for its end."
+        return _needs_rest(state)
     if state.problems:
         problems = "1 problem" if state.problems == 1 else f"{state.problems} problems"
         return f"The network has {problems}; see the Problems panel."
@@ -116,7 +120,15 @@ ACTIONS = (
                "Predict every parameter and measure the accuracy on test images", _needs_sound_network),
     ActionSpec("run.compare", "Compare with SGD", "Run", "Ctrl+Shift+Return", "compare",
                "Predict, then train the same network from a random start", _needs_sound_network),
+    ActionSpec("run.explain", "Explain", "Run", "Ctrl+Shift+Y", "why",
+               "Measure what each layer's predicted parameters are worth", _needs_sound_network),
     ActionSpec("run.cancel", "Cancel", "Run", "Ctrl+.", "stop", "Stop what is running", _needs_job, separated=True),
+    ActionSpec("ghn.show", "Show the list", "Hypernetworks", "Ctrl+Shift+H", "",
+               "Hypernetworks that are installed or can be downloaded"),
+    ActionSpec("ghn.train", "Train a GHN…", "Hypernetworks", "Ctrl+T", "train",
+               "Train a hypernetwork on a dataset, or continue a training", _needs_rest),
+    ActionSpec("ghn.add", "Add file…", "Hypernetworks", None, "add",
+               "Add a GHN-1, GHN-2, MLP or GHN-3 file of the official code", _needs_rest),
     ActionSpec("view.fit", "Fit", "View", "Home", "fit", "Show the whole network", _needs_nodes, on_canvas=True),
     ActionSpec("view.zoom_in", "Zoom in", "View", _Key.ZoomIn, "zoom_in", "Larger"),
     ActionSpec("view.zoom_out", "Zoom out", "View", _Key.ZoomOut, "zoom_out", "Smaller"),

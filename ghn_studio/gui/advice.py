@@ -95,9 +95,7 @@ def _terminals(graph: Architecture, shapes: ShapeReport, ops: OpRegistry) -> Ite
         yield Notice(None, "the network has no output: nothing is returned", _add_output(graph, shapes))
     for extra in inputs[1:]:
         yield Notice(extra.id, "a network has one input; delete this one", (_deletion(extra.id),))
-    for extra in outputs[1:]:
-        yield Notice(extra.id, "a network has one output; delete this one", (_deletion(extra.id),))
-    if len(outputs) == 1 and outputs[0].id in shapes.outputs:
+    if outputs and outputs[0].id in shapes.outputs:
         value = shapes.outputs[outputs[0].id][0]
         if value.rank != 2:
             yield Notice(

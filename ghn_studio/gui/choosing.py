@@ -8,9 +8,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from ghn_studio.datasets import DatasetInfo, describe
-from ghn_studio.errors import CheckpointError
-from ghn_studio.ghn.cards import read_card
-from ghn_studio.gui.job_desk import Errand, JobDesk, message_for
+from ghn_studio.gui.job_desk import Errand, JobDesk
 from ghn_studio.gui.options_dialog import OptionsDialog, defaults
 from ghn_studio.gui.run_bar import RunBar
 from ghn_studio.gui.settings import Settings
@@ -21,6 +19,8 @@ class Choosing(QObject):
     """Asks, reads, and tells the bar. Keeps what it learnt about datasets."""
 
     message = Signal(object)
+    #: The folder of a hypernetwork.
+    ghn_chosen = Signal(object)
 
     def __init__(self, bar: RunBar, desk: JobDesk, settings: Settings, window: QWidget) -> None:
         super().__init__(window)
@@ -65,17 +65,7 @@ class Choosing(QObject):
         """Ask for the folder of a hypernetwork."""
         folder = QFileDialog.getExistingDirectory(self._window, "GHN folder", str(self._settings.last_folder))
         if folder:
-            self.use_ghn(Path(folder))
-
-    def use_ghn(self, folder: Path) -> None:
-        """Choose a hypernetwork by its folder, such as the one a training wrote."""
-        try:
-            card = read_card(folder)
-        except CheckpointError as error:
-            self.message.emit(message_for("GHN folder", error))
-            return
-        entry = {"name": card.name, "title": card.title, "dataset": card.dataset, "created": card.created}
-        self._bar.add_ghn(str(folder), entry)
+            self.ghn_chosen.emit(Path(folder))
 
     def ask_for_options(self) -> None:
         """Open the dialog of further options."""

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from ghn_studio.app.results import CompareReport, CurvePoint, PredictReport
-from ghn_studio.gui.look import badge, empty_state, label
+from ghn_studio.gui.look import empty_state, label, stale_line
 from ghn_studio.gui.wording import crossing, duration, percent
 
 if TYPE_CHECKING:
@@ -38,12 +38,7 @@ class CurvePanel(QWidget):
         self.sentence = label("", "strong", wrap=True)
         self.sentence.setObjectName("curve.sentence")
         self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.stale = QWidget()
-        stale = QHBoxLayout(self.stale)
-        stale.setContentsMargins(0, 0, 0, 0)
-        stale.addWidget(badge("warning"))
-        stale.addWidget(label("The network was edited since: this curve belongs to an earlier version."), 1)
-        self.stale.hide()
+        self.stale = stale_line("The network was edited since: this curve belongs to an earlier version.")
         self._stack = QStackedWidget()
         self._stack.addWidget(_empty())
         self._chart = QWidget()

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QColor, QFont
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from ghn_studio.app.results import CurvePoint
+from ghn_studio.gui.axes import dress, still
 from ghn_studio.gui.look import colour
 from ghn_studio.gui.wording import duration, percent
 
@@ -42,11 +43,7 @@ class CurvePlot(pg.PlotWidget):
         self._points: tuple[CurvePoint, ...] = ()
         self._goal: float | None = None
         self._match: int | None = None
-        plot = self.getPlotItem()
-        plot.setMenuEnabled(False)
-        plot.hideButtons()
-        plot.setMouseEnabled(False, False)
-        plot.showGrid(x=True, y=True, alpha=0.15)
+        still(self)
         self._curve = pg.PlotDataItem(antialias=True)
         self._line = pg.InfiniteLine(angle=0, movable=False)
         self._line_text = pg.TextItem(anchor=(0, 1))
@@ -81,7 +78,7 @@ class CurvePlot(pg.PlotWidget):
 
     def restyle(self) -> None:
         """Take on the colours of the current theme: prediction blue, SGD amber, as everywhere."""
-        self.setBackground(colour("panel"))
+        dress(self, "test accuracy (%)", "training steps")
         amber, blue = colour("warning"), colour("edge_hot")
         self._curve.setPen(pg.mkPen(amber, width=2))
         self._curve.setSymbol("o")
@@ -92,17 +89,6 @@ class CurvePlot(pg.PlotWidget):
         self._ring.setPen(pg.mkPen(blue, width=2))
         self._ring.setBrush(QColor(0, 0, 0, 0))
         self._ring.setSize(16)
-        font = QFont(self.font())
-        font.setPixelSize(11)
-        plot = self.getPlotItem()
-        for side in ("left", "bottom"):
-            plot.getAxis(side).setTextPen(colour("muted"))
-            plot.getAxis(side).setPen(colour("border"))
-            plot.getAxis(side).setTickFont(font)
-        # Last, for an axis's pen also colours its label.
-        css = {"color": colour("muted").name(), "font-size": "11px"}
-        plot.setLabel("left", "test accuracy (%)", **css)
-        plot.setLabel("bottom", "training steps", **css)
 
     def mouseMoveEvent(self, event: object) -> None:
         """Say what the nearest point is."""

@@ -19,7 +19,7 @@ class RemainingTime:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._stage: str | None = None
+        self._phase: str | None = None
         self._began = self._time = 0.0
         self._done = 0.0
         self._reports = 0
@@ -28,8 +28,8 @@ class RemainingTime:
     def update(self, progress: Progress) -> float | None:
         """Take in one report. A new stage starts afresh: its units mean something else."""
         now = self._clock()
-        if progress.stage != self._stage or progress.done < self._done:
-            self._stage, self._began, self._reports, self._speed = progress.stage, now, 0, None
+        if progress.phase != self._phase or progress.done < self._done:
+            self._phase, self._began, self._reports, self._speed = progress.phase, now, 0, None
         elif progress.done > self._done and now > self._time:
             speed = (progress.done - self._done) / (now - self._time)
             self._speed = speed if self._speed is None else WEIGHT * speed + (1 - WEIGHT) * self._speed

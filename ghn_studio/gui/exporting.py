@@ -35,7 +35,7 @@ from ghn_studio.gui.job_desk import Errand, JobDesk
 from ghn_studio.gui.look import label, set_property
 from ghn_studio.gui.run_bar import RANDOM, Choices, RunBar
 from ghn_studio.gui.settings import Settings
-from ghn_studio.gui.wording import plural
+from ghn_studio.gui.wording import plural, size_text
 from ghn_studio.ir.graph import Architecture, NodeId
 from ghn_studio.jobs import Job, Progress
 from ghn_studio.project import Position, read_values
@@ -190,7 +190,7 @@ class Exporting(QObject):
 
     def _on_done(self, report: ExportReport) -> None:
         path = Path(report.file)
-        size = f"{report.bytes / 1024:,.0f} kB" if report.bytes < 2**20 else f"{report.bytes / 2**20:,.1f} MB"
+        size = size_text(report.bytes)
         values = f", {plural(report.tensors, 'tensor')}, {report.origin}" if report.tensors else ""
         self.message.emit(Message(
             f"Exported {path.name}: {report.format}, {size}{values}.", "ok",

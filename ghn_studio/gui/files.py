@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
-from ghn_studio.app.architectures import Foreign, open_architecture, read_foreign
+from ghn_studio.app.architectures import DEEPNETS, EXAMPLE, TORCHVISION, Foreign, Wish, open_architecture, read_foreign
 from ghn_studio.app.document import Document
+from ghn_studio.app.layout import place_missing
 from ghn_studio.errors import CheckpointError, GhnStudioError
 from ghn_studio.gui.banner import Message
 from ghn_studio.gui.held_values import HeldValues, same_network
@@ -85,7 +86,7 @@ class Files(QObject):
             log_error("Open", error)
             self.message.emit(message_for("Open", error))
             return False
-        path = None if text.startswith(("example:", "deepnets:")) else Path(text)
+        path = None if text.startswith((EXAMPLE, DEEPNETS)) else Path(text)
         self._show(project, path)
         if path is not None:
             self._remember(path)
@@ -96,6 +97,23 @@ class Files(QObject):
                 "warning",
             ))
         return True
+
+    def open_model(self, name: str, side: int, classes: int) -> bool:
+        """Trace a model of torchvision as a job; it follows some seconds later.
+
+        Args:
+            side: Of its square input, px.
+            classes: Outputs of its classifier.
+        """
+        def job() -> Job[Project]:
+            yield Progress("tracing")
+            project = open_architecture(f"{TORCHVISION}{name}", Wish(classes, (3, side, side)))
+            yield Progress("arranging")
+            return _placed(project)
+
+        if not self.may_discard():
+            return False
+        return self._desk.start(Errand(f"Open {name}", job, lambda project: self._show(project, None)))
 
     def open_first(self, text: str) -> None:
         """Put a shipped example on the canvas before there is anything to discard; takes milliseconds."""
@@ -199,6 +217,14 @@ def ask_about_changes(parent: QWidget, name: str) -> QMessageBox.StandardButton:
 def _tensors(found: Foreign) -> Mapping[str, Any]:
     stored = found.stored
     return {} if stored is None else stored.tensors
+
+
+def _placed(project: Project) -> Project:
+    """Give every node a place: for hundreds of them too much work for the window's own thread."""
+    document = Document(project)
+    graph = document.graph
+    sizes = {node_id: (face.width, face.height) for node_id in graph.nodes for face in (document.face(node_id),)}
+    return replace(project, layout={**project.layout, **place_missing(graph, project.layout, sizes)})
 
 
 def _opening(text: str) -> Job[Project]:

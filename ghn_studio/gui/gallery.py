@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushBut
 from ghn_studio.app.architectures import ExampleInfo, examples
 from ghn_studio.gui import icons
 from ghn_studio.gui.look import label
+from ghn_studio.gui.model_list import ModelList
 from ghn_studio.gui.thumbnail import thumbnail
 from ghn_studio.project import read
 
@@ -28,6 +29,7 @@ class Gallery(QScrollArea):
     example_chosen = Signal(str)
     file_chosen = Signal(str)
     open_requested = Signal()
+    model_chosen = Signal(str, int)
     empty_requested = Signal()
     back_requested = Signal()
 
@@ -46,6 +48,8 @@ class Gallery(QScrollArea):
         self._recent.setSpacing(8)
         self._recent_title = label("Recent files", "heading")
         self.back = _button("Back to the canvas", "gallery.back", self.back_requested)
+        self.models = ModelList()
+        self.models.chosen.connect(self.model_chosen)
         self._columns = 0
         self.setWidget(self._page())
         self.show_recent(())
@@ -116,6 +120,9 @@ class Gallery(QScrollArea):
         column.addLayout(self._recent)
         column.addWidget(label("Examples", "heading"))
         column.addLayout(self._grid)
+        column.addSpacing(6)
+        column.addWidget(label("From torchvision", "heading"))
+        column.addWidget(self.models)
         column.addStretch(1)
         outer.addStretch(1)
         outer.addLayout(column)

@@ -11,7 +11,6 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QFormLayout,
     QFrame,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -25,6 +24,7 @@ from ghn_studio.app.edits import on_graph, renamed, with_graph
 from ghn_studio.app.faces import count_text
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.gui.editors import Editor, editor_for
+from ghn_studio.gui.fact_grid import FactGrid
 from ghn_studio.gui.look import dot, label, replace_page
 from ghn_studio.gui.wording import plural
 from ghn_studio.ir.graph import Node, NodeId
@@ -117,7 +117,7 @@ class _Network(QWidget):
         layout.addWidget(self.name_edit)
         self._summary = label("", "muted", wrap=True)
         layout.addWidget(self._summary)
-        self._facts = _Facts()
+        self._facts = FactGrid()
         layout.addWidget(self._facts)
         self._hint = label("Select a node to edit it.", "muted", wrap=True)
         layout.addWidget(self._hint)
@@ -180,7 +180,7 @@ class _Nodes(QWidget):
             self._add_form(layout, spec, nodes)
         elif len(ops) > 1:
             layout.addWidget(label("Select nodes of one kind to edit them together.", "muted", wrap=True))
-        self._facts = _Facts()
+        self._facts = FactGrid()
         layout.addWidget(self._facts)
         layout.addStretch(1)
 
@@ -272,36 +272,6 @@ class _Nodes(QWidget):
             return []
         weights = [w for w in self._document.ops[node.op].weights(node.params, inputs) if w.trainable]
         return [(w.name, "×".join(map(str, w.shape))) for w in weights[:MAX_SHAPES]]
-
-
-class _Facts(QWidget):
-    """A quiet table of names and values in tabular figures."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 4, 0, 0)
-        self._grid.setVerticalSpacing(6)
-        self._grid.setColumnStretch(1, 1)
-        self._labels: list[tuple[QLabel, QLabel]] = []
-
-    def show_lines(self, lines: Sequence[tuple[str, str]]) -> None:
-        """Show these lines, reusing the labels that are there."""
-        while len(self._labels) < len(lines):
-            row = len(self._labels)
-            name, value = label("", "muted"), label("", "mono")
-            value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            self._grid.addWidget(name, row, 0)
-            self._grid.addWidget(value, row, 1)
-            self._labels.append((name, value))
-        for index, (name, value) in enumerate(self._labels):
-            shown = index < len(lines)
-            name.setVisible(shown)
-            value.setVisible(shown)
-            if shown:
-                name.setText(lines[index][0])
-                value.setText(lines[index][1])
 
 
 def _page(widget: QWidget) -> QVBoxLayout:

@@ -34,7 +34,7 @@ class Errand:
     succeeded: Callable[[Any], object]
     progressed: Callable[[Progress], object] = lambda progress: None
     cancelled: Callable[[], object] = lambda: None
-    failed: Callable[[BaseException], object] | None = None
+    failed: Callable[[], object] = lambda: None  # the error itself is reported by the desk
     needs_torch: bool = True
 
 
@@ -166,10 +166,8 @@ class JobDesk(QObject):
 
     def _report(self, errand: Errand, error: BaseException) -> None:
         log_error(errand.title, error)
-        if errand.failed is not None:
-            errand.failed(error)
-        else:
-            self.failed.emit(message_for(errand.title, error))
+        self.failed.emit(message_for(errand.title, error))
+        errand.failed()
 
 
 def message_for(title: str, error: BaseException) -> Message:

@@ -29,7 +29,7 @@ class _Worker(QObject):
     def __init__(self, job: Job[Any], stop: threading.Event, prepare: Callable[[], None] | None) -> None:
         super().__init__()
         self._job, self._stop, self._prepare = job, stop, prepare
-        self._last_report, self._last_stage = 0.0, ""
+        self._last_report, self._last_phase = 0.0, ""
 
     @Slot()
     def work(self) -> None:
@@ -50,9 +50,9 @@ class _Worker(QObject):
     def _report(self, progress: Progress) -> None:
         """Pass on what a person can see: new stages and partial results always, the rest at a steady rate."""
         now = time.monotonic()
-        new = progress.stage != self._last_stage or progress.partial is not None
+        new = progress.phase != self._last_phase or progress.partial is not None
         if new or now - self._last_report >= MIN_INTERVAL_S:
-            self._last_report, self._last_stage = now, progress.stage
+            self._last_report, self._last_phase = now, progress.phase
             self.progressed.emit(progress)
 
 

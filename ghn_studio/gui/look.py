@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QAction, QColor, QIcon, QPainter, QPixmap, QResizeEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ghn_studio.gui import icons, theme
 from ghn_studio.ops.spec import Category
@@ -49,6 +58,36 @@ def label(text: str, role: str = "", *, wrap: bool = False) -> QLabel:
     return made
 
 
+class ElidedLabel(QLabel):
+    """A line that is shortened with "…" where it does not fit, and never asks for more room; its tooltip has all."""
+
+    def __init__(self, role: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        if role:
+            self.setProperty("role", role)
+        self._full = ""
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    @property
+    def full_text(self) -> str:
+        """The text before it was shortened."""
+        return self._full
+
+    def set_full_text(self, text: str) -> None:
+        """Show ``text``, as much of it as fits."""
+        self._full = text
+        self._elide()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        shown = self.fontMetrics().elidedText(self._full, Qt.TextElideMode.ElideRight, max(0, self.width() - 2))
+        self.setText(shown)
+        self.setToolTip(self._full if shown != self._full else "")
+
+
 def badge(kind: str, size_px: int = 16) -> QLabel:
     """The icon of an ``error``, ``warning``, ``info`` or ``ok`` in its colour, named for screen readers."""
     made = QLabel()
@@ -59,7 +98,25 @@ def badge(kind: str, size_px: int = 16) -> QLabel:
     return made
 
 
-def empty_state(title: str, text: str) -> QWidget:
+def action_button(action: QAction, name: str, primary: bool = False) -> QPushButton:
+    """A button that does what an action does and is enabled with it."""
+    button = QPushButton(action.text())
+    button.setObjectName(name)
+    button.setProperty("primary", primary)
+    button.setIconSize(QSize(16, 16))
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    button.clicked.connect(action.trigger)
+
+    def follow() -> None:
+        button.setEnabled(action.isEnabled())
+        button.setToolTip(action.toolTip())
+
+    action.changed.connect(follow)
+    follow()
+    return button
+
+
+def empty_state(title: str, text: str, *buttons: QPushButton) -> QWidget:
     """What a panel shows before it has anything: what will be here, and how it gets here."""
     box = QWidget()
     column = QVBoxLayout(box)
@@ -68,7 +125,47 @@ def empty_state(title: str, text: str) -> QWidget:
         centred = label(words, role)
         centred.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(centred)
+    if buttons:
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 10, 0, 0)
+        row.addStretch(1)
+        for button in buttons:
+            row.addWidget(button)
+        row.addStretch(1)
+        column.addLayout(row)
     column.addStretch(1)
+    return box
+
+
+def stale_line(text: str) -> QFrame:
+    """A line above a result that belongs to an earlier version of the network; hidden until it is needed."""
+    box = QFrame()
+    box.setObjectName("staleLine")
+    row = QHBoxLayout(box)
+    row.setContentsMargins(16, 6, 16, 6)
+    row.setSpacing(8)
+    row.addWidget(badge("warning"))
+    row.addWidget(label(text), 1)
+    box.hide()
+    return box
+
+
+def column_box(title: str, content: QWidget, *extra: QWidget) -> QFrame:
+    """A column of a panel: a rule on its left, its heading with ``extra`` beside it, and its content."""
+    box = QFrame()
+    box.setProperty("column", True)
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(12, 10, 12, 8)
+    layout.setSpacing(6)
+    head = QHBoxLayout()
+    head.setSpacing(10)
+    head.addStrut(24)  # headings of neighbouring columns stand on one line, whatever is beside them
+    head.addWidget(label(title, "heading"))
+    for widget in extra:
+        head.addWidget(widget)
+    head.addStretch(1)
+    layout.addLayout(head)
+    layout.addWidget(content, 1)
     return box
 
 

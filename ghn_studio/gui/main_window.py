@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QMimeData, QPointF, QSize, Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QPaintEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from ghn_studio.app.catalogues import datasets, ghns
+from ghn_studio.app.catalogues import datasets
 from ghn_studio.app.document import Change, Document
 from ghn_studio.app.faces import count_text
 from ghn_studio.app.results import CompareReport, PredictReport
@@ -35,10 +35,13 @@ from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
 from ghn_studio.gui.choosing import Choosing
 from ghn_studio.gui.curve_panel import CurvePanel
 from ghn_studio.gui.dialogs import AboutDialog, DetailsDialog, ShortcutsDialog
+from ghn_studio.gui.explanations import Explanations
 from ghn_studio.gui.exporting import Exporting
 from ghn_studio.gui.files import Files
 from ghn_studio.gui.gallery import Gallery
 from ghn_studio.gui.held_values import of_report, same_network
+from ghn_studio.gui.hypernetworks import Hypernetworks
+from ghn_studio.gui.hypernetworks_panel import HypernetworksPanel
 from ghn_studio.gui.inspector import Inspector
 from ghn_studio.gui.job_desk import JobDesk
 from ghn_studio.gui.log_panel import LogPanel
@@ -49,6 +52,9 @@ from ghn_studio.gui.recent_menu import RecentMenu
 from ghn_studio.gui.results_panel import ResultsPanel
 from ghn_studio.gui.run_bar import RunBar
 from ghn_studio.gui.settings import STATE_VERSION, Settings
+from ghn_studio.gui.training_panel import TrainingPanel
+from ghn_studio.gui.trainings import Trainings
+from ghn_studio.gui.why_panel import WhyPanel
 from ghn_studio.gui.wording import duration, plural
 from ghn_studio.ir.graph import Architecture, NodeId
 from ghn_studio.project import FORMAT as PROJECT_FORMAT
@@ -58,6 +64,9 @@ FIRST_EXAMPLE = "example:plain_cnn"
 
 #: Height the results take when there are some to show.
 RESULTS_HEIGHT = 338
+
+#: Narrower windows leave the titles in the run bar out.
+ROOMY_WIDTH = 1440
 
 #: How long closing waits for a job to stop.
 CLOSE_WAIT_S = 3.0
@@ -97,13 +106,21 @@ class MainWindow(QMainWindow):
         self.palette_panel = Palette(self.document.ops)
         self.inspector = Inspector(self.document)
         self.results, self.curve = ResultsPanel(), CurvePanel()
+        self.why = WhyPanel(actions["run.explain"], actions["run.cancel"])
+        self.ghns = HypernetworksPanel(actions["ghn.add"], actions["ghn.train"])
+        self.training = TrainingPanel(actions["ghn.train"], actions["run.cancel"])
         self.problems, self.log = ProblemsPanel(), LogPanel()
         self.run_bar = RunBar(actions["run.predict"], actions["run.compare"], actions["run.cancel"])
-        self.run_bar.set_ghns(ghns())
+        self.hypernetworks = Hypernetworks(self.ghns, self.run_bar, self.desk, self.settings, self)
+        self.hypernetworks.refresh()
         self.run_bar.set_datasets(datasets())
         self.run_bar.choose(**{k: self.settings.text(f"run/{k}", "") for k in ("head", "device", "ghn")})
         self.choosing = Choosing(self.run_bar, self.desk, self.settings, self)
         self.predictions = Predictions(self.document, self.run_bar, self.desk, self.choosing.dataset, self)
+        self.explanations = Explanations(
+            self.document, self.why, self.canvas, self.desk, self.predictions.choices, self
+        )
+        self.trainings = Trainings(self.training, self.desk, lambda: self.run_bar.choices().dataset, self)
         self.exporting = Exporting(self.document, self.files, self.run_bar, self.desk, self.settings, self)
         self.banner = Banner(self._show_details)
         actions.bind_to_canvas(self.canvas)
@@ -128,7 +145,8 @@ class MainWindow(QMainWindow):
         self.tabs = QTabWidget()
         self.tabs.setObjectName("tabs")
         self.tabs.setDocumentMode(True)
-        for panel, title in ((self.results, "Results"), (self.curve, "SGD curve"), (self.problems, "Problems"),
+        for panel, title in ((self.results, "Results"), (self.why, "Why"), (self.curve, "SGD curve"),
+                             (self.ghns, "Hypernetworks"), (self.training, "Training"), (self.problems, "Problems"),
                              (self.log, "Log")):
             self.tabs.addTab(panel, title)
         areas = Qt.DockWidgetArea
@@ -183,6 +201,7 @@ class MainWindow(QMainWindow):
         self.problems.fix_requested.connect(self._apply_fix)
         self.gallery.example_chosen.connect(lambda name: self.files.open(f"example:{name}"))
         self.gallery.file_chosen.connect(self.files.open)
+        self.gallery.model_chosen.connect(self._open_model)
         self.gallery.open_requested.connect(self.files.choose_and_open)
         self.gallery.empty_requested.connect(self._show_empty_canvas)
         self.gallery.back_requested.connect(self.show_canvas)
@@ -198,7 +217,15 @@ class MainWindow(QMainWindow):
         self.predictions.curve_point.connect(self.curve.add_point)
         self.predictions.compared.connect(self._on_compared)
         self.predictions.compare_stopped.connect(self.curve.show_stopped)
-        for source in (self.files, self.predictions, self.exporting, self.choosing):
+        self.explanations.began.connect(lambda: self._show_tab(self.why))
+        self.why.neighbours.opened.connect(self.files.open)
+        self.trainings.began.connect(lambda: self._show_tab(self.training))
+        self.trainings.written.connect(self.hypernetworks.written)
+        self.trainings.use_requested.connect(self.hypernetworks.use_folder)
+        self.hypernetworks.continue_requested.connect(self.trainings.ask_to_go_on)
+        self.choosing.ghn_chosen.connect(self.hypernetworks.use_folder)
+        for source in (self.files, self.predictions, self.exporting, self.choosing, self.explanations,
+                       self.hypernetworks, self.trainings):
             source.message.connect(self.show_message)
         self.desk.failed.connect(self.show_message)
         theme.current().changed.connect(self._restyle)
@@ -219,7 +246,9 @@ class MainWindow(QMainWindow):
             "edit.paste": lambda: self.canvas.paste(), "edit.duplicate": lambda: self.canvas.duplicate_selection(),
             "edit.delete": lambda: self.canvas.delete_selection(), "edit.select_all": lambda: self.canvas.select_all(),
             "run.predict": lambda: self.predictions.predict(), "run.compare": lambda: self.predictions.compare(),
-            "run.cancel": lambda: self.desk.cancel(),
+            "run.explain": lambda: self.explanations.explain(), "run.cancel": lambda: self.desk.cancel(),
+            "ghn.show": lambda: self._show_tab(self.ghns), "ghn.train": lambda: self.trainings.ask(),
+            "ghn.add": lambda: self.hypernetworks.ask_to_add(),
             "view.fit": lambda: self.canvas.fit(), "view.zoom_in": lambda: self.canvas.zoom_in(),
             "view.zoom_out": lambda: self.canvas.zoom_out(), "view.arrange": lambda: self.canvas.arrange(),
             **{f"view.theme.{mode}": partial(self.set_theme, mode) for mode in theme.MODES},
@@ -268,6 +297,7 @@ class MainWindow(QMainWindow):
     def _on_opened(self) -> None:
         self.results.clear()
         self.curve.clear()
+        self.explanations.clear()
         self.banner.dismiss()
         self._shown_graph = None
         self.show_canvas()
@@ -281,6 +311,7 @@ class MainWindow(QMainWindow):
         stale = self._shown_graph is not None and not same_network(self._shown_graph, self.document.graph)
         self.results.set_stale(stale)
         self.curve.set_stale(stale)
+        self.explanations.check()
         self._refresh()
 
     def _on_selection(self, nodes: tuple[NodeId, ...]) -> None:
@@ -301,6 +332,7 @@ class MainWindow(QMainWindow):
         self.files.held = of_report(report, graph)
         self.results.show_report(report)
         self.results.set_stale(not same_network(graph, self.document.graph))
+        self.explanations.show_prediction(report, graph)
         if not self.desk.is_running:
             self._show_tab(self.results)
             done = "evaluated" if report.accuracy is not None else "predicted"
@@ -327,6 +359,14 @@ class MainWindow(QMainWindow):
 
     def _show_details(self, message: Message) -> None:
         DetailsDialog(message, self).open()
+
+    def _open_model(self, name: str, side: int) -> None:
+        try:
+            classes = self.choosing.dataset().class_count
+        except DatasetError as error:
+            _log.warning("%s", error)
+            classes = 10
+        self.files.open_model(name, side, classes)
 
     def _show_empty_canvas(self) -> None:
         if not self.document.graph.nodes or self.files.new():
@@ -381,7 +421,8 @@ class MainWindow(QMainWindow):
     def _show_tab(self, panel: QWidget) -> None:
         self.show_canvas()
         self._docks[2].show()
-        if panel in (self.results, self.curve) and self._docks[2].height() < RESULTS_HEIGHT and not self._is_grown:
+        wide = panel not in (self.problems, self.log)
+        if wide and self._docks[2].height() < RESULTS_HEIGHT and not self._is_grown:
             self._is_grown = True  # once: afterwards the height is the person's choice
             self.resizeDocks([self._docks[2]], [RESULTS_HEIGHT], Qt.Orientation.Vertical)
             QTimer.singleShot(0, self, self.canvas.fit)
@@ -396,8 +437,10 @@ class MainWindow(QMainWindow):
 
     def _on_torch(self) -> None:
         self._show_torch()
+        self.gallery.models.load()
         QTimer.singleShot(30, self, self.results.prepare)
         QTimer.singleShot(120, self, self.curve.prepare)
+        QTimer.singleShot(210, self, self.training.prepare)
 
     def _on_no_torch(self, error: BaseException) -> None:
         self._show_torch()
@@ -409,7 +452,7 @@ class MainWindow(QMainWindow):
     def _restyle(self) -> None:
         self.actions_by_id.refresh_icons()
         for panel in (self.palette_panel, self.inspector, self.problems, self.results, self.curve, self.gallery,
-                      self.banner, self.run_bar):
+                      self.banner, self.run_bar, self.explanations, self.ghns, self.training):
             panel.restyle()
 
     def _restore(self) -> None:
@@ -430,6 +473,11 @@ class MainWindow(QMainWindow):
         if not self._is_painted:
             self._is_painted = True
             self.loader.start_later()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Give the run bar the room it needs: a tool bar hides a widget that does not fit."""
+        super().resizeEvent(event)
+        self.run_bar.set_compact(event.size().width() < ROOMY_WIDTH)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take networks, and operators meant for an empty canvas."""
@@ -468,6 +516,8 @@ class MainWindow(QMainWindow):
         self._is_closed = True
         self._give_room(False)
         self.desk.stop_and_wait(CLOSE_WAIT_S)
+        self.explanations.sketching.stop(CLOSE_WAIT_S)
+        self.gallery.models.stop(CLOSE_WAIT_S)
         self.loader.hold()
         self.log.close_log()
         choices = self.run_bar.choices()

@@ -101,7 +101,12 @@ class Palette(QWidget):
             section.addChildren(leaves)
             self.tree.addTopLevelItem(section)
             self._sections[section] = leaves
-        self.tree.expandAll()
+        self._unfold()
+
+    def _unfold(self) -> None:
+        """Show every section but what networks that are drawn seldom need."""
+        for section in self._sections:
+            section.setExpanded(section.text(0) != Category.TENSOR)
 
     def _leaves(self) -> list[QTreeWidgetItem]:
         return [leaf for leaves in self._sections.values() for leaf in leaves]
@@ -118,6 +123,8 @@ class Palette(QWidget):
                     first = leaf
             section.setHidden(all(leaf.isHidden() for leaf in leaves))
             section.setExpanded(True)
+        if not words:
+            self._unfold()
         self._nothing.setVisible(first is None)
         if first is not None and words:
             self.tree.setCurrentItem(first)

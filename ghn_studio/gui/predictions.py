@@ -41,10 +41,15 @@ class Predictions(QObject):
         super().__init__(parent)
         self._document, self._bar, self._desk, self._dataset = document, bar, desk, dataset
 
+    def choices(self, again: Callable[[], None]) -> Choices | None:
+        """What the bar is set to, if it fits the network; else None, after saying what to do and then ``again``."""
+        choices = self._bar.choices()
+        return None if self._refused(choices, self._document.graph, again) else choices
+
     def predict(self) -> None:
         """Predict the network on the canvas and evaluate it."""
-        choices, graph = self._bar.choices(), self._document.graph
-        if self._refused(choices, graph, self.predict):
+        choices, graph = self.choices(self.predict), self._document.graph
+        if choices is None:
             return
         request = PredictRequest(**_common(choices, RUN_FIELDS))
         self._desk.start(Errand(
@@ -54,8 +59,8 @@ class Predictions(QObject):
 
     def compare(self) -> None:
         """Predict, then train the same network from a random start."""
-        choices, graph = self._bar.choices(), self._document.graph
-        if self._refused(choices, graph, self.compare):
+        choices, graph = self.choices(self.compare), self._document.graph
+        if choices is None:
             return
         common = _common(choices, RUN_FIELDS + SGD_FIELDS)
         request = CompareRequest(**common, steps=choices.steps, minutes=choices.minutes)

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QFrame,
-    QGridLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QScrollArea,
     QStackedWidget,
@@ -20,7 +18,9 @@ from PySide6.QtWidgets import (
 
 from ghn_studio.app.results import PredictReport, Unpredicted
 from ghn_studio.gui.class_bars import ClassBars
-from ghn_studio.gui.look import badge, empty_state, label
+from ghn_studio.gui.fact_grid import FactGrid
+from ghn_studio.gui.familiarity_badge import FamiliarityBadge
+from ghn_studio.gui.look import column_box, empty_state, label, stale_line
 from ghn_studio.gui.sample_grid import SampleGrid
 from ghn_studio.gui.wording import facts, percent, plural
 
@@ -44,8 +44,7 @@ class ResultsPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        self.stale = _stale_line()
-        self.stale.hide()
+        self.stale = stale_line("The network was edited since: this result belongs to an earlier version.")
         layout.addWidget(self.stale)
         layout.addWidget(self._stack, 1)
         self.summary = _Summary()
@@ -85,6 +84,7 @@ class ResultsPanel(QWidget):
         """Take on the colours of the current theme."""
         if self.confusion is not None:
             self.confusion.restyle()
+        self.summary.familiarity.restyle()
         for widget in (self.samples.viewport(), self.classes):
             widget.update()
 
@@ -111,8 +111,8 @@ class ResultsPanel(QWidget):
         columns = QHBoxLayout(self._details)
         columns.setContentsMargins(0, 0, 0, 0)
         columns.setSpacing(0)
-        columns.addWidget(_column("Per class", self.classes), 2)
-        columns.addWidget(_column("Confusion matrix", self.confusion), 3)
+        columns.addWidget(column_box("Per class", self.classes), 2)
+        columns.addWidget(column_box("Confusion matrix", self.confusion), 3)
         columns.addWidget(self._samples_column(), 5)
         row.addWidget(self._details, 1)
         self._stack.addWidget(self._page)
@@ -126,7 +126,7 @@ class ResultsPanel(QWidget):
         self._clear_filter = QPushButton("Show all")
         self._clear_filter.setProperty("flat", True)
         self._clear_filter.clicked.connect(lambda: self._confusion().choose(*self._confusion().selection))
-        return _column("Test images", self.samples, self._filter_text, self._clear_filter)
+        return column_box("Test images", self.samples, self._filter_text, self._clear_filter)
 
     def _on_choice(self, true: int | None, answer: int | None) -> None:
         self.samples.samples.filter(true, answer)
@@ -169,19 +169,20 @@ class _Summary(QScrollArea):
         self.unpredicted = label("", "muted", wrap=True)
         self.unpredicted.setObjectName("results.unpredicted")
         self.unpredicted.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._grid = QGridLayout()
-        self._grid.setContentsMargins(0, 8, 0, 8)
-        self._grid.setVerticalSpacing(5)
-        self._grid.setColumnStretch(1, 1)
-        self._cells: list[tuple[QLabel, QLabel]] = []
+        self.facts = FactGrid()
         pill_row = QHBoxLayout()
         pill_row.addWidget(self.origin)
         pill_row.addStretch(1)
         column.addWidget(self.accuracy)
+        self.familiarity = FamiliarityBadge()
+        badge_row = QHBoxLayout()
+        badge_row.addWidget(self.familiarity)
+        badge_row.addStretch(1)
         column.addLayout(pill_row)
+        column.addLayout(badge_row)
         column.addWidget(self.where)
         column.addWidget(self.unpredicted)
-        column.addLayout(self._grid)
+        column.addWidget(self.facts)
         column.addStretch(1)
         self.setWidget(page)
 
@@ -189,20 +190,10 @@ class _Summary(QScrollArea):
         """Fill in everything."""
         self.accuracy.setText(percent(report.accuracy) if report.accuracy is not None else "Not evaluated")
         self.origin.setText(report.label)
+        self.familiarity.show_familiarity(report.familiarity)
         where = f"{report.architecture} on {report.dataset}" if report.accuracy is not None else report.architecture
         self.where.setText(f"{where}. {report.adaptation}" if report.adaptation and report.images else where)
-        lines = facts(report)
-        while len(self._cells) < len(lines):
-            name, value = label("", "muted"), label("", "mono")
-            value.setAlignment(Qt.AlignmentFlag.AlignRight)
-            self._grid.addWidget(name, len(self._cells), 0)
-            self._grid.addWidget(value, len(self._cells), 1)
-            self._cells.append((name, value))
-        for index, cells in enumerate(self._cells):
-            for part, cell in enumerate(cells):
-                cell.setVisible(index < len(lines))
-                if index < len(lines):
-                    cell.setText(lines[index][part])
+        self.facts.show_lines(facts(report))
         self.unpredicted.setText(unpredicted_text(report))
         self.unpredicted.setToolTip("\n".join(f"{u.name}  {u.shape}  {u.reason}" for u in report.unpredicted[:40]))
 
@@ -220,34 +211,6 @@ def unpredicted_text(report: PredictReport) -> str:
         more = f" and {len(tensors) - NAMED} more" if len(tensors) > NAMED else ""
         parts.append(f"{names}{more}: {reason}.")
     return "\n".join(parts)
-
-
-def _column(title: str, content: QWidget, *extra: QWidget) -> QWidget:
-    box = QFrame()
-    box.setProperty("column", True)
-    layout = QVBoxLayout(box)
-    layout.setContentsMargins(12, 10, 12, 8)
-    layout.setSpacing(6)
-    head = QHBoxLayout()
-    head.setSpacing(10)
-    head.addWidget(label(title, "heading"))
-    for widget in extra:
-        head.addWidget(widget)
-    head.addStretch(1)
-    layout.addLayout(head)
-    layout.addWidget(content, 1)
-    return box
-
-
-def _stale_line() -> QWidget:
-    box = QFrame()
-    box.setObjectName("staleLine")
-    row = QHBoxLayout(box)
-    row.setContentsMargins(16, 6, 16, 6)
-    row.setSpacing(8)
-    row.addWidget(badge("warning"))
-    row.addWidget(label("The network was edited since: this result belongs to an earlier version."), 1)
-    return box
 
 
 def _empty() -> QWidget:

@@ -16,9 +16,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QMenu,
     QProgressBar,
-    QPushButton,
     QSizePolicy,
-    QStackedWidget,
     QToolButton,
     QWidget,
 )
@@ -26,7 +24,7 @@ from PySide6.QtWidgets import (
 from ghn_studio.app.requests import DEVICES, HEADS
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.eta import RemainingTime
-from ghn_studio.gui.look import label
+from ghn_studio.gui.look import ElidedLabel, action_button, label
 from ghn_studio.gui.wording import duration, remaining
 from ghn_studio.jobs import Progress
 
@@ -89,19 +87,19 @@ class RunBar(QWidget):
         self._budget = 1
         self._dataset_before = self._ghn_before = 0
         self._options: Mapping[str, Any] = {}
-        self.predict_button = _button(predict, "run.predict.button", primary=True)
-        self.compare_button = _button(compare, "run.compare.button")
-        self.cancel_button = _button(cancel, "run.cancel.button")
+        self.predict_button = action_button(predict, "run.predict.button", primary=True)
+        self.compare_button = action_button(compare, "run.compare.button")
+        self.cancel_button = action_button(cancel, "run.cancel.button")
         self._actions = (predict, compare, cancel)
         self.progress = _ProgressRow()
-        self._stack = QStackedWidget()
-        self._stack.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._stack.addWidget(self._choice_row())
-        self._stack.addWidget(self.progress)
+        self._choice = self._choice_row()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        layout.addWidget(self._stack, 1)
+        # Not a stack, which would be as wide as the wider of the two: a bar that needs more room
+        # than there is disappears behind the tool bar's end.
+        layout.addWidget(self._choice, 1)
+        layout.addWidget(self.progress, 1)
         layout.addWidget(self.cancel_button)
         layout.addWidget(self.compare_button)
         layout.addWidget(self._budget_button())
@@ -188,8 +186,20 @@ class RunBar(QWidget):
         """Swap choices and progress."""
         if running:
             self.progress.begin(title)
-        self._stack.setCurrentIndex(1 if running else 0)
+        self._choice.setVisible(not running)
+        self.progress.setVisible(running)
         self.cancel_button.setVisible(running)
+
+    def set_compact(self, compact: bool) -> None:
+        """Leave out the lists' titles, which their tooltips repeat, where the window is narrow."""
+        for title in self._titles:
+            title.setVisible(not compact)
+        # A tool bar hides what does not fit, and what is hidden is not laid out again by itself.
+        for widget in (self._choice, self, self.parentWidget()):
+            layout = widget.layout() if widget is not None else None
+            if layout is not None:
+                layout.invalidate()
+                layout.activate()
 
     def restyle(self) -> None:
         """Draw the icons again in the colours of the current theme."""
@@ -207,8 +217,8 @@ class RunBar(QWidget):
         self.options_button.setIconSize(QSize(18, 18))
         self.options_button.clicked.connect(self.options_requested)
         named = {"GHN": self.ghn, "Dataset": self.dataset, "Head": self.head, "Device": self.device}
-        for title, combo in named.items():
-            name = label(title, "muted")
+        self._titles = {label(title, "muted"): combo for title, combo in named.items()}
+        for name, combo in self._titles.items():
             name.setBuddy(combo)
             layout.addWidget(name)
             layout.addWidget(combo, 40 if combo is self.ghn else 24 if combo is self.head else 20)
@@ -275,32 +285,32 @@ class _ProgressRow(QWidget):
         self._remaining = RemainingTime()
         self._began = 0.0
         self._title = ""
-        self.stage = label("")
+        self.stage = ElidedLabel()
         self.stage.setObjectName("run.stage")
         self.bar = QProgressBar(textVisible=False)
-        self.bar.setFixedHeight(8)
+        self.bar.setProperty("thin", True)
         self.bar.setMaximum(1000)
         self.time = QLabel()
         self.time.setProperty("role", "muted")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 8, 0)
         layout.setSpacing(12)
-        layout.addWidget(self.stage)
-        layout.addWidget(self.bar, 1)
+        layout.addWidget(self.stage, 3)
+        layout.addWidget(self.bar, 2)
         layout.addWidget(self.time)
 
     def begin(self, title: str) -> None:
         """Show a job that has just been started."""
         self._remaining = RemainingTime()
         self._began, self._title = time.monotonic(), title
-        self.stage.setText(f"{title}…")
+        self.stage.set_full_text(f"{title}…")
         self.bar.setMaximum(0)
         self.time.clear()
 
     def show_progress(self, progress: Progress) -> None:
         """Show one report."""
         left = self._remaining.update(progress)
-        self.stage.setText(f"{self._title}: {progress.stage}")
+        self.stage.set_full_text(f"{self._title}: {progress.stage}")
         fraction = progress.fraction
         self.bar.setMaximum(0 if fraction is None else 1000)
         if fraction is not None:
@@ -310,7 +320,7 @@ class _ProgressRow(QWidget):
 
     def show_stopping(self) -> None:
         """Say that Cancel was heard; the job ends at its next step."""
-        self.stage.setText("Stopping…")
+        self.stage.set_full_text("Stopping…")
         self.bar.setMaximum(0)
         self.time.clear()
 
@@ -326,21 +336,3 @@ def _combo(name: str, title: str, least: int, most: int) -> QComboBox:
     combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     return combo
-
-
-def _button(action: QAction, name: str, primary: bool = False) -> QPushButton:
-    """A button that does what an action does and is enabled with it."""
-    button = QPushButton(action.text())
-    button.setObjectName(name)
-    button.setProperty("primary", primary)
-    button.setIconSize(QSize(16, 16))
-    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    button.clicked.connect(action.trigger)
-
-    def follow() -> None:
-        button.setEnabled(action.isEnabled())
-        button.setToolTip(action.toolTip())
-
-    action.changed.connect(follow)
-    follow()
-    return button

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ghn_studio.gui.main_window import MainWindow
 
 #: What can be shown.
-SCENES = ("start", "gallery", "result", "curve", "error")
+SCENES = ("start", "gallery", "result", "why", "hypernetworks", "curve", "error")
 
 #: A prediction, with the import of PyTorch on a slow machine, takes no longer.
 PATIENCE_MS = 300_000
@@ -76,6 +76,10 @@ def _scene(window: MainWindow, name: str) -> None:
         _until(lambda: not window.gallery.is_drawing)
     elif name == "result":
         _run(window, "run.predict")
+    elif name == "why":
+        _run(window, "run.explain")
+    elif name == "hypernetworks":
+        window.actions_by_id["ghn.show"].trigger()
     elif name == "curve":
         _run(window, "run.compare")
     elif name == "error":

@@ -103,7 +103,9 @@ QCheckBox, QRadioButton { spacing: 8px; min-height: 24px; background: transparen
 QCheckBox::indicator { width: 16px; height: 16px; border: 1px solid $muted; border-radius: 4px; background: $canvas; }
 QCheckBox::indicator:hover { border-color: $selection; }
 QCheckBox::indicator:checked { background: $primary; border-color: $primary; image: url("@icons/check-dark.svg"); }
+QCheckBox:disabled { color: $muted; }
 QCheckBox::indicator:disabled { border-color: $border; }
+QCheckBox::indicator:checked:disabled { background: $border; image: url("@icons/check-$name.svg"); }
 QRadioButton::indicator { width: 14px; height: 14px; border: 1px solid $muted; border-radius: 8px;
     background: $canvas; }
 QRadioButton::indicator:checked { background: $primary; border: 1px solid $primary; }
@@ -141,6 +143,8 @@ QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::su
 
 QProgressBar { background: $canvas; border: 1px solid $border; border-radius: 5px; min-height: 8px; max-height: 18px;
     text-align: center; }
+QProgressBar[thin="true"] { min-height: 6px; max-height: 6px; border-radius: 4px; }
+QProgressBar[thin="true"]::chunk { border-radius: 3px; }
 QProgressBar::chunk { background: $primary; border-radius: 4px; }
 QSlider::groove:horizontal { height: 4px; background: $border; border-radius: 2px; }
 QSlider::handle:horizontal { width: 14px; height: 14px; margin: -5px 0; border-radius: 7px; background: $selection; }
@@ -181,6 +185,10 @@ QFrame#banner[kind="error"] { border-left-color: $error; }
 QFrame#banner[kind="warning"] { border-left-color: $warning; }
 QFrame#banner[kind="ok"] { border-left-color: $ok; }
 QLabel#dropHint { background: $panel; border: 2px dashed $selection; font-size: 24px; font-weight: 600; }
+QFrame#familiarity { background: $raised; border: 1px solid $border; border-radius: 11px; }
+QFrame#familiarity[kind="ok"] { border-color: $ok; }
+QFrame#familiarity[kind="warning"] { border-color: $warning; }
+QFrame#familiarity[kind="error"] { border-color: $error; }
 QFrame#staleLine { background: $raised; border: none; border-bottom: 1px solid $border; }
 QToolButton[outlined="true"] { border: 1px solid $border; min-height: 16px; padding: 5px 24px 5px 10px; }
 QToolButton[outlined="true"]::menu-indicator { image: url("@icons/chevron-down-$name.svg"); width: 12px; height: 12px;

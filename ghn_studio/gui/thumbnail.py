@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPixmap
 
@@ -14,25 +17,46 @@ from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.spec import Category
 from ghn_studio.project import Project
 
-MARGIN = 14
+#: Room around the network, as a share of the picture's height.
+MARGIN = 0.12
 #: How far a wire runs on before it turns back to the next row, in scene units.
 TURN = 24.0
 
 
-def thumbnail(project: Project, size: QSize) -> QPixmap:
-    """Draw ``project`` into a picture of ``size`` logical pixels in the theme's colours."""
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """Where a network's boxes are, of which kind, and what is wired. Made on any thread."""
+
+    boxes: Mapping[NodeId, QRectF]
+    kinds: Mapping[NodeId, Category]
+    wires: tuple[tuple[NodeId, NodeId], ...]
+
+
+def sketch(project: Project) -> Sketch:
+    """Lay a network out: a tenth of a second for hundreds of nodes."""
     graph = project.architecture
     faces = {n.id: face_of(n, REGISTRY, None, None, None) for n in graph.nodes.values()}
     sizes = {n: (f.width, f.height) for n, f in faces.items()}
     places = {**project.layout, **place_missing(graph, project.layout, sizes)}
-    boxes = {n: QRectF(*places[n], *sizes[n]) for n in graph.nodes}
+    return Sketch(
+        {n: QRectF(*places[n], *sizes[n]) for n in graph.nodes}, {n: f.category for n, f in faces.items()},
+        tuple((e.source, e.target) for e in graph.edges()),
+    )
+
+
+def draw(found: Sketch, size: QSize) -> QPixmap:
+    """Draw a sketch into a picture of ``size`` logical pixels in the theme's colours."""
     picture = QPixmap(size * RATIO)
     picture.setDevicePixelRatio(RATIO)
     picture.fill(QColor(theme.current().tokens.canvas))
-    if boxes:
-        _paint(picture, size, boxes, {n: f.category for n, f in faces.items()},
-               [(e.source, e.target) for e in graph.edges()])
+    if found.boxes:
+        _paint(picture, size, found)
     return picture
+
+
+def thumbnail(project: Project, size: QSize) -> QPixmap:
+    """:func:`draw` a :func:`sketch` of ``project``."""
+    return draw(sketch(project), size)
 
 
 def _wire(source: QRectF, target: QRectF) -> list[QPointF]:
@@ -47,24 +71,22 @@ def _wire(source: QRectF, target: QRectF) -> list[QPointF]:
             QPointF(left, end.y()), end]
 
 
-def _paint(
-    picture: QPixmap, size: QSize, boxes: dict[NodeId, QRectF], kinds: dict[NodeId, Category],
-    wires: list[tuple[NodeId, NodeId]],
-) -> None:
+def _paint(picture: QPixmap, size: QSize, found: Sketch) -> None:
     bounds = QRectF()
-    for box in boxes.values():
+    for box in found.boxes.values():
         bounds = bounds.united(box)
-    scale = min((size.width() - 2 * MARGIN) / bounds.width(), (size.height() - 2 * MARGIN) / bounds.height(), 0.5)
+    margin = 2 * MARGIN * size.height()
+    scale = min((size.width() - margin) / bounds.width(), (size.height() - margin) / bounds.height(), 0.5)
     painter = QPainter(picture)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.translate(size.width() / 2, size.height() / 2)
     painter.scale(scale, scale)
     painter.translate(-bounds.center())
     painter.setPen(QPen(QColor(theme.current().tokens.edge), max(1.0, 0.8 / scale)))
-    for source, target in wires:
-        painter.drawPolyline(_wire(boxes[source], boxes[target]))
+    for source, target in found.wires:
+        painter.drawPolyline(_wire(found.boxes[source], found.boxes[target]))
     painter.setPen(Qt.PenStyle.NoPen)
-    for node, box in boxes.items():
-        painter.setBrush(theme.current().color(kinds[node]))
+    for node, box in found.boxes.items():
+        painter.setBrush(theme.current().color(found.kinds[node]))
         painter.drawRoundedRect(box, min(10, 1.5 / scale), min(10, 1.5 / scale))
     painter.end()

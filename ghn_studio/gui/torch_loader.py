@@ -31,6 +31,7 @@ MODULES = (
     "ghn_studio.app.predicting",
     "ghn_studio.app.comparing",
     "ghn_studio.app.exporting",
+    "ghn_studio.app.explaining",
     "ghn_studio.engine.data",
     "ghn_studio.engine.evaluation",
     "ghn_studio.engine.execution",
@@ -40,6 +41,7 @@ MODULES = (
     "ghn_studio.ghn.storage",
     "ghn_studio.gui.confusion",
     "ghn_studio.gui.curve_plot",
+    "ghn_studio.gui.training_plot",
 )
 
 _log = logging.getLogger(__name__)

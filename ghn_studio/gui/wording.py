@@ -48,6 +48,14 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{ending}"
 
 
+def size_text(number: int) -> str:
+    """Bytes as people read them: ``812 kB``, ``27.1 MB``, ``2.44 GB``."""
+    for limit, unit, digits in ((2**20, 2**10, 0), (2**30, 2**20, 1)):
+        if number < limit:
+            return f"{number / unit:,.{digits}f} {'kB' if unit == 2**10 else 'MB'}"
+    return f"{number / 2**30:,.2f} GB"
+
+
 def crossing(report: CompareReport) -> str:
     """Say in one sentence when training reached the predicted accuracy, if it did."""
     took = f"what was {origin(report)} in {duration(report.predict_seconds)}"
@@ -100,5 +108,7 @@ def facts(report: PredictReport) -> tuple[tuple[str, str], ...]:
         lines.append(("Closed-form head", duration(report.head_seconds)))
     if report.ghn:
         lines.append(("GHN", report.ghn))
+    if report.graph_note:
+        lines.append(("Graph", report.graph_note))
     lines.append(("Device", report.device))
     return tuple(lines)

@@ -38,13 +38,15 @@ class Node:
 
     ``params`` is the operator's own frozen dataclass (any type: the registry above this
     room knows it). ``inputs`` names the source of each input port, None where nothing is
-    connected; trailing unconnected ports are left out.
+    connected; trailing unconnected ports are left out. ``shares`` names the node whose
+    parameters this use takes; that node owns them, so it shares with no other.
     """
 
     id: NodeId
     op: str
     params: Any
     inputs: tuple[Source | None, ...] = ()
+    shares: NodeId | None = None
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -89,8 +91,12 @@ class Group:
 
 
 def is_valid_id(text: str) -> bool:
-    """True if ``text`` can name a node: dotted parts of letters, digits and underscores."""
-    return all(part.replace("_", "a").isalnum() and part.isascii() for part in text.split("."))
+    """True if ``text`` can name a node: dotted parts of letters, digits, underscores and hyphens.
+
+    Hyphens occur in networks of others (``block1-0`` in torchvision's RegNet); a part has more than them.
+    """
+    return all(part.strip("-").replace("_", "a").replace("-", "a").isalnum() and part.isascii()
+               for part in text.split("."))
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,8 @@ class Architecture:
 
         Raises:
             ArchitectureError: Two nodes share an id, an id is malformed or prefixes another,
-                an input has no such source, or the nodes form a cycle.
+                an input has no such source, a node shares the parameters of none, or the nodes
+                form a cycle.
         """
         table: dict[NodeId, Node] = {}
         for node in nodes:
@@ -127,11 +134,12 @@ class Architecture:
         prefixes: set[str] = set()
         for node in self.nodes.values():
             if not is_valid_id(node.id):
-                raise ArchitectureError(f"'{node.id}' cannot name a node: use letters, digits, '_' and '.'")
+                raise ArchitectureError(f"'{node.id}' cannot name a node: use letters, digits, '_', '-' and '.'")
             parts = node.id.split(".")
             prefixes.update(".".join(parts[:i]) for i in range(1, len(parts)))
             for source in node.sources:
                 self._require(source.node)
+            self._check_shares(node)
         clash = next((n for n in self.nodes if n in prefixes), None)
         if clash is not None:
             raise ArchitectureError(f"'{clash}' is a node and also the path of other nodes")
@@ -148,7 +156,7 @@ class Architecture:
         """
         if node.id not in self.nodes:
             if not is_valid_id(node.id):
-                raise ArchitectureError(f"'{node.id}' cannot name a node: use letters, digits, '_' and '.'")
+                raise ArchitectureError(f"'{node.id}' cannot name a node: use letters, digits, '_', '-' and '.'")
             parts = node.id.split(".")
             below = node.id + "."
             if any(n.startswith(below) for n in self.nodes) or any(
@@ -160,24 +168,39 @@ class Architecture:
                 raise ArchitectureError(f"there is no node '{source.node}'")
             if source.node == node.id or self.is_upstream(node.id, source.node):
                 raise ArchitectureError(f"'{source.node}' -> '{node.id}' would close a cycle")
+        self._check_shares(node)
+        odd = next((n for n in self._sharers.get(node.id, ()) if self.nodes[n].op != node.op), None)
+        if odd is not None:
+            raise ArchitectureError(f"'{odd}' shares the parameters of '{node.id}', which cannot become a {node.op}")
         return self._with_nodes({**self.nodes, node.id: node})
 
     def with_params(self, node_id: NodeId, params: Any) -> Architecture:
-        """Give a node other parameters; the type is the operator's own dataclass."""
-        return self._with_nodes({**self.nodes, node_id: replace(self._require(node_id), params=params)})
+        """Give a node other parameters, and with it every use that shares its tensors.
+
+        The type is the operator's own dataclass.
+        """
+        family = self.sharing(self._require(node_id).id)
+        return self._with_nodes({**self.nodes, **{n: replace(self.nodes[n], params=params) for n in family}})
 
     def without_nodes(self, node_ids: Iterable[NodeId]) -> Architecture:
-        """Remove nodes together with every edge that touches them."""
+        """Remove nodes together with every edge that touches them.
+
+        The first use that shared the tensors of a removed node becomes their owner.
+        """
         gone = set(node_ids)
         for node_id in gone:
             self._require(node_id)
-        kept = {}
+        kept: dict[NodeId, Node] = {}
+        heirs: dict[NodeId, NodeId] = {}
         for node_id, node in self.nodes.items():
             if node_id in gone:
                 continue
             for port, source in enumerate(node.inputs):
                 if source is not None and source.node in gone:
                     node = node.with_source(port, None)
+            if node.shares is not None and node.shares in gone:
+                heir = heirs.setdefault(node.shares, node_id)
+                node = replace(node, shares=None if heir == node_id else heir)
             kept[node_id] = node
         return self._with_nodes(kept)
 
@@ -202,7 +225,7 @@ class Architecture:
         return self._with_nodes({**self.nodes, edge.target: target.with_source(edge.target_port, None)})
 
     def renamed(self, old: NodeId, new: NodeId) -> Architecture:
-        """Give a node another id and keep its place and its edges.
+        """Give a node another id and keep its place, its edges and those who share its tensors.
 
         Raises:
             ArchitectureError: ``new`` is taken, malformed or part of another path.
@@ -210,13 +233,16 @@ class Architecture:
         node = self._require(old)
         if new == old:
             return self
-        self.without_nodes([old]).with_node(replace(node, id=new, inputs=()))  # checks the name
+        self.without_nodes([old]).with_node(replace(node, id=new, inputs=(), shares=None))  # checks the name
         if new in self.nodes:
             raise ArchitectureError(f"there is already a node '{new}'")
         table = {}
         for node_id, other in self.nodes.items():
             inputs = tuple(replace(s, node=new) if s is not None and s.node == old else s for s in other.inputs)
-            moved = other if inputs == other.inputs else replace(other, inputs=inputs)
+            shares = new if other.shares == old else other.shares
+            moved = other if (inputs, shares) == (other.inputs, other.shares) else replace(
+                other, inputs=inputs, shares=shares
+            )
             table[new if node_id == old else node_id] = replace(moved, id=new) if node_id == old else moved
         return self._with_nodes(table)
 
@@ -250,6 +276,11 @@ class Architecture:
     def consumers(self, node_id: NodeId) -> tuple[Edge, ...]:
         """The edges that leave a node, in the order of their targets."""
         return self._consumers.get(node_id, ())
+
+    def sharing(self, node_id: NodeId) -> tuple[NodeId, ...]:
+        """Every use of the same tensors, the owner first; the node alone where nothing is shared."""
+        owner = self.nodes[node_id].shares or node_id
+        return (owner, *self._sharers.get(owner, ()))
 
     def is_upstream(self, node_id: NodeId, of: NodeId) -> bool:
         """True if a path leads from ``node_id`` to ``of``. Visits each ancestor once."""
@@ -299,6 +330,20 @@ class Architecture:
             raise ArchitectureError(f"there is no node '{node_id}'")
         return node
 
+    def _check_shares(self, node: Node) -> None:
+        if node.shares is None:
+            return
+        owner = self.nodes.get(node.shares)
+        if owner is None or owner.id == node.id:
+            raise ArchitectureError(f"'{node.id}' shares the parameters of '{node.shares}', which is no other node")
+        if owner.shares is not None or self._sharers.get(node.id):
+            raise ArchitectureError(
+                f"'{node.id}' cannot share the parameters of '{owner.id}': one of the two shares with another node; "
+                "name the node that owns them"
+            )
+        if owner.op != node.op:
+            raise ArchitectureError(f"'{node.id}' ({node.op}) cannot share the parameters of '{owner.id}' ({owner.op})")
+
     def _with_nodes(self, table: dict[NodeId, Node]) -> Architecture:
         return Architecture(MappingProxyType(table), self.groups, self.name)
 
@@ -307,6 +352,14 @@ class Architecture:
         table: dict[NodeId, list[Edge]] = {}
         for edge in self.edges():
             table.setdefault(edge.source, []).append(edge)
+        return {k: tuple(v) for k, v in table.items()}
+
+    @cached_property
+    def _sharers(self) -> dict[NodeId, tuple[NodeId, ...]]:
+        table: dict[NodeId, list[NodeId]] = {}
+        for node in self.nodes.values():
+            if node.shares is not None:
+                table.setdefault(node.shares, []).append(node.id)
         return {k: tuple(v) for k, v in table.items()}
 
     @cached_property
@@ -363,6 +416,10 @@ def _unroll(graph: Architecture, group: Group) -> Architecture:
         # The entry of a later copy is the exit of the copy before it.
         return source if copy == 0 else Source(copy_id(exit_.node, copy - 1), exit_.port)
 
+    def owner(node: Node, copy: int) -> NodeId | None:
+        # Copies share inside themselves; what lies outside shares with the first.
+        return copy_id(node.shares, copy) if node.shares in inside else node.shares
+
     assert entry.node not in inside
     table: dict[NodeId, Node] = {}
     written = False
@@ -370,14 +427,15 @@ def _unroll(graph: Architecture, group: Group) -> Architecture:
         if node_id not in inside:
             last = group.repeat - 1
             inputs = tuple(copied(s, last) if s is not None and s.node in inside else s for s in node.inputs)
-            table[node_id] = replace(node, inputs=inputs)
+            table[node_id] = replace(node, inputs=inputs, shares=owner(node, 0))
         elif not written:
             written = True
             for copy in range(group.repeat):
                 for member in graph.nodes.values():
                     if member.id in inside:
                         inputs = tuple(None if s is None else copied(s, copy) for s in member.inputs)
-                        table[copy_id(member.id, copy)] = replace(member, id=copy_id(member.id, copy), inputs=inputs)
+                        name = copy_id(member.id, copy)
+                        table[name] = replace(member, id=name, inputs=inputs, shares=owner(member, copy))
     groups: dict[str, Group] = {}
     for other in graph.groups.values():
         if other.path == group.path:
@@ -395,7 +453,7 @@ def _unroll(graph: Architecture, group: Group) -> Architecture:
 class GraphDiff:
     """What a view has to change to go from one architecture to another.
 
-    ``changed`` holds nodes whose operator or parameters differ; a node that was only
+    ``changed`` holds nodes whose operator, parameters or owner of parameters differ; a node that was only
     rewired shows up in ``connected`` and ``disconnected`` alone.
     """
 
@@ -429,7 +487,7 @@ def diff(old: Architecture, new: Architecture) -> GraphDiff:
             added.append(node)
             connected.extend(incoming_edges(node))
             continue
-        if before.op != node.op or before.params != node.params:
+        if (before.op, before.params, before.shares) != (node.op, node.params, node.shares):
             changed.append(node)
         if before.inputs != node.inputs:
             was, now = set(incoming_edges(before)), set(incoming_edges(node))

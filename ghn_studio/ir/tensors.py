@@ -27,7 +27,8 @@ class TensorSpec:
     @property
     def extents(self) -> str:
         """The shape without its batch axis as people write it: ``3×32×32``."""
-        return "×".join(map(str, self.shape[1:])) or "scalar"
+        first = 0 if self.shape and isinstance(self.shape[0], int) else 1  # learned values have no batch
+        return "×".join(map(str, self.shape[first:])) or "scalar"
 
     def size(self, axis: int) -> int:
         """Return the extent of ``axis``.

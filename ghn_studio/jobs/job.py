@@ -32,6 +32,11 @@ class Progress:
     unit: str = ""
 
     @property
+    def phase(self) -> str:
+        """The stage without what follows a comma, which is a reading ("training, loss 0.31"), not another stage."""
+        return self.stage.partition(",")[0]
+
+    @property
     def fraction(self) -> float | None:
         """Share of the stage that is done, 0 to 1, or None while the total is unknown."""
         return None if not self.total else min(1.0, self.done / self.total)

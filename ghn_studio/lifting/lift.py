@@ -15,7 +15,7 @@ from ghn_studio.lifting.raw import RawGraph, RawInput, RawNode, ordered
 from ghn_studio.lifting.stored import Recipe, Stored, filled, from_tensor
 from ghn_studio.ops.binding import DOMAIN, OnnxInput, OnnxMatch, OnnxNode, StoredAs, function_params, require_types
 from ghn_studio.ops.registry import OpRegistry
-from ghn_studio.ops.spec import NoParams, OpSpec, Role, WeightSpec, check_params
+from ghn_studio.ops.spec import NoParams, OpSpec, WeightSpec, check_params, full_name
 
 #: Largest value one image may become on its way, in elements: 1 GiB as float32.
 MAX_VALUE_ELEMENTS = 2**28
@@ -40,7 +40,7 @@ class LiftedWeight:
 
 @dataclass(frozen=True, slots=True)
 class Lifted:
-    """The nodes that were lifted, in order, their weights (keyed ``<node id>.<weight>``),
+    """The nodes that were lifted, in order, their weights by full name,
     and every node that matters and could not be lifted."""
 
     nodes: tuple[Node, ...]
@@ -248,7 +248,7 @@ class _Lift:
             for i, use in enumerate(self.uses)
         )
         weights = {
-            f"{ids[i]}.{name}": weight for i, use in enumerate(self.uses) for name, weight in use.weights.items()
+            full_name(ids[i], name): weight for i, use in enumerate(self.uses) for name, weight in use.weights.items()
         }
         return Lifted(nodes, weights, tuple(self.problems))
 
@@ -338,7 +338,7 @@ def _weights(
     for weight in declared:
         source = sources.get(weight.name)
         if source is None:
-            raise ValueError(f"the file has no {weight.name}")
+            raise ValueError(f"the file has no {weight.keyword}")
         found[weight.name] = LiftedWeight(weight, _recipe(weight, source, args))
     return found
 
@@ -348,14 +348,14 @@ def _recipe(weight: WeightSpec, source: StoredAs, args: _Args) -> Recipe:
         return filled(source.fill, weight.shape, "float32").recipe
     value = args[source.position] if source.position < len(args) else None
     if not isinstance(value, Stored):
-        raise ValueError(f"its {weight.name} is missing or computed at run time")
-    if value.dtype not in folding.FLOATS and weight.role is not Role.BUFFER:
-        raise ValueError(f"its {weight.name} holds {value.dtype}, not real numbers")
+        raise ValueError(f"its {weight.keyword} is missing or computed at run time")
+    if value.dtype not in folding.FLOATS and weight.trainable:
+        raise ValueError(f"its {weight.keyword} holds {value.dtype}, not real numbers")
     shape, recipe = value.shape, value.recipe
     if source.transposed:
         shape, recipe = shape[::-1], recipe.then("transpose", *reversed(range(len(shape))))
     if source.repeat > 1:
         shape, recipe = (shape[0] * source.repeat, *shape[1:]), recipe.then("repeat", source.repeat)
     if [d for d in shape if d != 1] != [d for d in weight.shape if d != 1]:
-        raise ValueError(f"its {weight.name} has shape {list(shape)}, expected {list(weight.shape)}")
+        raise ValueError(f"its {weight.keyword} has shape {list(shape)}, expected {list(weight.shape)}")
     return recipe if shape == weight.shape else recipe.then("reshape", *weight.shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ import numpy as np
 import onnx
 
 from ghn_studio.errors import ArchitectureError, OnnxConversionError
-from ghn_studio.ir.graph import Architecture, Group, NodeId
-from ghn_studio.lifting import Lifted, LiftedWeight, LiftProblem, lift, realise
+from ghn_studio.ir.graph import Architecture, Group, Node, NodeId
+from ghn_studio.lifting import LiftedWeight, LiftProblem, lift, realise
 from ghn_studio.onnx_io.files import opset_of, parse, read_bytes
 from ghn_studio.onnx_io.graphs import ImageSize, to_raw
 from ghn_studio.onnx_io.tensors import TensorStore
-from ghn_studio.onnx_io.writing import GROUPS_KEY, PRODUCER, functions_of
+from ghn_studio.onnx_io.writing import GROUPS_KEY, PRODUCER, SHARES_KEY, functions_of
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.ops.binding import DOMAIN
 from ghn_studio.ops.spec import Role
@@ -32,7 +32,7 @@ MAX_FILLED = 2**28
 class Imported:
     """What a file held.
 
-    ``values`` are float32 arrays by ``<node id>.<weight>``, all of them or, where the file
+    ``values`` are arrays by full name, all of them or, where the file
     stores no parameters, none. ``warnings`` are sentences to show. ``opaque`` names the nodes
     only their own runtime understands; this version refuses such files, so it is empty.
     """
@@ -73,8 +73,9 @@ def read(
         lifted = lift(raw, ops)
         if lifted.problems:
             raise OnnxConversionError(_refusal(lifted.problems, len(raw.nodes)))
-        graph = Architecture.build(lifted.nodes, _groups(model, warnings), model.graph.name or path.stem)
-        values = _values(lifted, store, keep_filled, warnings)
+        nodes = _shared(model, lifted.nodes)
+        graph = Architecture.build(nodes, _groups(model, warnings), model.graph.name or path.stem)
+        values = _values(_owned(lifted.weights, nodes), store, keep_filled, warnings)
     except (ValueError, ArchitectureError, OnnxConversionError) as error:
         # Names in a file can have any length; a message is for reading.
         raise OnnxConversionError(f"'{path.name}' cannot be imported: {str(error)[:4000]}") from error
@@ -95,15 +96,17 @@ def _refusal(problems: Sequence[LiftProblem], total: int) -> str:
     ])
 
 
-def _values(lifted: Lifted, store: TensorStore, keep_filled: bool, warnings: list[str]) -> dict[str, np.ndarray]:
-    """The parameters as float32 arrays; empty if the file stores none."""
-    if not lifted.weights:
+def _values(
+    weights: Mapping[str, LiftedWeight], store: TensorStore, keep_filled: bool, warnings: list[str]
+) -> dict[str, np.ndarray]:
+    """The parameters as float32 arrays, tables of positions as int64; empty if the file stores none."""
+    if not weights:
         return {}
-    matrices = [w for w in lifted.weights.values() if w.spec.role is Role.WEIGHT]
+    matrices = [w for w in weights.values() if w.spec.role is Role.WEIGHT]
     if matrices and all(w.recipe.is_filled for w in matrices) and not keep_filled:
         warnings.append("the file holds an architecture without parameters: predict, train or load them")
         return {}
-    _refuse_huge_fills(lifted.weights)
+    _refuse_huge_fills(weights)
     loaded: dict[str, np.ndarray] = {}
 
     def load(name: str) -> np.ndarray:
@@ -112,11 +115,8 @@ def _values(lifted: Lifted, store: TensorStore, keep_filled: bool, warnings: lis
         return loaded[name]
 
     values: dict[str, np.ndarray] = {}
-    for name, weight in lifted.weights.items():
-        array = realise(weight.recipe, load)
-        # Batch counters are whole numbers in state dicts; ONNX does not have them.
-        dtype = np.int64 if name.endswith(".num_batches_tracked") else np.float32
-        values[name] = np.array(array, dtype, order="C")
+    for name, weight in weights.items():
+        values[name] = np.array(realise(weight.recipe, load), weight.spec.dtype, order="C")
     return values
 
 
@@ -124,6 +124,32 @@ def _refuse_huge_fills(weights: Mapping[str, LiftedWeight]) -> None:
     size = sum(prod(w.spec.shape) for w in weights.values() if w.recipe.is_filled)
     if size > MAX_FILLED:
         raise OnnxConversionError(f"it describes {size:,} parameters by rules; {MAX_FILLED:,} are made at most")
+
+
+def _shared(model: onnx.ModelProto, nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes, with the owners of shared parameters that an export of ours names.
+
+    Files of others are not asked: exporters store equal tensors once, shared or not.
+
+    Raises:
+        ValueError: The table of owners is damaged.
+    """
+    text = next((p.value for p in model.metadata_props if p.key == SHARES_KEY), None)
+    if text is None or model.producer_name != PRODUCER:
+        return tuple(nodes)
+    owners = json.loads(text)
+    if not isinstance(owners, dict) or not all(isinstance(owner, str) for owner in owners.values()):
+        raise ValueError("the table of shared parameters is damaged")
+    return tuple(replace(n, shares=NodeId(owners[n.id])) if n.id in owners else n for n in nodes)
+
+
+def _owned(weights: Mapping[str, LiftedWeight], nodes: Sequence[Node]) -> dict[str, LiftedWeight]:
+    """The weights without those of nodes that share another's."""
+    shared = {n.id for n in nodes if n.shares is not None}
+    return {
+        name: weight for name, weight in weights.items()
+        if not shared or name.removesuffix(weight.spec.name).removesuffix(".") not in shared
+    }
 
 
 def _groups(model: onnx.ModelProto, warnings: list[str]) -> list[Group]:

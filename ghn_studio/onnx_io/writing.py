@@ -21,12 +21,15 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.onnx_io.files import MAX_BYTES, NEWEST_OPSET
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.ops.binding import DOMAIN, OnnxConstant, OnnxForm, OnnxWeight, function_attrs
-from ghn_studio.ops.spec import OpSpec, Role, WeightSpec
+from ghn_studio.ops.spec import BARE, OpSpec, Role, WeightSpec, full_name, owner_of
 
 PRODUCER = "ghn-studio"
 
 #: Key of the model's metadata that holds the groups.
 GROUPS_KEY = "ghn_studio.groups"
+
+#: Key of the model's metadata that holds which nodes share the parameters of which.
+SHARES_KEY = "ghn_studio.shares"
 
 #: The bodies of our functions use inputs that older operator sets have as attributes.
 OLDEST_WRITTEN_OPSET = 18
@@ -45,7 +48,7 @@ def export_model(
 
     Args:
         graph: A complete network.
-        values: The parameters by ``<id>.<weight>``; None writes the architecture alone, its
+        values: The parameters by full name; None writes the architecture alone, its
             weights as rules (``ConstantOfShape``) that take no room.
         opset: 18 to 24.
         ops: The registry the architecture uses.
@@ -137,7 +140,7 @@ class _Writer:
         """Check that every stored parameter is there and has its shape."""
         bad, size = [], 0
         for node, weight in self._stored_weights():
-            name = f"{node.id}.{weight.name}"
+            name = full_name(node.id, weight.name)
             found = values.get(name)
             if found is None:
                 bad.append(f"'{name}' is missing")
@@ -157,7 +160,7 @@ class _Writer:
     def model(self, values: Values | None) -> onnx.ModelProto:
         nodes = self.nodes()
         weights, rules = self._weights(values)
-        ends = {op: [n for n in self._graph.topological() if n.op == op] for op in ("input", "output")}
+        ends = {op: [n for n in self._graph.nodes.values() if n.op == op] for op in ("input", "output")}
         graph = helper.make_graph(
             [*rules, *nodes], self._graph.name or "untitled",
             [_value_info(n.id, self._shapes.outputs[n.id][0]) for n in ends["input"]],
@@ -171,9 +174,14 @@ class _Writer:
             graph, opset_imports=imports, producer_name=PRODUCER, functions=self.functions,
             ir_version=max(8, helper.find_min_ir_version_for([helper.make_opsetid("", self._opset)])),
         )
+        properties: dict[str, str] = {}
         if self._graph.groups:
-            groups = [[g.path, g.title, g.repeat] for g in self._graph.groups.values()]
-            helper.set_model_props(model, {GROUPS_KEY: json.dumps(groups)})
+            properties[GROUPS_KEY] = json.dumps([[g.path, g.title, g.repeat] for g in self._graph.groups.values()])
+        shares = {n.id: n.shares for n in self._graph.nodes.values() if n.shares is not None}
+        if shares:
+            properties[SHARES_KEY] = json.dumps(shares)
+        if properties:
+            helper.set_model_props(model, properties)
         return model
 
     def nodes(self) -> list[onnx.NodeProto]:
@@ -206,13 +214,13 @@ class _Writer:
 
     def _inputs(self, node: Node, form: OnnxForm, data: list[str]) -> list[str]:
         if form.operands is None:
-            return [*data, *(f"{node.id}.{w.name}" for w in self._declared(node))]
+            return [*data, *(_initialiser(node, w.name) for w in self._declared(node))]
         names = []
         for index, operand in enumerate(form.operands):
             if isinstance(operand, int):
                 names.append(data[operand])
             elif isinstance(operand, OnnxWeight):
-                names.append(f"{node.id}.{operand.name}")
+                names.append(_initialiser(node, operand.name))
             else:
                 names.append(self._constant(f"{node.id}:in{index}", operand))
         return names
@@ -226,7 +234,7 @@ class _Writer:
         """The name of the function with this body; uses with equal bodies share one."""
         specs = self._shapes.inputs[node.id]
         inputs = ["x"] if len(specs) == 1 else [f"x{i}" for i in range(len(specs))]
-        inputs += [w.name.replace(".", "_") for w in self._declared(node)]
+        inputs += [w.keyword for w in self._declared(node)]
         count = len(self._shapes.outputs[node.id])
         outputs = ["y"] if count == 1 else [f"y{i}" for i in range(count)]
         body = f"({', '.join(inputs)}) => ({', '.join(outputs)}) {{\n{form.body}\n}}"
@@ -245,9 +253,9 @@ class _Writer:
         return self._ops[node.op].weights(node.params, self._shapes.inputs[node.id])
 
     def _stored_weights(self) -> list[tuple[Node, WeightSpec]]:
-        """The parameters ONNX keeps; it does not count batches."""
+        """The parameters ONNX keeps, each under its owner; it does not count batches."""
         found = []
-        for node in self._graph.topological():
+        for node in (n for n in self._graph.topological() if n.shares is None):
             stored = _kept(self._form(node)) if node.op not in ("input", "output") else None
             found += [(node, w) for w in self._declared(node) if stored is None or w.name in stored]
         return found
@@ -256,15 +264,22 @@ class _Writer:
         """The parameters as initialisers, or as nodes that fill their shape with one number."""
         tensors, rules = [], []
         for node, weight in self._stored_weights():
-            name, shape = f"{node.id}.{weight.name}", _stored_shape(self._form(node), weight)
+            name, shape = _initialiser(node, weight.name), _stored_shape(self._form(node), weight)
             if values is not None:
-                array = np.ascontiguousarray(np.asarray(values[name], np.float32).reshape(shape))
+                found = np.asarray(values[full_name(node.id, weight.name)], weight.dtype)
+                array = np.ascontiguousarray(found.reshape(shape))
                 tensors.append(numpy_helper.from_array(array, name))
                 continue
             tensors.append(numpy_helper.from_array(np.asarray(shape, np.int64), f"{name}:shape"))
-            fill = helper.make_tensor("value", TensorProto.FLOAT, [1], [_placeholder(weight)])
+            kind = helper.np_dtype_to_tensor_dtype(np.dtype(weight.dtype))
+            fill = helper.make_tensor("value", kind, [1], [_placeholder(weight)])
             rules.append(helper.make_node("ConstantOfShape", [f"{name}:shape"], [name], f"{name}:fill", value=fill))
         return tensors, rules
+
+
+def _initialiser(node: Node, weight_name: str) -> str:
+    """A parameter's name in the file. Values are called like their nodes, so a bare parameter cannot be."""
+    return full_name(owner_of(node), weight_name or BARE)
 
 
 def _kept(form: OnnxForm | None) -> set[str] | None:
@@ -284,8 +299,8 @@ def _stored_shape(form: OnnxForm | None, weight: WeightSpec) -> Sequence[int]:
 def _placeholder(weight: WeightSpec) -> float:
     """A number that lets a network without parameters run: no layer divides by zero or passes nothing."""
     if weight.role is Role.SCALE or weight.name.endswith("running_var"):
-        return 1.0
-    return 0.01 if weight.role is Role.WEIGHT else 0.0
+        return 1
+    return 0.01 if weight.role in (Role.WEIGHT, Role.TRANSPOSED) else 0
 
 
 def _value_info(name: NodeId, spec: TensorSpec) -> onnx.ValueInfoProto:

@@ -30,6 +30,12 @@ from ghn_studio.ops.spec import (
     call,
     param,
 )
+from ghn_studio.ops.torch_binding import TorchBinding
+from ghn_studio.ops.torch_binding import plain as torch_plain
+from ghn_studio.ops.torch_readers import activation as read
+
+#: The constants of Klambauer et al. (2017), as torch and ONNX have them.
+SELU_ALPHA, SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,11 @@ class PReluParams:
 class GeluParams:
     approximate: str = param("none", label="Formula", choices=("none", "tanh"),
                              help="The exact error function, or its tanh approximation.")
+
+
+@dataclass(frozen=True, slots=True)
+class EluParams:
+    alpha: float = param(1.0, label="Alpha", low=0.0, key=True, help="The limit for very negative values.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +77,11 @@ def _softmax_infer(p: SoftmaxParams, inputs: Inputs) -> TensorSpec:
 
 
 def _plain(
-    id_: str, title: str, summary: str, module: str, onnx: OnnxBinding[NoParams]
+    id_: str, title: str, summary: str, module: str, onnx: OnnxBinding[NoParams], torch: TorchBinding | None = None
 ) -> OpSpec[NoParams]:
     return OpSpec(
         id=id_, title=title, category=Category.ACTIVATION, summary=summary, params=NoParams, inputs=(Port("x"),),
-        infer=same, module=lambda p, i: call(f"torch.nn.{module}"), onnx=onnx,
+        infer=same, module=lambda p, i: call(f"torch.nn.{module}"), onnx=onnx, torch=torch or torch_plain(module, id_),
         examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (VECTOR,))),
     )
 
@@ -111,6 +122,13 @@ def _swish_read(node: OnnxNode) -> OnnxMatch[NoParams]:
     return OnnxMatch(NoParams())
 
 
+def _selu_read(node: OnnxNode) -> OnnxMatch[NoParams]:
+    alpha, gamma = node.attrs.get("alpha", SELU_ALPHA), node.attrs.get("gamma", SELU_GAMMA)
+    if not same_number(alpha, SELU_ALPHA) or not same_number(gamma, SELU_GAMMA):
+        raise ValueError(f"alpha {alpha} and gamma {gamma}, only those of the paper can be read")
+    return OnnxMatch(NoParams())
+
+
 def _hardsigmoid_read(node: OnnxNode) -> OnnxMatch[NoParams]:
     alpha, beta = node.attrs.get("alpha", 0.2), node.attrs.get("beta", 0.5)
     if not same_number(alpha, 1 / 6) or not same_number(beta, 0.5):
@@ -138,12 +156,14 @@ RELU6 = _plain(
         ),
         {"Clip": _relu6_read},
     ),
+    read.RELU6,
 )
 LEAKY_RELU = OpSpec(
     id="leaky_relu", title="LeakyReLU", category=Category.ACTIVATION, summary="Keeps a fraction of negative values.",
     params=LeakyReluParams, inputs=(Port("x"),), infer=same,
     module=lambda p, i: call("torch.nn.LeakyReLU", p.negative_slope),
     onnx=OnnxBinding(lambda p, i: OnnxForm("LeakyRelu", {"alpha": p.negative_slope}), {"LeakyRelu": _leaky_relu_read}),
+    torch=read.LEAKY_RELU,
     examples=(Example(LeakyReluParams(), (IMAGE,)), Example(LeakyReluParams(0.2), (VECTOR,))),
 )
 PRELU = OpSpec(
@@ -152,6 +172,7 @@ PRELU = OpSpec(
     module=lambda p, i: call("torch.nn.PReLU", i[0].size(1) if p.per_channel else 1),
     function=lambda p, i: call("torch.nn.functional.prelu"), weights=_prelu_weights,
     onnx=OnnxBinding(_prelu_write, {"PRelu": _prelu_read}),
+    torch=read.PRELU,
     examples=(Example(PReluParams(), (IMAGE,)), Example(PReluParams(True), (ODD_IMAGE,))),
 )
 GELU = OpSpec(
@@ -160,6 +181,7 @@ GELU = OpSpec(
     params=GeluParams, inputs=(Port("x"),), infer=same,
     module=lambda p, i: call("torch.nn.GELU", approximate=p.approximate),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Gelu", {"approximate": p.approximate}, since=20), {"Gelu": _gelu_read}),
+    torch=read.GELU,
     examples=(Example(GeluParams(), (TOKENS,)), Example(GeluParams("tanh"), (IMAGE,))),
 )
 SILU = _plain(
@@ -187,5 +209,43 @@ SOFTMAX = OpSpec(
     params=SoftmaxParams, inputs=(Port("x"),), infer=_softmax_infer,
     module=lambda p, i: call("torch.nn.Softmax", dim=p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Softmax", {"axis": p.dim}, since=13), {"Softmax": _softmax_read}),
+    torch=read.SOFTMAX,
+    examples=(Example(SoftmaxParams(), (VECTOR,)), Example(SoftmaxParams(1), (IMAGE,))),
+)
+ELU = OpSpec(
+    id="elu", title="ELU", category=Category.ACTIVATION,
+    summary="Bends negative values towards a limit (Clevert et al., 2016).",
+    params=EluParams, inputs=(Port("x"),), infer=same, module=lambda p, i: call("torch.nn.ELU", p.alpha),
+    onnx=OnnxBinding(
+        lambda p, i: OnnxForm("Elu", {"alpha": p.alpha}),
+        {"Elu": lambda node: OnnxMatch(EluParams(node.attrs.get("alpha", 1.0)))},
+    ),
+    torch=read.ELU,
+    examples=(Example(EluParams(), (IMAGE,)), Example(EluParams(0.3), (VECTOR,))),
+)
+SELU = _plain(
+    "selu", "SELU", "An ELU scaled so that deep networks keep their variance (Klambauer et al., 2017).", "SELU",
+    OnnxBinding(lambda p, i: OnnxForm("Selu"), {"Selu": _selu_read}),
+)
+MISH = _plain(
+    "mish", "Mish", "Multiplies a value by the tanh of its softplus (Misra, 2020).", "Mish",
+    plain("Mish", NoParams(), since=18),
+)
+SOFTPLUS = _plain(
+    "softplus", "Softplus", "A smooth ReLU: the logarithm of one plus the exponential.", "Softplus",
+    plain("Softplus", NoParams()), read.SOFTPLUS,
+)
+LOG_SIGMOID = _plain(
+    "log_sigmoid", "LogSigmoid", "The logarithm of the sigmoid.", "LogSigmoid",
+    OnnxBinding(lambda p, i: OnnxForm(body="turned = Neg(x)\nbent = Softplus(turned)\ny = Neg(bent)")),
+    torch_plain("LogSigmoid", "logsigmoid", "log_sigmoid"),
+)
+LOG_SOFTMAX = OpSpec(
+    id="log_softmax", title="LogSoftmax", category=Category.ACTIVATION,
+    summary="The logarithm of the softmax along an axis.",
+    params=SoftmaxParams, inputs=(Port("x"),), infer=_softmax_infer,
+    module=lambda p, i: call("torch.nn.LogSoftmax", dim=p.dim),
+    onnx=OnnxBinding(lambda p, i: OnnxForm("LogSoftmax", {"axis": p.dim}, since=13), {"LogSoftmax": _softmax_read}),
+    torch=read.LOG_SOFTMAX,
     examples=(Example(SoftmaxParams(), (VECTOR,)), Example(SoftmaxParams(1), (IMAGE,))),
 )

@@ -7,15 +7,28 @@ a map as tokens.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs
-from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, bias, channel_axis, channels, elements, same
+from ghn_studio.ops.shapes import (
+    IMAGE,
+    ODD_IMAGE,
+    TOKENS,
+    bare_param,
+    bias,
+    channel_axis,
+    channels,
+    elements,
+    matrix,
+    name_of,
+    same,
+)
 from ghn_studio.ops.spec import (
+    Call,
     Category,
     Example,
     Inputs,
-    NoParams,
     OpSpec,
     Port,
     Primitive,
@@ -25,12 +38,16 @@ from ghn_studio.ops.spec import (
     call,
     param,
 )
+from ghn_studio.ops.torch_readers import attention as read
 
 
 @dataclass(frozen=True, slots=True)
 class SqueezeExcitationParams:
     reduction: int = param(4, label="Reduction", low=1, key=True, help="Channels divided by this inside the gate.")
     gate: str = param("sigmoid", label="Gate", choices=("sigmoid", "hardsigmoid"))
+    squeeze_channels: int = param(0, label="Inner channels", low=0, help="0: as many as the reduction leaves.")
+    activation: str = param("relu", label="Activation", choices=("relu", "silu"))
+    bias: bool = param(True, label="Bias")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +63,38 @@ class PatchEmbeddingParams:
 
 
 @dataclass(frozen=True, slots=True)
+class PositionEmbeddingParams:
+    bare: bool = bare_param()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTokenParams:
+    bare: bool = bare_param()
+
+
+@dataclass(frozen=True, slots=True)
 class LayerScaleParams:
     init: float = param(1e-4, label="Start value", low=0.0, high=1.0, help="Of an untrained network.")
-
-
-def _matrix(name: str, out: int, into: int, tail: tuple[int, ...] = ()) -> WeightSpec:
-    return WeightSpec(name, (out, into, *tail), Role.WEIGHT, Primitive.CONV)
+    axis: str = param("channels", label="Factors along", choices=("channels", "last"),
+                      help="The channels of a map lie on axis 1, or on the last one.")
+    trailing: int = param(0, label="Extra axes", low=0, high=3, help="Axes of length one at the end of the tensor.")
+    bare: bool = bare_param()
 
 
 def squeezed(params: SqueezeExcitationParams, inputs: Inputs) -> int:
     """Channels inside the gate."""
-    return max(1, inputs[0].size(1) // params.reduction)
+    return params.squeeze_channels or max(1, inputs[0].size(1) // params.reduction)
 
 
 def _se_weights(p: SqueezeExcitationParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
     c, s = inputs[0].size(1), squeezed(p, inputs)
-    return (_matrix("fc1.weight", s, c, (1, 1)), bias("fc1.bias", s),
-            _matrix("fc2.weight", c, s, (1, 1)), bias("fc2.bias", c))
+    inner, outer = matrix("fc1.weight", s, c, (1, 1)), matrix("fc2.weight", c, s, (1, 1))
+    return (inner, bias("fc1.bias", s), outer, bias("fc2.bias", c)) if p.bias else (inner, outer)
 
 
 def _se_graph(p: SqueezeExcitationParams, inputs: Inputs) -> tuple[PrimitiveNode, ...]:
-    c, s = inputs[0].size(1), squeezed(p, inputs)
-    return (
-        PrimitiveNode(Primitive.GLOB_AVG),
-        PrimitiveNode(Primitive.CONV, (s, c, 1, 1), ("fc1.weight",)),
-        PrimitiveNode(Primitive.BIAS, (s,), ("fc1.bias",)),
-        PrimitiveNode(Primitive.CONV, (c, s, 1, 1), ("fc2.weight",)),
-        PrimitiveNode(Primitive.BIAS, (c,), ("fc2.bias",)),
-        PrimitiveNode(Primitive.CSE, after=(4, -1)),
-    )
+    layers = [PrimitiveNode(w.primitive, w.shape, (w.name,)) for w in _se_weights(p, inputs) if w.primitive]
+    return (PrimitiveNode(Primitive.GLOB_AVG), *layers, PrimitiveNode(Primitive.CSE, after=(len(layers), -1)))
 
 
 def _msa_infer(p: SelfAttentionParams, inputs: Inputs) -> TensorSpec:
@@ -86,8 +106,8 @@ def _msa_infer(p: SelfAttentionParams, inputs: Inputs) -> TensorSpec:
 
 def _msa_weights(p: SelfAttentionParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
     c = channels(inputs)
-    qkv = (_matrix("qkv.weight", 3 * c, c), *((bias("qkv.bias", 3 * c),) if p.qkv_bias else ()))
-    return (*qkv, _matrix("proj.weight", c, c), bias("proj.bias", c))
+    qkv = (matrix("qkv.weight", 3 * c, c), *((bias("qkv.bias", 3 * c),) if p.qkv_bias else ()))
+    return (*qkv, matrix("proj.weight", c, c), bias("proj.bias", c))
 
 
 def _msa_graph(p: SelfAttentionParams, inputs: Inputs) -> tuple[PrimitiveNode, ...]:
@@ -121,28 +141,56 @@ def _patch_infer(p: PatchEmbeddingParams, inputs: Inputs) -> TensorSpec:
 
 
 def _patch_weights(p: PatchEmbeddingParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
-    return (_matrix("proj.weight", p.dim, inputs[0].size(1), (p.patch, p.patch)), bias("proj.bias", p.dim))
+    return (matrix("proj.weight", p.dim, inputs[0].size(1), (p.patch, p.patch)), bias("proj.bias", p.dim))
 
 
-def _position_weights(p: NoParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
+def _position_weights(p: PositionEmbeddingParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
     x = inputs[0]
     shape = (1, *(x.size(axis) for axis in range(1, x.rank)))
-    return (WeightSpec("weight", shape, Role.POSITION, Primitive.POS_ENC),)
+    return (WeightSpec(name_of(p.bare), shape, Role.POSITION, Primitive.POS_ENC),)
 
 
-def _position_graph(p: NoParams, inputs: Inputs) -> tuple[PrimitiveNode, ...]:
+def _position_graph(p: PositionEmbeddingParams, inputs: Inputs) -> tuple[PrimitiveNode, ...]:
     # The embedding is a leaf added to the features: it feeds the sum beside them.
-    shape = _position_weights(p, inputs)[0].shape
-    return (PrimitiveNode(Primitive.POS_ENC, shape, ("weight",), after=()), PrimitiveNode(Primitive.SUM, after=(0, -1)))
+    weight = _position_weights(p, inputs)[0]
+    return (PrimitiveNode(Primitive.POS_ENC, weight.shape, (weight.name,), after=()),
+            PrimitiveNode(Primitive.SUM, after=(0, -1)))
+
+
+def _class_token_weights(p: ClassTokenParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
+    return (WeightSpec(name_of(p.bare), (1, 1, inputs[0].size(2)), Role.TOKEN, Primitive.POS_ENC),)
+
+
+def _class_token_graph(p: ClassTokenParams, inputs: Inputs) -> tuple[PrimitiveNode, ...]:
+    weight = _class_token_weights(p, inputs)[0]
+    return (PrimitiveNode(Primitive.POS_ENC, weight.shape, (weight.name,), after=()),
+            PrimitiveNode(Primitive.CONCAT, after=(0, -1)))
+
+
+def _scaled(p: LayerScaleParams, inputs: Inputs) -> int:
+    """The number of factors."""
+    return inputs[0].size(-1) if p.axis == "last" else channels(inputs)
+
+
+def _scale_weights(p: LayerScaleParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
+    shape = (_scaled(p, inputs), *(1,) * p.trailing)
+    return (WeightSpec(name_of(p.bare), shape, Role.SCALE, Primitive.LAYER_NORM),)
+
+
+def _se_function(p: SqueezeExcitationParams, inputs: Inputs) -> Call:
+    absent = {} if p.bias else {"fc1_bias": None, "fc2_bias": None}
+    return call("ghn_studio.blocks.squeeze_excitation", gate=p.gate, activation=p.activation, **absent)
 
 
 def _se_onnx(p: SqueezeExcitationParams, inputs: Inputs) -> OnnxForm:
     gate = "Sigmoid" if p.gate == "sigmoid" else f"HardSigmoid <alpha = {1 / 6!r}, beta = 0.5>"
+    active = "Relu(inner)" if p.activation == "relu" else "Mul(inner, inner_gate)"
     return OnnxForm(body=f"""
         means = GlobalAveragePool(x)
-        inner = Conv(means, fc1_weight, fc1_bias)
-        active = Relu(inner)
-        outer = Conv(active, fc2_weight, fc2_bias)
+        inner = Conv(means, fc1_weight{', fc1_bias' if p.bias else ''})
+        {'inner_gate = Sigmoid(inner)' if p.activation == 'silu' else ''}
+        active = {active}
+        outer = Conv(active, fc2_weight{', fc2_bias' if p.bias else ''})
         gate = {gate}(outer)
         y = Mul(x, gate)""")
 
@@ -188,15 +236,19 @@ def _patch_onnx(p: PatchEmbeddingParams, inputs: Inputs) -> OnnxForm:
         y = Transpose <perm = [0, 2, 1]> (rows)""", since=13)
 
 
-def _position_read(node: OnnxNode) -> OnnxMatch[NoParams]:
+def _position_onnx(p: PositionEmbeddingParams, inputs: Inputs) -> OnnxForm:
+    return OnnxForm(body="y = Add(x, weight)") if p.bare else OnnxForm("Add")
+
+
+def _position_read(node: OnnxNode) -> OnnxMatch[PositionEmbeddingParams]:
     data, table = (0, 1) if (first := node.given(0)) is not None and not first.is_stored else (1, 0)
     x, stored = node.data(data).spec, node.stored(table).shape
     if x.rank not in (3, 4) or stored not in ((1, *x.shape[1:]), x.shape[1:]):
         raise ValueError(f"adds a constant of shape {list(stored)} to {x}, only one value per position can be read")
-    return OnnxMatch(NoParams(), (data,), {"weight": StoredAs(table)})
+    return OnnxMatch(PositionEmbeddingParams(), (data,), {"weight": StoredAs(table)})
 
 
-def _token_onnx(p: NoParams, inputs: Inputs) -> OnnxForm:
+def _token_onnx(p: ClassTokenParams, inputs: Inputs) -> OnnxForm:
     return OnnxForm(body=f"""
         batch = Shape <start = 0, end = 1> (x)
         rest = Constant <value_ints = [1, {inputs[0].size(2)}]> ()
@@ -206,12 +258,23 @@ def _token_onnx(p: NoParams, inputs: Inputs) -> OnnxForm:
 
 
 def _scale_onnx(p: LayerScaleParams, inputs: Inputs) -> OnnxForm:
-    if inputs[0].rank != 4:
+    on_map = inputs[0].rank == 4 and p.axis == "channels"
+    if p.trailing:
+        shape = [_scaled(p, inputs), *([1, 1] if on_map else [])]
+        return OnnxForm(body=f"""
+            shape = Constant <value_ints = {shape}> ()
+            factors = Reshape(weight, shape)
+            y = Mul(x, factors)""", since=13)
+    if not on_map:
         return OnnxForm(body="y = Mul(x, weight)")
     return OnnxForm(body="""
         axes = Constant <value_ints = [1, 2]> ()
         factors = Unsqueeze(weight, axes)
         y = Mul(x, factors)""", since=13)
+
+
+def _scale_options(p: LayerScaleParams) -> dict[str, Any]:
+    return {"trailing": p.trailing, "last": p.axis == "last"}
 
 
 def _scale_read(node: OnnxNode) -> OnnxMatch[LayerScaleParams]:
@@ -228,12 +291,16 @@ SQUEEZE_EXCITATION = OpSpec(
     id="cse", title="Squeeze-and-excitation", category=Category.ATTENTION,
     summary="Gates each channel by a small network on the channel means (Hu et al., 2018).",
     params=SqueezeExcitationParams, inputs=(Port("image", (4,)),), infer=lambda p, i: (i[0].size(1), i[0])[1],
-    module=lambda p, i: call("ghn_studio.blocks.SqueezeExcitation", i[0].size(1), squeezed(p, i), gate=p.gate),
-    function=lambda p, i: call("ghn_studio.blocks.squeeze_excitation", gate=p.gate),
+    module=lambda p, i: call("ghn_studio.blocks.SqueezeExcitation", i[0].size(1), squeezed(p, i), gate=p.gate,
+                             activation=p.activation, bias=p.bias),
+    function=_se_function,
     onnx=OnnxBinding(_se_onnx), weights=_se_weights, primitives=_se_graph,
+    torch=read.SQUEEZE_EXCITATION,
     macs=lambda p, i: 2 * i[0].size(1) * squeezed(p, i),
     examples=(Example(SqueezeExcitationParams(2), (IMAGE,)),
-              Example(SqueezeExcitationParams(16, "hardsigmoid"), (ODD_IMAGE,))),
+              Example(SqueezeExcitationParams(16, "hardsigmoid"), (ODD_IMAGE,)),
+              Example(SqueezeExcitationParams(4, squeeze_channels=5, activation="silu", bias=False), (IMAGE,))),
+    version=2, upgrades={1: lambda old: {**old, "squeeze_channels": 0, "activation": "relu", "bias": True}},
 )
 SELF_ATTENTION = OpSpec(
     id="msa", title="Self-attention", category=Category.ATTENTION,
@@ -257,29 +324,36 @@ PATCH_EMBEDDING = OpSpec(
 POSITION_EMBEDDING = OpSpec(
     id="pos_enc", title="Position embedding", category=Category.ATTENTION,
     summary="Adds a learned value to every position of a token sequence or map.",
-    params=NoParams, inputs=(Port("x", (3, 4)),), infer=same,
+    params=PositionEmbeddingParams, inputs=(Port("x", (3, 4)),), infer=same,
     module=lambda p, i: call("ghn_studio.blocks.PositionEmbedding", _position_weights(p, i)[0].shape[1:]),
     function=lambda p, i: call("ghn_studio.blocks.add_position"), weights=_position_weights,
-    onnx=OnnxBinding(lambda p, i: OnnxForm("Add"), {"Add": _position_read}), primitives=_position_graph,
-    examples=(Example(NoParams(), (TOKENS,)), Example(NoParams(), (ODD_IMAGE,))),
+    onnx=OnnxBinding(_position_onnx, {"Add": _position_read}), primitives=_position_graph,
+    torch=read.POSITION_EMBEDDING,
+    examples=(Example(PositionEmbeddingParams(), (TOKENS,)), Example(PositionEmbeddingParams(), (ODD_IMAGE,)),
+              Example(PositionEmbeddingParams(True), (TOKENS,))),
+    version=2, upgrades={1: lambda old: {**old, "bare": False}},
 )
 CLASS_TOKEN = OpSpec(
     id="class_token", title="Class token", category=Category.ATTENTION,
     summary="Puts one learned token in front of a token sequence.",
-    params=NoParams, inputs=(Port("tokens", (3,)),), infer=lambda p, i: i[0].with_size(1, i[0].size(1) + 1),
+    params=ClassTokenParams, inputs=(Port("tokens", (3,)),), infer=lambda p, i: i[0].with_size(1, i[0].size(1) + 1),
     module=lambda p, i: call("ghn_studio.blocks.ClassToken", i[0].size(2)),
     function=lambda p, i: call("ghn_studio.blocks.prepend_token"), onnx=OnnxBinding(_token_onnx),
-    weights=lambda p, i: (WeightSpec("weight", (1, 1, i[0].size(2)), Role.TOKEN, Primitive.POS_ENC),),
-    primitives=lambda p, i: (PrimitiveNode(Primitive.POS_ENC, (1, 1, i[0].size(2)), ("weight",), after=()),
-                             PrimitiveNode(Primitive.CONCAT, after=(0, -1))),
-    examples=(Example(NoParams(), (TOKENS,)),),
+    weights=_class_token_weights, primitives=_class_token_graph,
+    torch=read.CLASS_TOKEN,
+    examples=(Example(ClassTokenParams(), (TOKENS,)), Example(ClassTokenParams(True), (TOKENS,))),
+    version=2, upgrades={1: lambda old: {**old, "bare": False}},
 )
 LAYER_SCALE = OpSpec(
     id="layer_scale", title="Layer scale", category=Category.ATTENTION,
     summary="Multiplies each channel by a learned number (Touvron et al., 2021).",
-    params=LayerScaleParams, inputs=(Port("x", (2, 3, 4)),), infer=lambda p, i: (channels(i), i[0])[1],
-    module=lambda p, i: call("ghn_studio.blocks.LayerScale", channels(i), p.init),
-    function=lambda p, i: call("ghn_studio.blocks.scale_channels"), onnx=OnnxBinding(_scale_onnx, {"Mul": _scale_read}),
-    weights=lambda p, i: (WeightSpec("weight", (channels(i),), Role.SCALE, Primitive.LAYER_NORM),),
-    examples=(Example(LayerScaleParams(), (TOKENS,)), Example(LayerScaleParams(0.5), (ODD_IMAGE,))),
+    params=LayerScaleParams, inputs=(Port("x", (2, 3, 4)),), infer=lambda p, i: (_scaled(p, i), i[0])[1],
+    module=lambda p, i: call("ghn_studio.blocks.LayerScale", _scaled(p, i), p.init, **_scale_options(p)),
+    function=lambda p, i: call("ghn_studio.blocks.scale_channels", last=p.axis == "last"),
+    onnx=OnnxBinding(_scale_onnx, {"Mul": _scale_read}), weights=_scale_weights,
+    torch=read.LAYER_SCALE,
+    examples=(Example(LayerScaleParams(), (TOKENS,)), Example(LayerScaleParams(0.5), (ODD_IMAGE,)),
+              Example(LayerScaleParams(trailing=2, bare=True), (ODD_IMAGE,)),
+              Example(LayerScaleParams(axis="last"), (ODD_IMAGE,))),
+    version=2, upgrades={1: lambda old: {**old, "axis": "channels", "trailing": 0, "bare": False}},
 )

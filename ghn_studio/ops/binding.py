@@ -9,9 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 from math import isfinite
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from ghn_studio.ir.tensors import BATCH, Dim, TensorSpec
 
@@ -212,9 +213,9 @@ class OnnxBinding(Generic[P]):
 
 
 def function_attrs(params: Any) -> dict[str, Any]:
-    """The parameters as attributes of a function's node."""
+    """The parameters as attributes of a function's node; ONNX has none that are empty."""
     found = {f.name: getattr(params, f.name) for f in fields(params)}
-    return {name: int(v) if isinstance(v, bool) else v for name, v in found.items()}
+    return {name: int(v) if isinstance(v, bool) else v for name, v in found.items() if v != ()}
 
 
 def function_params(params: type[P], attrs: Mapping[str, Any]) -> P:
@@ -238,10 +239,21 @@ def require_types(params: Any) -> None:
     Raises:
         ValueError: Names the parameter, what it is and what was expected.
     """
+    entries = _entries(type(params))  # type: ignore[arg-type]  # a class has a hash
     for line in fields(params):
-        value = getattr(params, line.name)
-        if not _is_like(value, line.default):
+        value, entry = getattr(params, line.name), entries.get(line.name)
+        fits = _is_like(value, line.default) if entry is None else (
+            isinstance(value, tuple) and all(_is_like(v, entry()) for v in value)
+        )
+        if not fits:
             raise ValueError(f"{line.name} is {value!r}, expected something like {line.default!r}")
+
+
+@cache
+def _entries(params: type[Any]) -> Mapping[str, type[Any]]:
+    """The type of the entries of each parameter that is a list of any length."""
+    hints = {name: get_args(hint) for name, hint in get_type_hints(params).items()}
+    return {n: args[0] for n, args in hints.items() if args[1:] == (Ellipsis,) and args[0] in (int, float)}
 
 
 def _is_like(value: Any, default: Any) -> bool:
@@ -294,10 +306,44 @@ def padding_of(node: OnnxNode, kernel: tuple[int, int], stride: tuple[int, int],
         return (total[0] // 2, total[1] // 2)
     if mode not in ("NOTSET", ""):
         raise ValueError(f"auto_pad {mode} is not known")
+    return symmetric_pads(node)
+
+
+def symmetric_pads(node: OnnxNode) -> tuple[int, int]:
+    """The attribute ``pads`` of a two-dimensional window, if opposite sides agree.
+
+    Raises:
+        ValueError: They differ.
+    """
     pads = node.attrs.get("pads", (0, 0, 0, 0))
     if len(pads) != 4 or pads[:2] != pads[2:]:
         raise ValueError(f"pads {list(pads)} differ between opposite sides")
     return (pads[0], pads[1])
+
+
+def line_padding_of(node: OnnxNode) -> int:
+    """The padding of a window that slides along one axis, if both sides agree.
+
+    Raises:
+        ValueError: They differ, or the padding follows from the sizes.
+    """
+    mode = node.attrs.get("auto_pad", "NOTSET")
+    pads = node.attrs.get("pads", (0, 0)) if mode in ("NOTSET", "") else (0, 0)
+    if mode not in ("NOTSET", "", "VALID") or len(pads) != 2 or pads[0] != pads[1]:
+        raise ValueError(f"auto_pad {mode} with pads {list(pads)}: only equal padding on both sides can be read")
+    return int(pads[0])
+
+
+def single(node: OnnxNode, name: str, default: int = 1) -> int:
+    """A one-dimensional attribute such as ``strides`` of a sequence's window.
+
+    Raises:
+        ValueError: It has not one entry.
+    """
+    value = node.attrs.get(name, (default,))
+    if not isinstance(value, tuple) or len(value) != 1:
+        raise ValueError(f"{name} is {value}, one number is needed")
+    return int(value[0])
 
 
 def pair(node: OnnxNode, name: str, default: tuple[int, int] | None = (1, 1)) -> tuple[int, int]:

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from ghn_studio.ops import activation, attention, convolution, dense, merge, normalisation, pooling, reshape, terminals
+from ghn_studio.ops import (
+    activation,
+    arithmetic,
+    attention,
+    convolution,
+    convolution_1d,
+    dense,
+    layouts,
+    merge,
+    multihead,
+    normalisation,
+    partitions,
+    pooling,
+    pooling_1d,
+    rearrange,
+    reshape,
+    sources,
+    terminals,
+    transposed,
+    windows,
+)
 from ghn_studio.ops.registry import OpRegistry
 
 REGISTRY = OpRegistry.from_modules(
-    terminals, convolution, dense, normalisation, activation, pooling, merge, reshape, attention
+    terminals, convolution, convolution_1d, transposed, dense, normalisation, activation, pooling, pooling_1d, merge,
+    reshape, layouts, attention, multihead, windows, partitions, arithmetic, rearrange, sources,
 )

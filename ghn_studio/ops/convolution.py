@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from ghn_studio.ir.tensors import TensorSpec, window_extent
@@ -22,6 +22,7 @@ from ghn_studio.ops.spec import (
     call,
     param,
 )
+from ghn_studio.ops.torch_readers import convolution as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,17 @@ def _function(p: Conv2dParams, inputs: Inputs) -> Call:
                 groups=p.groups)
 
 
+def primitive_of(groups: int, dilation: int) -> Primitive:
+    """What a hypernetwork sees of a convolution."""
+    if groups == 1:
+        return Primitive.CONV
+    # Any grouped convolution counts as separable (parity specification, section 2).
+    return Primitive.DIL_CONV if dilation > 1 else Primitive.SEP_CONV
+
+
 def _weights(p: Conv2dParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
-    if p.groups > 1:
-        # Any grouped convolution counts as separable (parity specification, section 2).
-        primitive = Primitive.DIL_CONV if min(p.dilation) > 1 else Primitive.SEP_CONV
-    else:
-        primitive = Primitive.CONV
     shape = (p.out_channels, inputs[0].size(1) // p.groups, *p.kernel_size)
-    weight = WeightSpec("weight", shape, Role.WEIGHT, primitive)
+    weight = WeightSpec("weight", shape, Role.WEIGHT, primitive_of(p.groups, min(p.dilation)))
     return (weight, bias("bias", p.out_channels)) if p.bias else (weight,)
 
 
@@ -75,10 +79,7 @@ def _macs(p: Conv2dParams, inputs: Inputs) -> int:
 
 
 def _suggest(p: Conv2dParams, inputs: Inputs) -> Conv2dParams:
-    from dataclasses import replace
-
-    c = inputs[0].size(1)
-    return replace(p, out_channels=max(16, c))
+    return replace(p, out_channels=max(16, inputs[0].size(1)))
 
 
 def _onnx_write(p: Conv2dParams, inputs: Inputs) -> OnnxForm:
@@ -107,6 +108,7 @@ CONV2D = OpSpec(
     id="conv2d", title="Conv2d", category=Category.CONVOLUTION, summary="Slides learned filters over an image.",
     params=Conv2dParams, inputs=(Port("image", (4,)),), infer=_infer, module=_module, function=_function,
     weights=_weights, macs=_macs, suggest=_suggest, onnx=OnnxBinding(_onnx_write, {"Conv": _onnx_read}),
+    torch=read.CONV2D,
     examples=(
         Example(Conv2dParams(8), (IMAGE,)),
         Example(Conv2dParams(12, (5, 5), (2, 2), (2, 2), groups=2, bias=False), (ODD_IMAGE,)),

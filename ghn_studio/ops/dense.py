@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs
-from ghn_studio.ops.shapes import TOKENS, VECTOR, bias, elements
+from ghn_studio.ops.shapes import CHANNELS_LAST, TOKENS, VECTOR, bias, elements
 from ghn_studio.ops.spec import (
     Category,
     Example,
@@ -19,6 +19,7 @@ from ghn_studio.ops.spec import (
     call,
     param,
 )
+from ghn_studio.ops.torch_readers import dense as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,19 @@ LINEAR = OpSpec(
     weights=_weights, macs=lambda p, i: elements(i[0]) * p.out_features,
     # A third input of MatMul is the bias of an Add that follows it (lifting/patterns.py).
     onnx=OnnxBinding(_onnx_write, {"Gemm": _gemm_read, "MatMul": lambda node: _linear(node, True)}),
+    torch=read.LINEAR,
     examples=(
         Example(LinearParams(5), (VECTOR,)),
         Example(LinearParams(7, bias=False), (VECTOR,)),
         Example(LinearParams(6), (TOKENS,)),
     ),
+)
+#: An operator of its own, so that an image wired straight to a classifier stays a mistake.
+LINEAR_MAP = OpSpec(
+    id="linear_map", title="Linear on maps", category=Category.TENSOR,
+    summary="Multiplies every position of a map with its channels last by a learned matrix.",
+    params=LinearParams, inputs=(Port("map", (4,)),), infer=_infer, module=LINEAR.module, function=LINEAR.function,
+    weights=_weights, macs=LINEAR.macs, onnx=OnnxBinding(_onnx_write, {"MatMul": lambda node: _linear(node, True)}),
+    torch=read.LINEAR,
+    examples=(Example(LinearParams(3), (CHANNELS_LAST,)), Example(LinearParams(9, bias=False), (CHANNELS_LAST,))),
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ir.tensors import BATCH, TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR
 from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, call, param
+from ghn_studio.ops.torch_readers import merge as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +26,18 @@ def broadcast(inputs: Inputs) -> TensorSpec:
     """The shape of an element-wise operation on several tensors, by the usual rules.
 
     Raises:
-        ValueError: Two extents differ and neither is 1.
+        ValueError: Two extents differ and neither is 1, or the batch of one meets another axis.
     """
     rank = max(x.rank for x in inputs)
     shape = []
-    for axis in range(-rank, 0):
-        extents = [x.shape[axis] for x in inputs if -axis <= x.rank]
+    for place in range(-rank, 0):
+        extents = [x.shape[place] for x in inputs if -place <= x.rank]
         wide = {d for d in extents if d != 1} or {1}
         if len(wide) > 1:
             raise ValueError(f"shapes do not match: {' and '.join(x.extents for x in inputs)}")
         shape.append(wide.pop())
+    if BATCH in shape[1:]:
+        raise ValueError(f"the batch meets another axis: {' and '.join(map(str, inputs))}")
     return TensorSpec(tuple(shape), inputs[0].dtype)
 
 
@@ -69,7 +72,7 @@ def _chunk_suggest(p: ChunkParams, inputs: Inputs) -> ChunkParams:
     return ChunkParams(chunks, dim)
 
 
-def _all_inputs(node: OnnxNode) -> tuple[int, ...]:
+def all_inputs(node: OnnxNode) -> tuple[int, ...]:
     """Every input position; all have to be computed from the images."""
     for position in range(len(node.inputs)):
         node.data(position)
@@ -77,7 +80,7 @@ def _all_inputs(node: OnnxNode) -> tuple[int, ...]:
 
 
 def _merge_read(node: OnnxNode) -> OnnxMatch[NoParams]:
-    return OnnxMatch(NoParams(), _all_inputs(node))
+    return OnnxMatch(NoParams(), all_inputs(node))
 
 
 def _multiply_write(p: NoParams, inputs: Inputs) -> OnnxForm:
@@ -90,7 +93,7 @@ def _multiply_write(p: NoParams, inputs: Inputs) -> OnnxForm:
 def _concat_read(node: OnnxNode) -> OnnxMatch[ConcatParams]:
     if len(node.inputs) < 2:
         raise ValueError("joins fewer than two values")
-    return OnnxMatch(ConcatParams(node.axis(1)), _all_inputs(node))
+    return OnnxMatch(ConcatParams(node.axis(1)), all_inputs(node))
 
 
 def _split_read(node: OnnxNode) -> OnnxMatch[ChunkParams]:
@@ -107,6 +110,7 @@ ADD = OpSpec(
     params=NoParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.SUM,
     infer=lambda p, i: broadcast(i), module=lambda p, i: call("ghn_studio.blocks.Add"),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Add" if len(i) == 2 else "Sum"), {"Add": _merge_read, "Sum": _merge_read}),
+    torch=read.ADD,
     examples=(Example(NoParams(), (IMAGE, IMAGE)), Example(NoParams(), (ODD_IMAGE, ODD_IMAGE, ODD_IMAGE))),
 )
 MULTIPLY = OpSpec(
@@ -115,6 +119,7 @@ MULTIPLY = OpSpec(
     params=NoParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.CSE,
     infer=lambda p, i: broadcast(i), module=lambda p, i: call("ghn_studio.blocks.Multiply"),
     onnx=OnnxBinding(_multiply_write, {"Mul": _merge_read}),
+    torch=read.MULTIPLY,
     examples=(Example(NoParams(), (IMAGE, IMAGE)),
               Example(NoParams(), (ODD_IMAGE, TensorSpec(("N", 6, 1, 1))))),
 )
@@ -123,6 +128,7 @@ CONCAT = OpSpec(
     params=ConcatParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.CONCAT,
     infer=_concat_infer, module=lambda p, i: call("ghn_studio.blocks.Concat", p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Concat", {"axis": p.dim}), {"Concat": _concat_read}),
+    torch=read.CONCAT,
     examples=(Example(ConcatParams(), (IMAGE, TensorSpec(("N", 2, 8, 8)), IMAGE)),
               Example(ConcatParams(), (VECTOR, VECTOR))),
 )
@@ -132,6 +138,7 @@ CHUNK = OpSpec(
     infer=_chunk_infer, suggest=_chunk_suggest, module=lambda p, i: call("ghn_studio.blocks.Chunk", p.chunks, p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Split", {"axis": p.dim, "num_outputs": p.chunks}, since=18),
                      {"Split": _split_read}),
+    torch=read.CHUNK,
     examples=(Example(ChunkParams(), (IMAGE,)), Example(ChunkParams(3), (ODD_IMAGE,)),
               Example(ChunkParams(4, 2), (TOKENS,))),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from ghn_studio.ops.spec import (
     call,
     param,
 )
+from ghn_studio.ops.torch_readers import pooling as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ def _avg_read(node: OnnxNode) -> OnnxMatch[AvgPoolParams]:
     return OnnxMatch(AvgPoolParams(**window, count_include_pad=bool(node.attrs.get("count_include_pad", 0))))
 
 
-def _averaging(size: int, parts: int) -> str:
+def averaging(size: int, parts: int) -> str:
     """The matrix that averages ``size`` positions to ``parts``, as ONNX text: row i covers the
     positions floor(i·size/parts) to ceil((i+1)·size/parts), as in ``torch.nn.AdaptiveAvgPool2d``."""
     rows = []
@@ -155,8 +157,8 @@ def _adaptive_write(p: AdaptivePoolParams, inputs: Inputs) -> OnnxForm:
         wanted = f"{p.output_size[0]}×{p.output_size[1]}"
         raise ValueError(f"averaging {height}×{width} to {wanted} px is too large for ONNX")
     return OnnxForm(body=f"""
-        rows = {_averaging(height, p.output_size[0])}
-        columns = {_averaging(width, p.output_size[1])}
+        rows = {averaging(height, p.output_size[0])}
+        columns = {averaging(width, p.output_size[1])}
         across = Transpose <perm = [1, 0]> (columns)
         lower = MatMul(rows, x)
         y = MatMul(lower, across)""")
@@ -167,10 +169,17 @@ def _global_read(node: OnnxNode) -> OnnxMatch[NoParams]:
     return OnnxMatch(NoParams())
 
 
-def _mean_to_global(node: OnnxNode) -> OnnxMatch[NoParams]:
-    if len(node.data().shape) != 4 or axes_of(node) != (2, 3):
-        raise ValueError(f"a mean over axes {_axes_text(node)}, only one over height and width can be read")
-    return OnnxMatch(NoParams(), then=() if node.attrs.get("keepdims", 1) else ("flatten",))
+def _mean_read(keeps_axes: bool) -> Callable[[OnnxNode], OnnxMatch[NoParams]]:
+    """Read a mean over height and width that keeps them, or that does not."""
+
+    def read(node: OnnxNode) -> OnnxMatch[NoParams]:
+        if len(node.data().shape) != 4 or axes_of(node) != (2, 3):
+            raise ValueError(f"a mean over axes {_axes_text(node)}, only one over height and width can be read")
+        if bool(node.attrs.get("keepdims", 1)) != keeps_axes:
+            raise ValueError(f"the averaged axes are {'dropped' if keeps_axes else 'kept'}")
+        return OnnxMatch(NoParams())
+
+    return read
 
 
 def _mean_to_tokens(node: OnnxNode) -> OnnxMatch[TokenPoolParams]:
@@ -203,6 +212,7 @@ MAX_POOL = OpSpec(
     module=lambda p, i: call("torch.nn.MaxPool2d", p.kernel_size, stride=p.stride, padding=p.padding,
                              dilation=p.dilation, ceil_mode=p.ceil_mode),
     onnx=OnnxBinding(_max_write, {"MaxPool": lambda node: OnnxMatch(MaxPoolParams(**_read_window(node)))}),
+    torch=read.MAX_POOL,
     primitives=lambda p, i: (PrimitiveNode(Primitive.MAX_POOL, (1, 1, *p.kernel_size)),),
     examples=(
         Example(MaxPoolParams(), (IMAGE,)),
@@ -217,6 +227,7 @@ AVG_POOL = OpSpec(
     module=lambda p, i: call("torch.nn.AvgPool2d", p.kernel_size, stride=p.stride, padding=p.padding,
                              ceil_mode=p.ceil_mode, count_include_pad=p.count_include_pad),
     onnx=OnnxBinding(_avg_write, {"AveragePool": _avg_read}),
+    torch=read.AVG_POOL,
     primitives=lambda p, i: (PrimitiveNode(Primitive.AVG_POOL, (1, 1, *p.kernel_size)),),
     examples=(
         Example(AvgPoolParams(), (IMAGE,)),
@@ -232,6 +243,7 @@ ADAPTIVE_AVG_POOL = OpSpec(
     params=AdaptivePoolParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], *p.output_size), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", p.output_size), onnx=OnnxBinding(_adaptive_write),
+    torch=read.ADAPTIVE_AVG_POOL,
     examples=(Example(AdaptivePoolParams(), (ODD_IMAGE,)), Example(AdaptivePoolParams((2, 3)), (ODD_IMAGE,))),
 )
 GLOBAL_AVG_POOL = OpSpec(
@@ -241,7 +253,21 @@ GLOBAL_AVG_POOL = OpSpec(
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], 1, 1), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", 1),
     onnx=OnnxBinding(lambda p, i: OnnxForm("GlobalAveragePool"),
-                     {"GlobalAveragePool": _global_read, "ReduceMean": _mean_to_global}),
+                     {"GlobalAveragePool": _global_read, "ReduceMean": _mean_read(keeps_axes=True)}),
+    torch=read.GLOBAL_AVG_POOL,
+    examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,))),
+)
+SPATIAL_MEAN = OpSpec(
+    id="spatial_mean", title="Spatial mean", category=Category.POOLING,
+    summary="Averages each channel over all positions, to a vector.",
+    params=NoParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
+    infer=lambda p, i: TensorSpec(i[0].shape[:2], i[0].dtype),
+    module=lambda p, i: call("ghn_studio.blocks.SpatialMean"),
+    onnx=OnnxBinding(
+        lambda p, i: OnnxForm("ReduceMean", {"keepdims": 0}, (0, OnnxConstant((2, 3))), since=18),
+        {"ReduceMean": _mean_read(keeps_axes=False)},
+    ),
+    torch=read.SPATIAL_MEAN,
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,))),
 )
 TOKEN_POOL = OpSpec(
@@ -251,6 +277,7 @@ TOKEN_POOL = OpSpec(
     infer=lambda p, i: TensorSpec((i[0].shape[0], i[0].shape[2]), i[0].dtype),
     module=lambda p, i: call("ghn_studio.blocks.TokenPool", p.mode),
     onnx=OnnxBinding(_token_write, {"Gather": _first_token_read, "ReduceMean": _mean_to_tokens}),
+    torch=read.TOKEN_POOL,
     primitives=lambda p, i: (PrimitiveNode(Primitive.GLOB_AVG),) if p.mode == "mean" else (),
     examples=(Example(TokenPoolParams(), (TOKENS,)), Example(TokenPoolParams("mean"), (TOKENS,))),
 )

@@ -9,11 +9,44 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxConstant, OnnxForm, OnnxMatch, OnnxNode, axes_of, is_batch, plain
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR, same
 from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, call, param
+from ghn_studio.ops.torch_readers import reshape as read
 
 
 @dataclass(frozen=True, slots=True)
 class DropoutParams:
     p: float = param(0.5, label="Probability", low=0.0, high=1.0, key=True, help="Active in training only.")
+
+
+@dataclass(frozen=True, slots=True)
+class StochasticDepthParams:
+    p: float = param(0.1, label="Probability", low=0.0, high=1.0, key=True, help="Active in training only.")
+    mode: str = param("row", label="Drop", choices=("row", "batch"), help="Each image by itself, or the whole batch.")
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelShuffleParams:
+    groups: int = param(2, label="Groups", low=1, key=True, help="Divides the channels.")
+
+
+def _shuffle_infer(p: ChannelShuffleParams, inputs: Inputs) -> TensorSpec:
+    if inputs[0].size(1) % p.groups:
+        raise ValueError(f"{p.groups} groups do not divide {inputs[0].size(1)} channels")
+    return inputs[0]
+
+
+def _shuffle_suggest(p: ChannelShuffleParams, inputs: Inputs) -> ChannelShuffleParams:
+    return ChannelShuffleParams(next((g for g in (p.groups, 2, 3) if inputs[0].size(1) % g == 0), 1))
+
+
+def _shuffle_write(p: ChannelShuffleParams, inputs: Inputs) -> OnnxForm:
+    _, c, h, w = inputs[0].shape
+    assert isinstance(c, int)
+    return OnnxForm(body=f"""
+        split = Constant <value_ints = [0, {p.groups}, {c // p.groups}, {h}, {w}]> ()
+        whole = Constant <value_ints = [0, {c}, {h}, {w}]> ()
+        grouped = Reshape(x, split)
+        turned = Transpose <perm = [0, 2, 1, 3, 4]> (grouped)
+        y = Reshape(turned, whole)""", since=13)
 
 
 def _flatten_infer(params: NoParams, inputs: Inputs) -> TensorSpec:
@@ -68,16 +101,37 @@ FLATTEN = OpSpec(
     params=NoParams, inputs=(Port("x"),), infer=_flatten_infer, module=lambda p, i: call("torch.nn.Flatten"),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Flatten", {"axis": 1}),
                      {"Flatten": _flatten_read, "Reshape": _reshape_to_flatten, "Squeeze": _squeeze_to_flatten}),
+    torch=read.FLATTEN,
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,)), Example(NoParams(), (TOKENS,))),
 )
 DROPOUT = OpSpec(
     id="dropout", title="Dropout", category=Category.RESHAPE, summary="Drops random values in training.",
     params=DropoutParams, inputs=(Port("x"),), infer=same, module=lambda p, i: call("torch.nn.Dropout", p.p),
     onnx=OnnxBinding(_dropout_write, {"Dropout": _dropout_read}),
+    torch=read.DROPOUT,
     examples=(Example(DropoutParams(), (VECTOR,)), Example(DropoutParams(0.1), (IMAGE,))),
 )
 IDENTITY = OpSpec(
     id="identity", title="Identity", category=Category.RESHAPE, summary="Passes its input on unchanged.",
     params=NoParams, inputs=(Port("x"),), infer=same, module=lambda p, i: call("torch.nn.Identity"),
-    onnx=plain("Identity", NoParams()), examples=(Example(NoParams(), (IMAGE,)),),
+    onnx=plain("Identity", NoParams()),
+    torch=read.IDENTITY,
+    examples=(Example(NoParams(), (IMAGE,)),),
+)
+STOCHASTIC_DEPTH = OpSpec(
+    id="stochastic_depth", title="Stochastic depth", category=Category.RESHAPE,
+    summary="Drops whole branches of random images in training (Huang et al., 2016).",
+    params=StochasticDepthParams, inputs=(Port("x"),), infer=same,
+    module=lambda p, i: call("ghn_studio.blocks.StochasticDepth", p.p, p.mode),
+    onnx=OnnxBinding(lambda p, i: OnnxForm(body="y = Identity(x)")),
+    torch=read.STOCHASTIC_DEPTH,
+    examples=(Example(StochasticDepthParams(), (IMAGE,)), Example(StochasticDepthParams(0.5, "batch"), (TOKENS,))),
+)
+CHANNEL_SHUFFLE = OpSpec(
+    id="channel_shuffle", title="Channel shuffle", category=Category.RESHAPE,
+    summary="Mixes the channels of several groups (Zhang et al., 2018).",
+    params=ChannelShuffleParams, inputs=(Port("image", (4,)),), infer=_shuffle_infer, suggest=_shuffle_suggest,
+    module=lambda p, i: call("torch.nn.ChannelShuffle", p.groups), onnx=OnnxBinding(_shuffle_write),
+    torch=read.CHANNEL_SHUFFLE,
+    examples=(Example(ChannelShuffleParams(), (IMAGE,)), Example(ChannelShuffleParams(3), (ODD_IMAGE,))),
 )

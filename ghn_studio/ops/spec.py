@@ -13,11 +13,16 @@ from enum import StrEnum
 from functools import cache, cached_property, lru_cache
 from typing import Any, Generic, TypeVar
 
+from ghn_studio.ir.graph import Node, NodeId
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding
+from ghn_studio.ops.torch_binding import TorchBinding
 
 P = TypeVar("P")
 Inputs = Sequence[TensorSpec]
+
+#: What the layer itself, and its function, call a bare parameter.
+BARE = "weight"
 
 #: Height and width, in that order.
 Pair = tuple[int, int]
@@ -49,13 +54,21 @@ class Role(StrEnum):
     start fills it."""
 
     WEIGHT = "weight"  #: multiplies the input; two axes or more, outputs first
+    TRANSPOSED = "transposed"  #: the same with inputs first, as in transposed convolutions
     BIAS = "bias"  #: added, one axis
     SCALE = "scale"  #: multiplies channel by channel, near one (norms, layer scale)
     SHIFT = "shift"  #: the bias of a norm, decoded together with its scale
     SLOPE = "slope"  #: of a parametric ReLU, near zero
     POSITION = "position"  #: added to every position of a map or token sequence
     TOKEN = "token"  #: a learned token, ``(1, 1, channels)``
-    BUFFER = "buffer"  #: not trained: running statistics
+    TABLE = "table"  #: learned values looked up by position or used as they are; any shape, the last axis channels
+    BUFFER = "buffer"  #: not trained: running statistics and tables that follow from the parameters
+    CONSTANT = "constant"  #: not trained and stored: without it the network cannot run
+
+    @property
+    def trainable(self) -> bool:
+        """False for what no optimiser and no GHN touches."""
+        return self not in (Role.BUFFER, Role.CONSTANT)
 
 
 class Category(StrEnum):
@@ -70,6 +83,7 @@ class Category(StrEnum):
     MERGE = "Merge and split"
     RESHAPE = "Shape and regularisation"
     ATTENTION = "Attention and tokens"
+    TENSOR = "Tensor"  #: arithmetic and rearrangements that imported networks need; folded away at first
     HIDDEN = "Hidden"
 
 
@@ -116,17 +130,44 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class WeightSpec:
-    """One tensor an operator owns, named as in its module's ``state_dict``."""
+    """One tensor an operator owns, named as in its module's ``state_dict``.
+
+    Attributes:
+        name: Empty for a bare parameter: it is then the only tensor of its node and is called
+            like the node (``class_token``, not ``class_token.weight``).
+        initial: The call that makes its first value, where that is no random number: index
+            tables, constants. Buffers that are not given are made by it.
+        fan_in: Inputs that are summed for one output, where that is not the product of all
+            axes but the first.
+    """
 
     name: str
     shape: tuple[int, ...]
     role: Role
     primitive: Primitive | None = None
+    dtype: str = "float32"
+    initial: Call | None = None
+    fan_in: int | None = None
 
     @property
     def trainable(self) -> bool:
-        """False for buffers, which no optimiser and no GHN touches."""
-        return self.role is not Role.BUFFER
+        """False for what no optimiser and no GHN touches."""
+        return self.role.trainable
+
+    @property
+    def keyword(self) -> str:
+        """Its name as an argument of the operator's function: ``fc1.weight`` -> ``fc1_weight``."""
+        return self.name.replace(".", "_") or BARE
+
+
+def full_name(node_id: str, weight_name: str) -> str:
+    """The name of a node's tensor in state dicts and files; that of the node for a bare parameter."""
+    return f"{node_id}.{weight_name}" if weight_name else node_id
+
+
+def owner_of(node: Node) -> NodeId:
+    """The node whose parameters this use takes: itself, or the one it shares them with."""
+    return node.shares if node.shares is not None else node.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,13 +266,15 @@ class OpSpec(Generic[P]):
         module: The constructor call of the layer, ``torch.nn`` or ``ghn_studio.blocks``.
         function: The same computation without a module, for operators that own
             parameters. It takes the data inputs by position and the parameters by
-            keyword, dots written as underscores (``fc1.weight`` -> ``fc1_weight``).
+            keyword, dots written as underscores (``fc1.weight`` -> ``fc1_weight``; a bare
+            one is ``weight``).
         weights: Every tensor in the module's ``state_dict``, in its order.
         primitives: The hypernetwork's nodes; by default one per weight (a norm's shift
             joins its scale) or one of type ``primitive`` where there is no weight.
         macs: Multiply-accumulates for one image.
         suggest: Parameters that fit given inputs, starting from others; new layers use it.
         onnx: How it is written to ONNX and recognised there (``ops/binding.py``).
+        torch: How it is recognised in a traced module (``ops/torch_binding.py``).
     """
 
     id: str
@@ -251,8 +294,14 @@ class OpSpec(Generic[P]):
     macs: Callable[[P, Inputs], int] = _no_macs
     suggest: Callable[[P, Inputs], P] = lambda params, inputs: params
     onnx: OnnxBinding[P] | None = None
+    torch: TorchBinding = TorchBinding()
     version: int = 1
     upgrades: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def takes_images(self) -> bool:
+        """True for the operator that stands for the images."""
+        return self.primitive is Primitive.INPUT
 
     @cached_property
     def form(self) -> tuple[Field, ...]:

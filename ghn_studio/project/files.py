@@ -15,6 +15,7 @@ from ghn_studio.errors import CheckpointError, ProjectError
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.ops.catalog import REGISTRY
 from ghn_studio.ops.registry import OpRegistry
+from ghn_studio.ops.spec import full_name
 from ghn_studio.project.model import Project, ValuesRecord
 from ghn_studio.project.safetensors_file import read_tensors, tensors_to_bytes
 from ghn_studio.project.text import dumps, loads
@@ -186,8 +187,9 @@ def _check_names(graph: Architecture, tensors: Mapping[str, Tensor], ops: OpRegi
     if report.problems:
         return
     declared = {
-        f"{node.id}.{w.name}": w
-        for node in full.nodes.values() for w in ops[node.op].weights(node.params, report.inputs[node.id])
+        full_name(node.id, w.name): w
+        for node in full.nodes.values() if node.shares is None
+        for w in ops[node.op].weights(node.params, report.inputs[node.id])
     }
     missing = [k for k, w in declared.items() if w.trainable and k not in tensors]
     unexpected = [k for k in tensors if k not in declared]

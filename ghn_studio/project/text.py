@@ -33,7 +33,7 @@ MAX_NODES = 200_000
 MAX_ID_LENGTH = 400
 
 _TOP = frozenset({"format", "version", "name", "title", "summary", "operators", "nodes", "groups", "layout", "values"})
-_NODE = frozenset({"id", "op", "params", "inputs"})
+_NODE = frozenset({"id", "op", "params", "inputs", "shares"})
 _GROUP = frozenset({"path", "title", "repeat"})
 _VALUES = frozenset({"file", "sha256", "origin"})
 
@@ -97,7 +97,8 @@ def _coordinate(value: float) -> float | int:
 
 def _node_data(node: Node) -> Json:
     params = {f.name: encode(getattr(node.params, f.name)) for f in fields(node.params)}
-    return {"id": node.id, "op": node.op, "params": params, "inputs": [_source_text(s) for s in node.inputs]}
+    data = {"id": node.id, "op": node.op, "params": params, "inputs": [_source_text(s) for s in node.inputs]}
+    return data if node.shares is None else {**data, "shares": node.shares}
 
 
 def _source_text(source: Source | None) -> str | None:
@@ -164,7 +165,8 @@ def _node(record: Any, specs: Mapping[str, OpSpec[Any]], versions: Mapping[str, 
     sources = typed(list, data.get("inputs", []), place / "inputs")
     inputs = tuple(_source(s, (place / "inputs").item(i)) for i, s in enumerate(sources))
     node_id = _id(require(data, "id", str, place), place / "id")
-    return Node(node_id, op, _params(specs[op].params, params, place / "params"), inputs)
+    owner = _id(require(data, "shares", str, place), place / "shares") if "shares" in data else None
+    return Node(node_id, op, _params(specs[op].params, params, place / "params"), inputs, owner)
 
 
 def _upgraded(params: Json, spec: OpSpec[Any], version: int, place: Place) -> Json:

@@ -43,7 +43,7 @@ def test_values_are_freed_after_their_last_use() -> None:
         IMAGE, node("a", "relu", "image"), node("b", "tanh", "a"), node("sum", "add", "a", "b"),
     ])
     plan = program(graph, REGISTRY)
-    assert last_uses(plan.steps, plan.output) == (("image",), (), ("a", "b"))
+    assert last_uses(plan.steps, plan.outputs) == (("image",), (), ("a", "b"))
 
 
 def test_the_only_end_is_the_result() -> None:

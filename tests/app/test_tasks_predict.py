@@ -47,7 +47,7 @@ def test_the_json_has_the_documented_keys_and_no_nan(small_network: Architecture
     found = predict(small_network, ghn=tiny_ghn, images=20).to_json()
     documented = (
         "architecture nodes parameters predicted_parameters unpredicted graph_seconds predict_seconds ghn head "
-        "dataset images accuracy loss batch_norm evaluate_seconds device"
+        "dataset images accuracy loss batch_norm evaluate_seconds device graph_mode graph_note"
     )
     assert set(documented.split()) <= set(found)
     assert json.loads(json.dumps(found, allow_nan=False)) == found

@@ -20,8 +20,8 @@ EACH_TASK = pytest.mark.parametrize("entry", TASKS, ids=[t.id for t in TASKS])
 
 def test_all_subcommands_of_the_documentation_are_there() -> None:
     assert [t.id for t in TASKS] == [
-        "predict", "evaluate-split", "compare", "export", "import", "train", "sample", "add-ghn", "download-ghn",
-        "remove-ghn",
+        "predict", "evaluate-split", "measure", "compare", "explain", "export", "import", "train", "sample",
+        "add-ghn", "download-ghn", "remove-ghn",
     ]
 
 
@@ -97,7 +97,7 @@ def test_the_import_test_can_fail() -> None:
 
 
 def test_standard_error_is_undefined_for_one_and_right_for_several() -> None:
-    from ghn_studio.app.splits import standard_error
+    from ghn_studio.app.measuring.records import standard_error
 
     assert standard_error([0.5]) is None
     found = standard_error([0.1, 0.4, 0.7])

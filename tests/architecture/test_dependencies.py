@@ -34,9 +34,10 @@ def imported_libraries(text: str) -> set[str]:
 
 def undeclared(folder: Path, declared: Iterable[Requirement]) -> Iterator[str]:
     names = {canonicalize_name(requirement.name) for requirement in declared}
+    own = {path.stem for path in folder.rglob("*.py")}  # what tests share with each other
     providers = importlib.metadata.packages_distributions()
     for path in sorted(folder.rglob("*.py")):
-        for library in sorted(imported_libraries(path.read_text("utf-8"))):
+        for library in sorted(imported_libraries(path.read_text("utf-8")) - own):
             if not names & {canonicalize_name(name) for name in providers.get(library, [library])}:
                 yield f"{path.relative_to(ROOT)} imports {library}"
 

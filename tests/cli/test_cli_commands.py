@@ -102,7 +102,7 @@ def test_options_reach_the_request() -> None:
         ("export a.ghn --to=", "--to must not be empty"),
         ("train --out x --steps 0", "at least 1"),
         ("train --steps 3", "--out"),
-        ("list", "ghns|datasets|examples|operators"),
+        ("list", "ghns|datasets|examples|torchvision|operators"),
         ("list colours", "invalid choice: 'colours'"),
     ],
 )
@@ -306,3 +306,12 @@ def test_with_a_subcommand_it_does_not(opened: list[list[str]], capsys: Capture)
     assert "digits" in capsys.readouterr().out
     assert program(["lsit"]) == 2
     assert opened == []
+
+
+def test_a_network_of_torchvision_is_predicted_by_name(capsys: Capture) -> None:
+    line = "predict torchvision:shufflenet_v2_x0_5 --input 3x32x32 --classes 7 --no-evaluate --init kaiming --json"
+    code, out, err = call(capsys, *line.split())
+    assert (code, json.loads(out)["architecture"]) == (0, "shufflenet_v2_x0_5"), err
+    code, out, err = call(capsys, "list", "torchvision", "--json")
+    assert code == 0
+    assert len(json.loads(out)["torchvision"]) == 80

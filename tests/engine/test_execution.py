@@ -209,3 +209,19 @@ def test_gradients_flow_to_the_values(small: tuple[Plan, dict[str, Tensor]]) -> 
     leaves = {w.name: values[w.name].clone().requires_grad_() for w in plan.parameters if w.trainable}
     plan.run(random_images(plan, 4), leaves).square().sum().backward()
     assert all(leaf.grad is not None and leaf.grad.isfinite().all() for leaf in leaves.values())
+
+
+def test_classifying_the_features_gives_the_result_with_what_follows_the_head() -> None:
+    layers = (
+        ("x", "input", InputParams(1, 8, 8)), ("flat", "flatten", NoParams()), ("body", "linear", LinearParams(12)),
+        ("head", "linear", LinearParams(5)), ("act", "relu", NoParams()), ("y", "output", NoParams()),
+    )
+    nodes = [
+        Node(NodeId(name), op, params, (Source(NodeId(layers[i - 1][0])),) if i else ())
+        for i, (name, op, params) in enumerate(layers)
+    ]
+    plan = Plan(Architecture.build(nodes, name="chain"))
+    values, images = kaiming(plan, 0), random_images(plan, 3)
+    features = plan.features(images, values)
+    assert features.shape == (3, 12) and plan.head == "head"
+    assert torch.equal(plan.classify(features, values), plan.run(images, values))

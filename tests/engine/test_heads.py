@@ -13,8 +13,9 @@ from ghn_studio.engine import heads
 from ghn_studio.engine.data import ImageData, Split, adapt
 from ghn_studio.engine.evaluation import BATCH, CALIBRATION_IMAGES, calibrate, evaluate
 from ghn_studio.engine.execution import Plan
-from ghn_studio.engine.heads import RidgeSystem, Standard, closed_form
+from ghn_studio.engine.heads import closed_form
 from ghn_studio.engine.initial import kaiming
+from ghn_studio.engine.regression import Standard
 from ghn_studio.errors import PredictionError
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import run
@@ -23,51 +24,6 @@ from ghn_studio.ops.terminals import InputParams
 
 Small = tuple[Plan, dict[str, Tensor]]
 Make = Callable[..., Architecture]
-
-
-def problem(images: int, features: int, classes: int = 4) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(images + features)
-    return (
-        torch.randn(images, features, generator=generator, dtype=torch.float64),
-        torch.randn(images, classes, generator=generator, dtype=torch.float64),
-    )
-
-
-@pytest.mark.parametrize(("images", "features"), [(30, 12), (12, 30), (9, 9), (1, 5), (5, 1)])
-@pytest.mark.parametrize("strength", [0.01, 1.0, 100.0])
-def test_primal_and_dual_agree(images: int, features: int, strength: float) -> None:
-    x, y = problem(images, features)
-    primal, dual = (RidgeSystem(x, y, dual=d).solve(strength) for d in (False, True))
-    assert primal is not None
-    assert dual is not None
-    torch.testing.assert_close(primal, dual, rtol=1e-6, atol=1e-6)
-
-
-@pytest.mark.parametrize(("images", "features"), [(40, 6), (6, 40)])
-def test_the_smaller_system_is_solved(images: int, features: int) -> None:
-    assert RidgeSystem(*problem(images, features)).dual is (images < features)
-
-
-@pytest.mark.parametrize(("images", "features"), [(60, 10), (20, 50)])
-def test_the_fit_is_that_of_scikit_learn(images: int, features: int) -> None:
-    x, y = problem(images, features)
-    x = x * torch.rand(features) * 5 + 3
-    standard, mean = Standard.of(x, centred=True), y.mean(0)
-    weight = RidgeSystem(standard.apply(x), y - mean).solve(2.5)
-    assert weight is not None
-    a, b = standard.fold(weight, mean)
-    reference = Ridge(alpha=2.5).fit(standard.apply(x).numpy(), y.numpy())
-    torch.testing.assert_close(
-        x @ a.T + b, torch.from_numpy(reference.predict(standard.apply(x).numpy())), rtol=1e-8, atol=1e-8
-    )
-
-
-def test_constant_features_do_no_harm() -> None:
-    x, _y = problem(20, 5)
-    x[:, 2] = 7.0
-    standard = Standard.of(x, centred=True)
-    assert bool(standard.apply(x).isfinite().all())
-    assert torch.equal(Standard.of(torch.ones(3, 2), centred=True).std, torch.ones(2, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -50,6 +50,6 @@ def test_every_operator_starts_with_finite_values_of_its_shapes() -> None:
     for spec in REGISTRY:
         for example in spec.examples:
             for weight in spec.weights(example.params, example.inputs):
-                value = initial_tensor(PlanWeight(f"n.{weight.name}", NodeId("n"), weight.shape, weight.role), 0)
+                value = initial_tensor(PlanWeight(f"n.{weight.name}", NodeId("n"), weight), 0)
                 assert tuple(value.shape) == weight.shape
                 assert bool(value.isfinite().all())

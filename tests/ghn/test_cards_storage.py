@@ -177,6 +177,8 @@ def test_a_dataset_finds_its_class_rows_by_name_and_else_by_its_classes() -> Non
     assert card.rows_for(info("folder:/far/away/letters", "a", "b")) == (0, 2)
     assert card.rows_for(info("folder:/mine/moved", "a", "b")) == (0, 2)
     assert card.rows_for(info("digits", "0", "1")) is None
+    assert card.rows_for(info("folder:/mine/scans", "0", "1", "2")) == (2, 5)
+    assert card.rows_for(info("numbers", "0", "1", "2")) is None
     assert card.rows_for(info("folder:/mine/other", "b", "a")) is None
     assert card.dataset == "folder:letters+digits" and card.classes == ("a", "b", "0", "1", "2")
 
@@ -270,3 +272,14 @@ def test_cards_need_no_torch() -> None:
 def test_weights_move_to_the_device_asked_for(folder: Path) -> None:
     ghn = load_ghn(read_card(folder), torch.device("cpu"))
     assert {p.device.type for p in ghn.parameters()} == {"cpu"}
+
+
+def test_a_dataset_is_left_to_the_hypernetwork_that_learnt_it_first(data_home: Path) -> None:
+    both = (CardTask("folder:photos", "", ("a", "b")), CardTask("letters", "", tuple("0123456789")))
+    for name, card in (
+        ("mine", make_card("mine", created="2026-01-01", dataset="letters")),
+        ("both", replace(make_card("both", created="2027-01-01"), tasks=both)),
+    ):
+        config = replace(CONFIG, classes=len(card.classes))
+        save_ghn(data_home / name, Hypernetwork(config).initialise(0), card)
+    assert [found.name for found in map(cards.find, ("letters", "folder:/any/photos")) if found] == ["mine", "both"]

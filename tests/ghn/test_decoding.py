@@ -15,19 +15,13 @@ from torch.nn import functional as F
 
 from ghn_studio.engine.execution import Plan
 from ghn_studio.ghn.config import GhnConfig
+from ghn_studio.ghn.decoding import ConvDecoder, DecodeKey, key_of
 from ghn_studio.ghn.encoding import EncodedParameter, encode
-from ghn_studio.ghn.fitting import fit, tile, weight_scale
-from ghn_studio.ghn.networks import (
-    Hypernetwork,
-    ShapeEncoder,
-    WeightDecoder,
-    channel_table,
-    nearest,
-    shape_to_four,
-    spatial_table,
-)
+from ghn_studio.ghn.fitting import fit, tile, weight_scale, write
+from ghn_studio.ghn.networks import Hypernetwork, ShapeEncoder, channel_table, nearest, shape_to_four, spatial_table
 from ghn_studio.ir import Architecture
 from ghn_studio.ops import REGISTRY
+from ghn_studio.ops.attention import ClassTokenParams, PositionEmbeddingParams
 from ghn_studio.ops.convolution import Conv2dParams
 from ghn_studio.ops.dense import LinearParams
 from ghn_studio.ops.normalisation import BatchNormParams
@@ -102,9 +96,9 @@ def test_nearest_is_nearest_and_ties_go_down(entries: list[int], value: int) -> 
     assert table[nearest(table, value)] == min(table, key=lambda e: (abs(e - value), e))
 
 
-def whole_weight(decoder: WeightDecoder, x: Tensor, rows: slice, columns: slice) -> Tensor:
+def whole_weight(decoder: ConvDecoder, x: Tensor, rows: slice, columns: slice) -> Tensor:
     """Section 8 of the parity specification without any short cut: decode everything, then cut."""
-    grid = decoder.fc(x).view(len(x), -1, decoder.grid, decoder.grid)[:, :, rows, columns]
+    grid = decoder.fc(x).view(len(x), -1, decoder.grid.size, decoder.grid.size)[:, :, rows, columns]
     pixels = decoder.conv(grid.permute(0, 2, 3, 1))
     return pixels.permute(0, 3, 1, 2).unflatten(1, (decoder.channels, decoder.channels))
 
@@ -115,7 +109,7 @@ def whole_weight(decoder: WeightDecoder, x: Tensor, rows: slice, columns: slice)
 @torch.no_grad()
 def test_kernels_are_the_centre_of_the_grid(kernel: tuple[int, int], first: tuple[int, int], inputs: int) -> None:
     torch.manual_seed(0)
-    decoder, x = WeightDecoder(GhnConfig(hidden=8, max_channels=8, decoder=(8, 8))), torch.randn(2, 8)
+    decoder, x = ConvDecoder(GhnConfig(hidden=8, max_channels=8, decoder=(8, 8))), torch.randn(2, 8)
     rows, columns = (slice(f, f + k) for f, k in zip(first, kernel, strict=True))
     expected = whole_weight(decoder, x, rows, columns)[:, :, :inputs]
     torch.testing.assert_close(decoder(x, kernel, inputs), expected, rtol=1e-5, atol=1e-6)
@@ -124,7 +118,7 @@ def test_kernels_are_the_centre_of_the_grid(kernel: tuple[int, int], first: tupl
 @torch.no_grad()
 def test_official_kernels_are_the_top_left_corner() -> None:
     torch.manual_seed(0)
-    decoder = WeightDecoder(GhnConfig(hidden=8, max_channels=8, decoder=(8, 8), crop="corner"))
+    decoder = ConvDecoder(GhnConfig(hidden=8, max_channels=8, decoder=(8, 8), crop="corner"))
     x = torch.randn(1, 8)
     torch.testing.assert_close(decoder(x, (3, 5), 8), whole_weight(decoder, x, slice(0, 3), slice(0, 5)))
 
@@ -132,7 +126,7 @@ def test_official_kernels_are_the_top_left_corner() -> None:
 @torch.no_grad()
 def test_kernels_larger_than_the_grid_are_stretched() -> None:
     torch.manual_seed(0)
-    decoder, x = WeightDecoder(GhnConfig(hidden=8, max_channels=8, grid=5, decoder=(8, 8))), torch.randn(2, 8)
+    decoder, x = ConvDecoder(GhnConfig(hidden=8, max_channels=8, grid=5, decoder=(8, 8))), torch.randn(2, 8)
     whole = whole_weight(decoder, x, slice(0, 5), slice(0, 5))
     expected = F.interpolate(whole.flatten(1, 2), (13, 13), mode="bilinear").unflatten(1, (8, 8))
     torch.testing.assert_close(decoder(x, (13, 13), 8), expected, rtol=1e-5, atol=1e-6)
@@ -140,9 +134,35 @@ def test_kernels_larger_than_the_grid_are_stretched() -> None:
 
 
 @torch.no_grad()
+def test_official_kernels_larger_than_the_grid_repeat_it() -> None:
+    torch.manual_seed(0)
+    decoder = ConvDecoder(GhnConfig(hidden=8, max_channels=8, grid=5, decoder=(8, 8), crop="corner"))
+    x = torch.randn(2, 8)
+    whole = whole_weight(decoder, x, slice(0, 5), slice(0, 5))
+    torch.testing.assert_close(decoder(x, (7, 6), 8), whole.repeat(1, 1, 1, 2, 2)[..., :7, :6])
+
+
+@torch.no_grad()
+def test_the_perceptron_decodes_the_same_shapes() -> None:
+    """The baseline of the GHN-2 paper: one matrix for the whole grid, a head on its first layer."""
+    config = GhnConfig(hidden=8, max_channels=4, grid=5, classes=3, weight_decoder="mlp", encoder="mlp", crop="corner")
+    ghn = Hypernetwork(config).initialise(0)
+    decoder, x = ghn.decoder, torch.randn(2, 8)
+    names = {"decoder.mlp.fc.0.weight": (16, 8), "decoder.mlp.fc.2.weight": (400, 16),
+             "decoder.class_layer_predictor.1.weight": (12, 16), "gnn.fc.0.weight": (8, 8), "gnn.fc.2.weight": (8, 8)}
+    assert {k: tuple(v.shape) for k, v in ghn.state_dict().items() if k in names} == names
+    first, last = decoder.mlp.fc[0], decoder.mlp.fc[2]
+    whole = last(first(x).relu()).view(2, 4, 4, 5, 5)
+    torch.testing.assert_close(decoder(x, (3, 2), 2), whole[:, :, :2, :3, :2])
+    assert decoder(x, (7, 7), 4).shape == (2, 4, 4, 7, 7)
+    expected = decoder.class_layer_predictor[1](first(x).relu()).view(2, 3, 4)
+    torch.testing.assert_close(decoder.class_weight(x), expected)
+
+
+@torch.no_grad()
 def test_class_weights_are_mapped_along_the_outputs() -> None:
     torch.manual_seed(0)
-    decoder, x = WeightDecoder(GhnConfig(hidden=8, max_channels=8, classes=3, decoder=(8, 8))), torch.randn(2, 8)
+    decoder, x = ConvDecoder(GhnConfig(hidden=8, max_channels=8, classes=3, decoder=(8, 8))), torch.randn(2, 8)
     square = whole_weight(decoder, x, slice(5, 6), slice(5, 6))[..., 0, 0].relu()
     linear = decoder.class_layer_predictor[1]
     expected = torch.einsum("co,noi->nci", linear.weight, square) + linear.bias[:, None]
@@ -157,6 +177,40 @@ def test_wide_layers_repeat_the_decoded_channels(source: tuple[int, int], target
     for a in range(target[0]):
         for b in range(target[1]):
             assert found[a, b] == decoded[a % source[0], b % source[1]]
+
+
+@settings(max_examples=80)
+@given(st.tuples(st.integers(1, 4), st.integers(1, 4)), st.tuples(st.integers(1, 11), st.integers(1, 11)),
+       st.sampled_from([(), (1, 1), (2, 3)]))
+def test_writing_in_one_pass_gives_what_repeating_gives(
+    source: tuple[int, int], target: tuple[int, int], kernel: tuple[int, ...]
+) -> None:
+    shape, small = (*target, *kernel), tuple(min(s, t) for s, t in zip(source, target, strict=True))
+    decoded = torch.randn(*kernel, *small).permute(-2, -1, *range(len(kernel)))
+    found = write(decoded, shape)
+    assert torch.equal(found, tile(decoded, shape))
+    assert found.is_contiguous()
+    assert found.untyped_storage().data_ptr() != decoded.untyped_storage().data_ptr()
+
+
+@pytest.mark.parametrize("shape", [(7,), (3000, 40), (2500, 33, 3, 3), (1, 7, 10)])
+def test_large_and_odd_tensors_are_written_too(shape: tuple[int, ...]) -> None:
+    decoded = torch.randn([min(n, 16) for n in shape[:2]] + [min(n, 4) for n in shape[2:]])
+    assert torch.equal(write(decoded, shape), tile(decoded, shape))
+
+
+def test_prediction_and_training_give_the_same_tensors(
+    small_ghn: Hypernetwork, example_networks: dict[str, Architecture]
+) -> None:
+    for graph in example_networks.values():
+        plan = Plan(graph)
+        encoding, head = encode(plan.graph), small_ghn.classifier(plan.head)
+        expected = small_ghn([encoding], [head])[0]
+        found, broken = small_ghn.predict(encoding, head)
+        assert not broken
+        assert found.keys() == expected.keys()
+        for name, tensor in found.items():
+            torch.testing.assert_close(tensor, expected[name], rtol=1e-5, atol=1e-5, msg=name)
 
 
 def test_tiling_leaves_kernels_alone() -> None:
@@ -186,6 +240,40 @@ def test_vectors_are_squashed(role: Role) -> None:
     assert found.min() >= low
     assert found.max() <= high
     assert torch.equal(fit(decoded, EncodedParameter("v", (61,), role), weight_norm=False), decoded)
+
+
+@pytest.mark.parametrize(("shape", "scale"), [
+    ((1, 8, 11, 11), 1.0), ((1, 8, 7, 7), math.sqrt(2 / (8 * 49))), ((2, 8, 11, 11), math.sqrt(2 / (8 * 121))),
+])
+def test_the_official_code_tells_position_encodings_by_their_shape(shape: tuple[int, ...], scale: float) -> None:
+    decoded = torch.randn(16, 16, *shape[2:])
+    for role in (Role.WEIGHT, *([Role.POSITION] if shape[0] == 1 else [])):
+        found = fit(decoded, EncodedParameter("w", shape, role, official=True), weight_norm=True)
+        torch.testing.assert_close(found, tile(decoded, shape) * scale)
+
+
+def test_the_official_position_of_a_class_token_is_drawn() -> None:
+    decoded = torch.randn(1, 16, 3, 3)
+    parameter = EncodedParameter("p", (1, 10, 40), Role.POSITION, official=True)
+    found, again = (fit(decoded, parameter, weight_norm=True) for _ in range(2))
+    assert torch.equal(found, again)
+    assert torch.equal(found[0, 1:, :16], decoded[0].flatten(1).T)
+    assert torch.equal(found[..., 16:32], found[..., :16])
+    assert 0.005 < float(found[0, 0].std()) < 0.05
+
+
+@pytest.mark.parametrize(("parameter", "key"), [
+    (EncodedParameter("c.weight", (5, 64, 1, 1), Role.WEIGHT, is_class=True), DecodeKey("class_weight", inputs=16)),
+    (EncodedParameter("c.bias", (5,), Role.BIAS, is_class=True), DecodeKey("class_bias")),
+    (EncodedParameter("n.weight", (5,), Role.SCALE, is_class=True), DecodeKey("class_scale")),
+    (EncodedParameter("w", (5, 1, 3, 3), Role.WEIGHT), DecodeKey("weight", (3, 3), 1)),
+    (EncodedParameter("w", (5, 7, 1, 3), Role.WEIGHT), DecodeKey("weight", (1, 3), 8)),
+    (EncodedParameter("w", (5, 700), Role.WEIGHT), DecodeKey("weight", (1, 1), 16)),
+])
+def test_places_decide_about_official_classifiers_and_few_inputs_are_decoded_alone(
+    parameter: EncodedParameter, key: DecodeKey
+) -> None:
+    assert key_of(parameter, None, 16) == key
 
 
 def test_scale_and_shift_of_a_norm_are_the_two_rows_of_one_node(
@@ -229,16 +317,16 @@ def test_a_layer_four_times_as_wide_repeats_itself(predict: Predict) -> None:
 
 
 def test_position_embeddings_of_maps_and_tokens(predict: Predict) -> None:
-    values = predict(("c", "conv2d", conv(20)), ("p", "pos_enc", NoParams()), size=(9, 13))
+    values = predict(("c", "conv2d", conv(20)), ("p", "pos_enc", PositionEmbeddingParams()), size=(9, 13))
     assert values["p.weight"].shape == (1, 20, 9, 13)
     assert torch.equal(values["p.weight"][:, :4], values["p.weight"][:, 16:]), "channels repeat after 16"
 
     patches = ("e", "patch_embedding", REGISTRY["patch_embedding"].params(20, 4))
-    values = predict(patches, ("p", "pos_enc", NoParams()))
+    values = predict(patches, ("p", "pos_enc", PositionEmbeddingParams()))
     assert values["p.weight"].shape == (1, 16, 20)
 
-    token = ("t", "class_token", NoParams())
-    values = predict(patches, token, ("p", "pos_enc", NoParams()))
+    token = ("t", "class_token", ClassTokenParams())
+    values = predict(patches, token, ("p", "pos_enc", PositionEmbeddingParams()))
     table = values["p.weight"]
     assert table.shape == (1, 17, 20)
     torch.testing.assert_close(table[:, 0], table[:, 1:].mean(1))
@@ -247,8 +335,8 @@ def test_position_embeddings_of_maps_and_tokens(predict: Predict) -> None:
 
 def test_tokens_that_make_no_square_have_positions_too(predict: Predict) -> None:
     patches = ("e", "patch_embedding", REGISTRY["patch_embedding"].params(8, 4))
-    assert predict(patches, ("p", "pos_enc", NoParams()), size=(12, 20))["p.weight"].shape == (1, 15, 8)
-    assert predict(patches, ("p", "pos_enc", NoParams()), size=(4, 4))["p.weight"].shape == (1, 1, 8)
+    assert predict(patches, ("p", "pos_enc", PositionEmbeddingParams()), size=(12, 20))["p.weight"].shape == (1, 15, 8)
+    assert predict(patches, ("p", "pos_enc", PositionEmbeddingParams()), size=(4, 4))["p.weight"].shape == (1, 1, 8)
 
 
 def test_the_classifier_is_decoded_as_one_only_where_the_classes_fit(

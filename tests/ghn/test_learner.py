@@ -100,7 +100,7 @@ def test_the_ridge_head_is_ridge_regression_on_part_of_the_batch() -> None:
     assert torch.equal(asked, labels[12:])
 
 
-def test_a_step_draws_the_same_for_the_same_seed_step_and_process(learner: Learner) -> None:
+def test_a_step_draws_the_same_for_the_same_seed_and_step(learner: Learner) -> None:
     def drawn(step: int) -> tuple[Learned, torch.Tensor]:
         learner.optimiser.zero_grad()
         return learner.gradient(step), torch.cat([g.flatten() for g in gradients(learner)])
@@ -110,10 +110,40 @@ def test_a_step_draws_the_same_for_the_same_seed_step_and_process(learner: Learn
     assert first == again
     assert torch.equal(gradient, same)
     assert drawn(4)[0] != first
-    learner.rank = 1
+    learner.rollbacks = 1
     assert drawn(3)[0] != first
-    learner.rank, learner.rollbacks = 0, 1
-    assert drawn(3)[0] != first
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_what_one_alone_would_draw(
+    world: int, tiny_config: TrainConfig, digits: pixels.ImageData
+) -> None:
+    """And their shares cost about the same: none has the larger network in every round."""
+    config = replace(tiny_config, networks=2)
+    alone = Learner(replace(config, networks=2 * world), [digits], 0, 0, CPU)._share(5)
+    shares = [Learner(config, [digits], 0, rank, CPU, world)._share(5) for rank in range(world)]
+    assert [len(share) for share in shares] == [2] * world
+    dealt = [(c.number, c.graph.name) for share in shares for c in share]
+    assert sorted(dealt) == sorted((c.number, c.graph.name) for c in alone)
+    sizes = [sum(len(c.graph.nodes) for c in share) for share in shares]
+    largest = max(len(c.graph.nodes) for c in alone)
+    assert max(sizes) - min(sizes) <= largest
+
+
+def test_several_datasets_get_their_shares_and_their_own_class_rows(
+    tiny_config: TrainConfig, digits: pixels.ImageData
+) -> None:
+    info = replace(digits.info, name="folder:halves", title="Halves", classes=("low", "high"))
+    halves = replace(digits, info=info, train=replace(digits.train, labels=(digits.train.labels >= 5).long()))
+    learner = Learner(replace(tiny_config, networks=8, shares=(3.0, 1.0)), [digits, halves], 0, 0, CPU)
+    assert [(t.start, t.stop) for t in learner.tasks] == [(0, 10), (10, 12)]
+    assert learner.config.ghn.classes == 12
+    drawn = [choice.task for step in range(12) for choice in learner._share(step)]
+    assert 0.6 < sum(task is learner.tasks[0] for task in drawn) / len(drawn) < 0.9
+    assert learner.gradient(0).networks == 8
+    with pytest.raises(UsageError, match="between 3 datasets, not 2"):
+        Learner(replace(tiny_config, shares=(1.0, 1.0, 1.0)), [digits, halves], 0, 0, CPU)
+
 
 
 @pytest.mark.parametrize("head", ["predicted", "closed-form", "both"])

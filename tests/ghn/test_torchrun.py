@@ -21,7 +21,8 @@ from PIL import Image
 
 from ghn_studio.ghn.recipe import TrainConfig
 from ghn_studio.ghn.rendezvous import PATIENCE_VARIABLE
-from ghn_studio.ghn.training import METRICS, NEWEST, TrainOptions, train
+from ghn_studio.ghn.run_folder import METRICS, NEWEST
+from ghn_studio.ghn.training import TrainOptions, train
 from ghn_studio.jobs import run
 
 pytestmark = [

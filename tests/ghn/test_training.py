@@ -21,17 +21,10 @@ from ghn_studio.ghn import training as training
 from ghn_studio.ghn.cards import CARD_FILE, read_card
 from ghn_studio.ghn.lock import only_writer
 from ghn_studio.ghn.recipe import TrainConfig
+from ghn_studio.ghn.reference import EMBEDDINGS_FILE
+from ghn_studio.ghn.run_folder import BEFORE_DECAY, METRICS, NEWEST, PREVIOUS
 from ghn_studio.ghn.storage import load_folder
-from ghn_studio.ghn.training import (
-    BEFORE_DECAY,
-    GO_BACK_LIMIT,
-    METRICS,
-    NEWEST,
-    PREVIOUS,
-    TrainOptions,
-    TrainReport,
-    train,
-)
+from ghn_studio.ghn.training import GO_BACK_LIMIT, TrainOptions, TrainReport, train
 from ghn_studio.jobs import Progress, run
 
 
@@ -42,7 +35,7 @@ class Runner:
         self.root, self.config = root, config
 
     def options(self, name: str, **more: Any) -> TrainOptions:
-        return TrainOptions(**{"out": self.root / name, "config": self.config, **more})
+        return TrainOptions(**{"out": self.root / name, "config": self.config, "references": 6, **more})
 
     def run(self, name: str, **more: Any) -> TrainReport:
         return run(train(self.options(name, **more)))
@@ -109,7 +102,7 @@ def test_a_finished_run_leaves_a_hypernetwork_with_its_card(whole: Runner) -> No
     assert made["settings"]["batch"] == 8
     assert str(whole.root) not in (folder / CARD_FILE).read_text("utf-8")
     assert {p.name for p in folder.iterdir()} == {
-        ".lock", CARD_FILE, "weights.safetensors", NEWEST, PREVIOUS, BEFORE_DECAY, METRICS,
+        ".lock", CARD_FILE, "weights.safetensors", EMBEDDINGS_FILE, NEWEST, PREVIOUS, BEFORE_DECAY, METRICS,
     }
 
 

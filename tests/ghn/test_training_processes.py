@@ -21,7 +21,8 @@ from ghn_studio.errors import TrainingError
 from ghn_studio.ghn.learner import Learner
 from ghn_studio.ghn.membership import Assignment, enter
 from ghn_studio.ghn.recipe import Clock, TrainConfig
-from ghn_studio.ghn.training import NEWEST, TrainOptions, train
+from ghn_studio.ghn.run_folder import NEWEST
+from ghn_studio.ghn.training import TrainOptions, train
 from ghn_studio.ghn.workers import Workers
 from ghn_studio.jobs import run
 
@@ -64,7 +65,7 @@ def alone(config: TrainConfig, steps: int) -> Learner:
     """What one process makes of the union of both processes' networks."""
     data = pixels.load("digits")
     torch.set_num_threads(1)  # as every process of a run: another number sums in another order
-    learners = [Learner(config, [data], 0, rank, torch.device("cpu")) for rank in (0, 1)]
+    learners = [Learner(config, [data], 0, rank, torch.device("cpu"), 2) for rank in (0, 1)]
     for step in range(steps):
         rate = Clock(step, decay_start=2 if step >= 2 else None).rate(config)
         learned = [learner.gradient(step) for learner in learners]

@@ -6,13 +6,18 @@ import os
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
+import shutil
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSettings, QThread
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QEvent, QSettings, QThread
+from PySide6.QtWidgets import QApplication, QMessageBox
+
+from ghn_studio.gui import files
+from ghn_studio.gui.main_window import MainWindow
+from ghn_studio.project import Project, write
 
 _started: weakref.WeakSet[QThread] = weakref.WeakSet()
 
@@ -54,6 +59,35 @@ def _nothing_left_behind(qapp: QApplication) -> Iterator[None]:
         thread.quit()
         thread.wait(3000)
     assert not running, f"{len(running)} QThreads were still running"
+
+
+@pytest.fixture
+def installed_ghns(tiny_ghn, foreign_ghn) -> None:
+    """Put the hypernetworks where the window looks for the user's own."""
+    for folder in (tiny_ghn, foreign_ghn):
+        shutil.copytree(folder, Path(os.environ["GHN_STUDIO_DATA"]) / "ghns" / Path(folder).name)
+
+
+@pytest.fixture
+def ready_window(qtbot, installed_ghns, tmp_path, make_small_network, monkeypatch) -> Iterator[MainWindow]:
+    """The window with a network of seven nodes and a tiny hypernetwork: a test can run them in a moment."""
+    monkeypatch.setattr(files, "ask_about_changes", lambda *a: QMessageBox.StandardButton.Discard)
+    made = MainWindow()
+    qtbot.addWidget(made, before_close_func=_stop)
+    file = tmp_path / "small.ghn"
+    write(file, Project(make_small_network()))
+    made.files.open(str(file), ask=False)
+    made.run_bar.choose(ghn="tiny", device="cpu")
+    made.show()
+    qtbot.waitExposed(made)
+    yield made
+    made.deleteLater()
+    QApplication.sendPostedEvents(made, QEvent.Type.DeferredDelete)
+
+
+def _stop(window: MainWindow) -> None:
+    window.desk.stop_and_wait(10)
+    window.document.mark_saved()
 
 
 def _open_windows() -> list[object]:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from ghn_studio.gui import icons, theme
+from ghn_studio.gui.canvas.heat import Heat, colour_of
 from ghn_studio.gui.canvas.routing import Lanes, Obstacles, route
 from ghn_studio.gui.canvas.search import score
 from ghn_studio.gui.style_sheet import style_sheet
@@ -31,6 +32,9 @@ def test_text_and_state_colours_have_contrast(tokens: Tokens) -> None:
     assert contrast(tokens.edge, tokens.canvas) >= 3.0
     assert contrast(tokens.on_primary, tokens.primary) >= 4.5
     assert contrast(tokens.on_error, tokens.error) >= 4.5
+    for heat in (Heat(0.0), Heat(0.5), Heat(1.0), Heat(1.0, is_harmful=True)):
+        assert contrast(tokens.text, colour_of(heat, tokens)) >= 4.5
+    assert contrast(tokens.heat, tokens.panel) >= 3.0, "the legend and the bars are told apart from their surface"
     for category in Category:
         accent = tokens.accent(category)
         assert contrast(accent, tokens.body) >= 4.5

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMessageBox, QPushButton
 
-from ghn_studio.gui import files
 from ghn_studio.gui.exporting import HELD, RANDOM_START, STORED
 from ghn_studio.gui.job_desk import Errand
 from ghn_studio.gui.main_window import MainWindow
 from ghn_studio.gui.run_bar import RANDOM
 from ghn_studio.jobs import Job, Progress
-from ghn_studio.project import Project, read, write
+from ghn_studio.project import read
 
 pytest.importorskip("torch")
 
@@ -27,32 +24,8 @@ PATIENCE_MS = 120_000
 
 
 @pytest.fixture
-def installed_ghns(tiny_ghn, foreign_ghn) -> None:
-    """Put the hypernetworks where the window looks for the user's own."""
-    for folder in (tiny_ghn, foreign_ghn):
-        shutil.copytree(folder, Path(os.environ["GHN_STUDIO_DATA"]) / "ghns" / Path(folder).name)
-
-
-@pytest.fixture
-def window(qtbot, installed_ghns, tmp_path, make_small_network, monkeypatch) -> Iterator[MainWindow]:
-    """The window with a network of seven nodes, which a test can run in a moment."""
-    monkeypatch.setattr(files, "ask_about_changes", lambda *a: QMessageBox.StandardButton.Discard)
-    made = MainWindow()
-    qtbot.addWidget(made, before_close_func=stop)
-    file = tmp_path / "small.ghn"
-    write(file, Project(make_small_network()))
-    made.files.open(str(file), ask=False)
-    made.run_bar.choose(ghn="tiny", device="cpu")
-    made.show()
-    qtbot.waitExposed(made)
-    yield made
-    made.deleteLater()
-    QApplication.sendPostedEvents(made, QEvent.Type.DeferredDelete)
-
-
-def stop(window: MainWindow) -> None:
-    window.desk.stop_and_wait(10)
-    window.document.mark_saved()
+def window(ready_window) -> MainWindow:
+    return ready_window
 
 
 def run(qtbot, window: MainWindow, action: str) -> None:
@@ -252,10 +225,10 @@ def test_the_choices_are_remembered(window, qtbot):
 
 
 def test_a_ghn_is_taken_from_its_folder(window, qtbot, foreign_ghn, tmp_path):
-    window.choosing.use_ghn(tmp_path)
+    window.hypernetworks.use_folder(tmp_path)
     assert "no hypernetwork" in window.banner.text.text()
     assert window.run_bar.choices().ghn == "tiny"
-    window.choosing.use_ghn(Path(foreign_ghn))
+    window.hypernetworks.use_folder(Path(foreign_ghn))
     assert window.run_bar.choices().ghn == foreign_ghn
     window.run_bar.choose(head="closed-form")
     run(qtbot, window, "run.predict")

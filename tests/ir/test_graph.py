@@ -116,7 +116,7 @@ def test_cycle_is_refused_and_leaves_no_trace() -> None:
     assert graph.nodes["a"].inputs == ()
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a..b", ".a", "a.", "naïve", "a-b", "a:1"])
+@pytest.mark.parametrize("name", ["", "a b", "a..b", ".a", "a.", "naïve", "-", "a:1"])
 def test_malformed_ids_are_refused(name: str) -> None:
     with pytest.raises(ArchitectureError, match="cannot name a node"):
         Architecture().with_node(node(name))

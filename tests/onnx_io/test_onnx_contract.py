@@ -19,6 +19,7 @@ from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.binding import function_attrs, function_params, tidy
 from ghn_studio.ops.merge import ConcatParams
 from ghn_studio.ops.pooling import AdaptivePoolParams
+from ghn_studio.ops.shapes import IMAGE
 from ghn_studio.ops.spec import Example, NoParams, OpSpec
 
 #: Operators without a binding, and why that is right.
@@ -27,6 +28,10 @@ EXEMPT = {
     "output": "it is the graph's output, not a node",
     "opaque": "only its own runtime knows it; its definition is written as it was found",
 }
+#: Operators that are defined for some numbers only.
+PARTIAL = {"sqrt", "log"}
+#: Where a denominator may come close to zero, the rounding of what comes before counts more.
+LOOSE = {"divide": 1e-3}
 CASES = [
     pytest.param(spec, example, id=f"{spec.id}-{index}")
     for spec in REGISTRY if spec.id not in EXEMPT for index, example in enumerate(spec.examples)
@@ -60,6 +65,10 @@ def surround(spec: OpSpec[Any], example: Example[Any]) -> Architecture:
         # Reversed, so that a mix-up of ports shows.
         nodes.append(Node(NodeId("join"), "concat", ConcatParams(example.params.dim), parts[::-1]))
         parts = (Source(NodeId("join")),)
+    if not spec.inputs:  # a learned or constant value: it joins the images
+        nodes += [*_feeder("feed.maps", IMAGE)]
+        nodes.append(Node(NodeId("sum"), "add", NoParams(), (Source(NodeId("feed.maps")), *parts)))
+        parts = (Source(NodeId("sum")),)
     nodes.append(Node(NodeId("scores"), "output", NoParams(), parts))
     return Architecture.build(nodes, name=f"one {spec.id}")
 
@@ -83,9 +92,11 @@ def run(model: onnx.ModelProto, images: torch.Tensor) -> np.ndarray:
 
 
 def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """Largest difference relative to the largest expected value."""
+    """Largest difference relative to the largest expected value, where that is a number."""
     assert found.shape == expected.shape
-    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-12))
+    valid = np.isfinite(expected)
+    assert np.array_equal(valid, np.isfinite(found))
+    return float(np.abs(found - expected)[valid].max() / max(np.abs(expected[valid]).max(), 1e-12))
 
 
 def test_every_operator_has_a_binding_or_a_reason() -> None:
@@ -100,7 +111,7 @@ def test_runtime_computes_what_the_layer_computes(spec: OpSpec[Any], example: Ex
     onnx.checker.check_model(model, full_check=True)
     images = torch.randn(3, 3, 19, 17)
     with torch.no_grad():
-        assert difference(run(model, images), module(images).numpy()) <= 1e-5
+        assert difference(run(model, images), module(images).numpy()) <= LOOSE.get(spec.id, 1e-5)
 
 
 @pytest.mark.parametrize(("spec", "example"), CASES)
@@ -127,7 +138,7 @@ def test_an_architecture_travels_without_parameters(spec: OpSpec[Any], example: 
     assert not found.values
     assert any("without parameters" in warning for warning in found.warnings)
     model = onnx.load(tmp_path / "network.onnx")
-    assert np.isfinite(run(model, torch.randn(2, 3, 19, 17))).all()
+    assert spec.id in PARTIAL or np.isfinite(run(model, torch.randn(2, 3, 19, 17))).all()
 
 
 @pytest.mark.parametrize(("spec", "example"), CASES)

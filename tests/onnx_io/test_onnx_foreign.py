@@ -79,7 +79,7 @@ CASES: dict[str, tuple[list[str], onnx.ModelProto]] = {
          node("Reshape", "x t")],
         {"a": ints(0), "b": ints(1), "c": ints(4), "sixtyfour": ints(64)}, shape=("N", 4, 8, 8))),
     "mean-keeps-axes": (["global_avg_pool"], model([node("ReduceMean", "x", axes=[2, 3], keepdims=1)])),
-    "mean-drops-axes": (["global_avg_pool", "flatten"], model(
+    "mean-drops-axes": (["spatial_mean"], model(
         [node("ReduceMean", "x axes", keepdims=0)], {"axes": ints(-1, -2)}, opset=18)),
     "pool-then-squeeze": (["global_avg_pool", "flatten"], model(
         [node("GlobalAveragePool", "x", "g"), node("Squeeze", "g axes")], {"axes": ints(2, 3)})),
@@ -129,6 +129,14 @@ CASES: dict[str, tuple[list[str], onnx.ModelProto]] = {
         [node("Unsqueeze", "flat axes", "s"), node("PRelu", "x s")], {"flat": real(4), "axes": ints(1, 2)})),
     "matrix-transposed-by-node": (["flatten", "linear"], model(
         [FLAT, node("Transpose", "w", "t", perm=[1, 0]), node("MatMul", "f t")], {"w": real(5, 256)})),
+    "matmul-of-two-values": (["matmul"], model([node("MatMul", "x x")])),
+    "clip-other": (["clip"], model([node("Clip", "x a b")], {"a": np.float32([-1]).reshape(()),
+                                                             "b": np.float32([1]).reshape(())})),
+    "scalar-add": (["add_scalar"], model([node("Add", "x c")], {"c": np.float32([1])})),
+    "scalar-power": (["sigmoid", "power"], model([node("Sigmoid", "x", "s"), node("Pow", "s c")],
+                                                 {"c": np.float32(3)})),
+    "difference-of-turned": (["permute", "subtract"], model([node("Transpose", "x", "t", perm=[0, 1, 3, 2]),
+                                                             node("Sub", "x t")])),
     "nodes-out-of-order": (["relu", "tanh"], model([node("Tanh", "r"), node("Relu", "x", "r")])),
 }
 
@@ -159,9 +167,6 @@ REFUSED: dict[str, tuple[str, onnx.ModelProto]] = {
     "asymmetric-same": ("opposite sides", model([node("Conv", "x w", auto_pad="SAME_UPPER")], {"w": real(3, 4, 2, 2)})),
     "conv-1d": ("two-dimensional", model([node("Conv", "x w")], {"w": real(3, 4, 2)})),
     "gemm-scaled": ("alpha is 2.0", model([FLAT, node("Gemm", "f w", alpha=2.0)], {"w": real(256, 5)})),
-    "matmul-of-two-values": ("run time", model([node("MatMul", "x x")])),
-    "clip-other": ("limits -1.0 to 1.0", model([node("Clip", "x a b")], {"a": np.float32([-1])[0:1].reshape(()),
-                                                                     "b": np.float32([1]).reshape(())})),
     "clip-open": ("limits 0.0 to None", model([node("Clip", "x a")], {"a": np.zeros((), np.float32)})),
     "reshape-mixes": ("flattened it would be", model([node("Reshape", "x s")], {"s": ints(8, -1)}, shape=(4, 4, 8, 8))),
     "reshape-five": ("only a flattened", model([node("Reshape", "x s")], {"s": ints(1, 2, 2, 8, 8)})),
@@ -174,7 +179,6 @@ REFUSED: dict[str, tuple[str, onnx.ModelProto]] = {
     "dropout-mask": ("is used", model([node("Dropout", "x", "d m"), node("Cast", "m", "y", to=1)])),
     "only-the-mask": ("is used", model([node("Dropout", "x", "d y")])),
     "constant-output": ("does not depend", model([node("Identity", "c")], {"c": real(1, 4)})),
-    "scalar-add": ("one value per position", model([node("Add", "x c")], {"c": np.float32([1])})),
     "attribute-of-wrong-type": ("negative_slope is 'steep'", model([node("LeakyRelu", "x", alpha="steep")])),
     "nan-attribute": ("negative_slope is nan", model([node("LeakyRelu", "x", alpha=float("nan"))])),
     "input-left-out": ("malformed", model([node("Shape", ""), FLAT])),

@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, 
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsPathItem, QGraphicsRectItem, QStyleOptionGraphicsItem, QWidget
 
 from ghn_studio.app.faces import NodeFace
+from ghn_studio.gui.canvas.heat import Heat, draw_tag
 from ghn_studio.gui.canvas.paint import (
     MARGIN,
     OVERVIEW_ZOOM,
@@ -50,6 +51,7 @@ class NodeItem(QGraphicsRectItem):
         self.node_id = node_id
         self.left = self.top = 0.0
         self.is_selected = self.is_hovered = self.has_faded_ports = False
+        self.heat: Heat | None = None
         self._pictures = pictures
         self.setPen(_NO_PEN)
         self.set_face(face)
@@ -59,6 +61,12 @@ class NodeItem(QGraphicsRectItem):
         self.face = face
         self.setRect(-MARGIN, -MARGIN, face.width + 2 * MARGIN, face.height + 2 * MARGIN)
         self.update()
+
+    def set_heat(self, heat: Heat | None) -> None:
+        """Colour the node by a measured quantity, or by its category again."""
+        if heat != self.heat:
+            self.heat = heat
+            self.update()
 
     def place(self, x: float, y: float) -> None:
         """Put the top left corner at a scene position."""
@@ -92,14 +100,16 @@ class NodeItem(QGraphicsRectItem):
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         pictures, face = self._pictures, self.face
-        picture = pictures.node(face, faded_ports=self.has_faded_ports)
+        picture = pictures.node(face, faded_ports=self.has_faded_ports, heat=self.heat)
         size = face.width + 2 * MARGIN, face.height + 2 * MARGIN
         blit(painter, picture, pictures, -MARGIN, -MARGIN, *size)
         if self.is_selected or self.is_hovered:
             draw_ring(painter, face, pictures.tokens, is_strong=self.is_selected)
-            # The ring crosses the ports; they belong on top.
+            # The ring crosses the ports and the tag; they belong on top.
             if self.is_selected and pictures.zoom >= TEXT_ZOOM:
                 _draw_ports(painter, face, pictures.tokens)
+            if self.heat is not None:
+                draw_tag(painter, face, self.heat, pictures.tokens, compact=pictures.zoom < TEXT_ZOOM)
 
 
 def _draw_ports(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:

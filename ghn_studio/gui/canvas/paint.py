@@ -25,6 +25,7 @@ from PySide6.QtGui import (
 )
 
 from ghn_studio.app.faces import FOOTER, HEADER, PAD_X, ROW, NodeFace, Slot
+from ghn_studio.gui.canvas.heat import Heat, draw_tag, heated
 from ghn_studio.gui.theme import Tokens, faded, mixed, mono_font, ui_font
 
 #: Space around a node's box for its shadow and the ring of a selection.
@@ -63,7 +64,7 @@ class Pictures:
         self.ratio = 1.0
         self.zoom = 1.0
         self.is_settled = True
-        self._nodes: dict[tuple[NodeFace, bool, bool], Picture] = {}
+        self._nodes: dict[tuple[NodeFace, bool, bool, Heat | None], Picture] = {}
         self._pills: dict[tuple[str, bool, bool], Picture] = {}
         self._bytes = 0
 
@@ -78,16 +79,19 @@ class Pictures:
             self._clear()
         self.zoom, self.ratio, self.scale, self.is_settled = zoom, ratio, zoom * ratio, settled
 
-    def node(self, face: NodeFace, *, faded_ports: bool = False) -> Picture:
+    def node(self, face: NodeFace, *, faded_ports: bool = False, heat: Heat | None = None) -> Picture:
         """The picture of a node, ``MARGIN`` wider than its box on each side."""
         compact = self.zoom < TEXT_ZOOM
-        key = (face, compact, faded_ports)
+        key = (face, compact, faded_ports, heat)
         found = self._nodes.get(key)
         if found is None or not self._will_do(found):
             found = self._picture(face.width + 2 * MARGIN, face.height + 2 * MARGIN)
             painter = _painter(found)
             painter.translate(MARGIN, MARGIN)
-            (draw_compact if compact else draw_node)(painter, face, self.tokens, faded_ports=faded_ports)
+            tokens = self.tokens if heat is None else heated(self.tokens, heat)
+            (draw_compact if compact else draw_node)(painter, face, tokens, faded_ports=faded_ports)
+            if heat is not None:
+                draw_tag(painter, face, heat, self.tokens, compact=compact)
             painter.end()
             self._nodes[key] = found
         return found

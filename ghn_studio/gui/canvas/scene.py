@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QGraphicsScene
 from ghn_studio.app.document import Change, Document
 from ghn_studio.app.layout import place_missing
 from ghn_studio.gui import theme
+from ghn_studio.gui.canvas.heat import UNMEASURED, Heat, colour_of
 from ghn_studio.gui.canvas.items import (
     FrameItem,
     Layer,
@@ -291,6 +292,12 @@ class CanvasScene(QGraphicsScene):
             for layer in (self._wire_layer, self._node_layer):
                 layer.setVisible(not is_far)
 
+    def show_heat(self, heat: Mapping[NodeId, Heat] | None) -> None:
+        """Colour the nodes by a measured quantity; the ones without a figure step back. None: by category again."""
+        for node_id, item in self.nodes.items():
+            item.set_heat(None if heat is None else heat.get(node_id, UNMEASURED))
+        self._forget_overview()
+
     # --- the overview ----------------------------------------------------------------------
 
     def _forget_overview(self) -> None:
@@ -310,9 +317,15 @@ class CanvasScene(QGraphicsScene):
                 if color:
                     marked.setdefault(color, []).append(box)
                 else:
-                    boxes.setdefault(tokens.accent(item.face.category), []).append(box)
+                    boxes.setdefault(self._overview_colour(item), []).append(box)
             self._boxes = {**boxes, **marked}
         return self._boxes
+
+    def _overview_colour(self, item: NodeItem) -> str:
+        tokens = self.pictures.tokens
+        if item.heat is None:
+            return tokens.accent(item.face.category)
+        return tokens.border if item.heat.level is None else colour_of(item.heat, tokens).name()
 
     def overview_lines(self) -> list[QLineF]:
         """The wires as straight lines."""

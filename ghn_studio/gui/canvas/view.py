@@ -101,7 +101,7 @@ class CanvasView(Viewport):
         middle = self.mapToScene(self.viewport().rect().center())
         node_id = self.commands.add(op_id, spot, (middle.x(), middle.y()))
         self.select((node_id,))
-        self._reveal(node_id)
+        self.reveal(node_id)
         return node_id
 
     def delete_selection(self) -> None:
@@ -163,7 +163,7 @@ class CanvasView(Viewport):
             self.zoom_to(1.0)
         self.look_at(self.canvas.content_rect((node_id,)).center())
 
-    def _reveal(self, node_id: NodeId) -> None:
+    def reveal(self, node_id: NodeId) -> None:
         """Scroll as little as shows the node."""
         if node_id in self.canvas.nodes and not self._needs_fit:
             box = self.canvas.content_rect((node_id,))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QBrush, QColor, QPainter, QPixmap, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QGraphicsView, QWidget
 
 from ghn_studio.gui import theme
+from ghn_studio.gui.canvas.heat import Heat, HeatLegend
 from ghn_studio.gui.canvas.overlays import Hint, MiniMap, ZoomBar
 from ghn_studio.gui.canvas.scene import CanvasScene
 from ghn_studio.gui.theme import Tokens
+from ghn_studio.ir.graph import NodeId
 
 MIN_ZOOM, MAX_ZOOM = 0.04, 3.0
 ZOOM_STEP = 1.2
@@ -31,6 +35,7 @@ class Viewport(QGraphicsView):
         self.hint = Hint(self)
         self.bar = ZoomBar(self)
         self.minimap = MiniMap(self, scene)
+        self.legend = HeatLegend(self)
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
@@ -158,8 +163,17 @@ class Viewport(QGraphicsView):
         """Draw everything in the theme's colours."""
         self.canvas.restyle()
         self.bar.refresh_icons()
+        self.legend.restyle()
         self.minimap.forget()
         self._refresh_detail(settled=True)
+
+    def show_heat(self, heat: Mapping[NodeId, Heat] | None, title: str = "", most: str = "") -> None:
+        """Colour the nodes, with a legend; None takes both off."""
+        self.canvas.show_heat(heat)
+        self.legend.say(title, most)
+        self.legend.setVisible(heat is not None)
+        self.minimap.forget()
+        self._place_overlays()
 
     def _update_minimap(self) -> None:
         visible = self.visible_rect()
@@ -172,6 +186,12 @@ class Viewport(QGraphicsView):
     def _place_overlays(self) -> None:
         self.bar.adjustSize()
         self.bar.move(12, self.height() - self.bar.height() - 12)
+        self.legend.adjustSize()
+        beside = self.bar.x() + self.bar.width() + 8
+        if beside + self.legend.width() + 12 <= self.width():
+            self.legend.move(beside, self.height() - self.legend.height() - 12)
+        else:
+            self.legend.move(12, self.bar.y() - self.legend.height() - 8)
         self.minimap.move(self.width() - self.minimap.width() - 12, self.height() - self.minimap.height() - 12)
 
     def resizeEvent(self, event: QResizeEvent) -> None:

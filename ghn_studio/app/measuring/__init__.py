@@ -1,0 +1,1 @@
+"""Measuring a hypernetwork on many networks, in a folder that a later run continues."""

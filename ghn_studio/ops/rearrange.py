@@ -1,0 +1,420 @@
+"""Rearrangements of values: reshape, permute, slice, pad, resize.
+
+The batch axis stays where it is. A reshape names the extents of one item, so it fits any batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ops.axes import axes_of_value, axis_of_value, has_batch, inner, resolved, with_inner
+from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode
+from ghn_studio.ops.shapes import CHANNELS_LAST, IMAGE, ODD_IMAGE, TOKENS, VECTOR
+from ghn_studio.ops.spec import Category, Example, Inputs, OpSpec, Pair, Port, call, param
+from ghn_studio.ops.torch_readers import rearrange as read
+
+
+@dataclass(frozen=True, slots=True)
+class ReshapeParams:
+    shape: tuple[int, ...] = param((-1,), label="Shape", key=True,
+                                   help="Without the batch; one extent may be -1 and follows from the rest.")
+
+
+@dataclass(frozen=True, slots=True)
+class PermuteParams:
+    dims: tuple[int, ...] = param((0, 2, 1), label="Order of axes", key=True, help="The batch, 0, comes first.")
+
+
+@dataclass(frozen=True, slots=True)
+class TransposeParams:
+    dim0: int = param(1, label="Axis", key=True)
+    dim1: int = param(2, label="Other axis", key=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SliceParams:
+    dim: int = param(1, label="Axis", key=True)
+    start: int = param(0, label="From", key=True, help="Negative places count from the end.")
+    stop: int = param(2**31 - 1, label="To", key=True, help="The first place that is left out.")
+    step: int = param(1, label="Step", low=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SelectParams:
+    dim: int = param(1, label="Axis", key=True)
+    index: int = param(0, label="Place", key=True, help="Negative places count from the end.")
+
+
+@dataclass(frozen=True, slots=True)
+class SplitParams:
+    sizes: tuple[int, ...] = param((1, 1), label="Sizes", low=1, key=True)
+    dim: int = param(1, label="Axis")
+
+
+@dataclass(frozen=True, slots=True)
+class PadParams:
+    padding: tuple[int, ...] = param((1, 1, 1, 1), label="Padding", key=True,
+                                     help="Before and after the last axis, then the last but one, as torch has it; "
+                                          "negative numbers cut off.")
+    value: float = param(0.0, label="Value")
+
+
+@dataclass(frozen=True, slots=True)
+class FlattenAxesParams:
+    start_dim: int = param(2, label="First axis", key=True)
+    end_dim: int = param(-1, label="Last axis", key=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AxisParams:
+    dim: int = param(1, label="Axis", key=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpandParams:
+    shape: tuple[int, ...] = param((-1,), label="Shape", key=True,
+                                   help="Without the batch; -1 keeps an extent, extents of one are repeated.")
+
+
+@dataclass(frozen=True, slots=True)
+class RollParams:
+    shifts: tuple[int, ...] = param((1, 1), label="Shifts", key=True)
+    dims: tuple[int, ...] = param((2, 3), label="Axes", key=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ResizeParams:
+    size: Pair = param((0, 0), label="Size", unit="px", low=0, key=True, help="0 × 0 takes the factor instead.")
+    scale: float = param(2.0, label="Factor", low=0.01, high=64.0, key=True)
+    mode: str = param("nearest", label="Between pixels", choices=("nearest", "bilinear"))
+    align_corners: bool = param(False, label="Align corners", help="Of bilinear resizing.")
+
+
+def _fixed(shape: tuple[int, ...], x: TensorSpec) -> list[int]:
+    """A shape for ONNX: the batch, where there is one, is copied."""
+    return [*([0] if has_batch(x) else []), *shape]
+
+
+def _reshaped_onnx(shape: tuple[int, ...], x: TensorSpec) -> OnnxForm:
+    return OnnxForm(body=f"shape = Constant <value_ints = {_fixed(shape, x)}> ()\ny = Reshape(x, shape)", since=13)
+
+
+def _reshape_infer(p: ReshapeParams, inputs: Inputs) -> TensorSpec:
+    return with_inner(inputs[0], resolved(inputs[0], p.shape))
+
+
+def _permute_infer(p: PermuteParams, inputs: Inputs) -> TensorSpec:
+    x = inputs[0]
+    dims = [d % x.rank for d in p.dims]
+    if sorted(dims) != list(range(x.rank)):
+        raise ValueError(f"{list(p.dims)} is no order of the axes of {x}")
+    if has_batch(x) and dims[0] != 0:
+        raise ValueError(f"the order {list(p.dims)} moves the batch of {x} away from its place in front")
+    return TensorSpec(tuple(x.shape[d] for d in dims), x.dtype)
+
+
+def _permute_read(node: OnnxNode) -> OnnxMatch[PermuteParams]:
+    rank = len(node.data().shape)
+    return OnnxMatch(PermuteParams(tuple(node.attrs.get("perm", tuple(reversed(range(rank)))))))
+
+
+def _transpose_infer(p: TransposeParams, inputs: Inputs) -> TensorSpec:
+    return _permute_infer(PermuteParams(_swapped(p, inputs[0])), inputs)
+
+
+def _swapped(p: TransposeParams, x: TensorSpec) -> tuple[int, ...]:
+    dims = list(range(x.rank))
+    a, b = axis_of_value(x, p.dim0), axis_of_value(x, p.dim1)
+    dims[a], dims[b] = dims[b], dims[a]
+    return tuple(dims)
+
+
+def _slice_infer(p: SliceParams, inputs: Inputs) -> TensorSpec:
+    axis = axis_of_value(inputs[0], p.dim)
+    left = len(range(*slice(p.start, p.stop, p.step).indices(inputs[0].size(axis))))
+    if not left:
+        raise ValueError(f"nothing is left of axis {p.dim} of {inputs[0]} from {p.start} to {p.stop}")
+    return inputs[0].with_size(axis, left)
+
+
+def _slice_onnx(p: SliceParams, inputs: Inputs) -> OnnxForm:
+    return OnnxForm(body=f"""
+        from = Constant <value_ints = [{p.start}]> ()
+        to = Constant <value_ints = [{p.stop}]> ()
+        axes = Constant <value_ints = [{axis_of_value(inputs[0], p.dim)}]> ()
+        steps = Constant <value_ints = [{p.step}]> ()
+        y = Slice(x, from, to, axes, steps)""", since=13)
+
+
+def _select_infer(p: SelectParams, inputs: Inputs) -> TensorSpec:
+    x, axis = inputs[0], axis_of_value(inputs[0], p.dim)
+    if not -x.size(axis) <= p.index < x.size(axis):
+        raise ValueError(f"axis {p.dim} of {x} has no place {p.index}")
+    return TensorSpec((*x.shape[:axis], *x.shape[axis + 1:]), x.dtype)
+
+
+def _select_onnx(p: SelectParams, inputs: Inputs) -> OnnxForm:
+    axis = axis_of_value(inputs[0], p.dim)
+    place = f"index = Constant <value_int = {p.index}> ()"
+    return OnnxForm(body=f"{place}\ny = Gather <axis = {axis}> (x, index)", since=13)
+
+
+def _split_infer(p: SplitParams, inputs: Inputs) -> tuple[TensorSpec, ...]:
+    axis = axis_of_value(inputs[0], p.dim)
+    if sum(p.sizes) != inputs[0].size(axis):
+        raise ValueError(f"parts of {list(p.sizes)} do not make up axis {p.dim} of {inputs[0]}")
+    return tuple(inputs[0].with_size(axis, size) for size in p.sizes)
+
+
+def _split_suggest(p: SplitParams, inputs: Inputs) -> SplitParams:
+    x = inputs[0]
+    fits = [axis for axis in range(1, x.rank) if x.size(axis) > 1]
+    return SplitParams((1, x.size(fits[0]) - 1), fits[0]) if fits else SplitParams((x.size(1),), 1)
+
+
+def _split_onnx(p: SplitParams, inputs: Inputs) -> OnnxForm:
+    axis, names = axis_of_value(inputs[0], p.dim), [f"y{i}" for i in range(len(p.sizes))]
+    outputs = ", ".join(names if len(names) > 1 else ["y"])
+    return OnnxForm(body=f"sizes = Constant <value_ints = {list(p.sizes)}> ()\n"
+                         f"{outputs} = Split <axis = {axis}> (x, sizes)", since=18)
+
+
+def _pad_infer(p: PadParams, inputs: Inputs) -> TensorSpec:
+    x, pairs = inputs[0], len(p.padding) // 2
+    if len(p.padding) % 2 or pairs > len(inner(x)):
+        raise ValueError(f"{list(p.padding)} are not two numbers for each axis of {x}, the batch left out")
+    for i in range(pairs):
+        axis = x.rank - 1 - i
+        extent = x.size(axis) + p.padding[2 * i] + p.padding[2 * i + 1]
+        if extent < 1:
+            raise ValueError(f"padding {list(p.padding)} leaves nothing of {x}")
+        x = x.with_size(axis, extent)
+    return x
+
+
+def _pad_onnx(p: PadParams, inputs: Inputs) -> OnnxForm:
+    rank = inputs[0].rank
+    before, after = [0] * rank, [0] * rank
+    for i in range(len(p.padding) // 2):
+        before[rank - 1 - i], after[rank - 1 - i] = p.padding[2 * i], p.padding[2 * i + 1]
+    return OnnxForm(body=f"""
+        border = Constant <value_ints = {before + after}> ()
+        value = Constant <value_float = {p.value!r}> ()
+        y = Pad(x, border, value)""", since=13)
+
+
+def _flattened(p: FlattenAxesParams, x: TensorSpec) -> tuple[int, ...]:
+    start, end = axis_of_value(x, p.start_dim), axis_of_value(x, p.end_dim)
+    if start > end:
+        raise ValueError(f"axis {p.start_dim} of {x} lies behind axis {p.end_dim}")
+    first = 1 if has_batch(x) else 0
+    shape = inner(x)
+    joined = 1
+    for d in shape[start - first:end + 1 - first]:
+        joined *= d
+    return (*shape[:start - first], joined, *shape[end + 1 - first:])
+
+
+def _squeezed(p: AxisParams, x: TensorSpec) -> tuple[int, ...]:
+    axis, first = axis_of_value(x, p.dim), 1 if has_batch(x) else 0
+    shape = inner(x)
+    return shape if x.size(axis) != 1 else (*shape[:axis - first], *shape[axis + 1 - first:])
+
+
+def _unsqueezed(p: AxisParams, x: TensorSpec) -> tuple[int, ...]:
+    rank, first = x.rank + 1, 1 if has_batch(x) else 0
+    if not -rank <= p.dim < rank or p.dim % rank < first:
+        raise ValueError(f"no axis can be added to {x} at {p.dim}; the batch stays in front")
+    place, shape = p.dim % rank - first, inner(x)
+    return (*shape[:place], 1, *shape[place:])
+
+
+def _expanded(p: ExpandParams, x: TensorSpec) -> tuple[int, ...]:
+    shape = inner(x)
+    if len(p.shape) != len(shape) or any(
+        new not in (-1, old) and (old != 1 or new < 1) for new, old in zip(p.shape, shape, strict=True)
+    ):
+        raise ValueError(f"{list(shape)} cannot be repeated to {list(p.shape)}: only extents of one can grow")
+    return tuple(old if new == -1 else new for new, old in zip(p.shape, shape, strict=True))
+
+
+def _expand_suggest(p: ExpandParams, inputs: Inputs) -> ExpandParams:
+    return ExpandParams((-1,) * len(inner(inputs[0])))
+
+
+def _expand_onnx(p: ExpandParams, inputs: Inputs) -> OnnxForm:
+    shape = [*([1] if has_batch(inputs[0]) else []), *_expanded(p, inputs[0])]
+    return OnnxForm(body=f"shape = Constant <value_ints = {shape}> ()\ny = Expand(x, shape)", since=13)
+
+
+def _roll_infer(p: RollParams, inputs: Inputs) -> TensorSpec:
+    axes_of_value(inputs[0], p.dims)
+    if len(p.shifts) != len(p.dims):
+        raise ValueError(f"{len(p.shifts)} shifts for {len(p.dims)} axes")
+    return inputs[0]
+
+
+def _roll_suggest(p: RollParams, inputs: Inputs) -> RollParams:
+    return RollParams((1,), (inputs[0].rank - 1,))
+
+
+def _roll_onnx(p: RollParams, inputs: Inputs) -> OnnxForm:
+    x, lines = "x", []
+    for i, (shift, axis) in enumerate(zip(p.shifts, axes_of_value(inputs[0], p.dims), strict=True)):
+        extent = inputs[0].size(axis)
+        result = "y" if i == len(p.dims) - 1 else f"moved{i}"
+        lines.append(f"""
+        zero{i} = Constant <value_ints = [0]> ()
+        cut{i} = Constant <value_ints = [{-shift % extent}]> ()
+        end{i} = Constant <value_ints = [{extent}]> ()
+        axis{i} = Constant <value_ints = [{axis}]> ()
+        late{i} = Slice({x}, cut{i}, end{i}, axis{i})
+        early{i} = Slice({x}, zero{i}, cut{i}, axis{i})
+        {result} = Concat <axis = {axis}> (late{i}, early{i})""")
+        x = result
+    return OnnxForm(body="".join(lines), since=13)
+
+
+def _resize_infer(p: ResizeParams, inputs: Inputs) -> TensorSpec:
+    x = inputs[0]
+    if (p.size[0] == 0) != (p.size[1] == 0):
+        raise ValueError(f"size {p.size[0]} × {p.size[1]}: give both, or 0 × 0 for a factor")
+    size = p.size if p.size[0] else tuple(int(x.size(axis) * p.scale) for axis in (2, 3))
+    if min(size) < 1:
+        raise ValueError(f"the factor {p.scale} leaves nothing of {x}")
+    return TensorSpec((*x.shape[:2], *size), x.dtype)
+
+
+def _resize_onnx(p: ResizeParams, inputs: Inputs) -> OnnxForm:
+    x, out = inputs[0], _resize_infer(p, inputs)
+    exact = p.size[0] > 0 or all(out.size(a) == x.size(a) * p.scale for a in (2, 3))
+    if not exact:
+        raise ValueError(f"the factor {p.scale} gives fractions of pixels for {x}; give the size")
+    place = "align_corners" if p.align_corners else "half_pixel" if p.mode == "bilinear" else "asymmetric"
+    how = (f'mode = "{"linear" if p.mode == "bilinear" else "nearest"}", nearest_mode = "floor", '
+           f'coordinate_transformation_mode = "{place}"')
+    return OnnxForm(body=f"""
+        batch = Shape <start = 0, end = 2> (x)
+        rest = Constant <value_ints = {list(out.shape[2:])}> ()
+        sizes = Concat <axis = 0> (batch, rest)
+        y = Resize <{how}> (x, , , sizes)""", since=15)
+
+
+RESHAPE = OpSpec(
+    id="reshape", title="Reshape", category=Category.TENSOR, summary="Gives each item of the batch another shape.",
+    params=ReshapeParams, inputs=(Port("x"),), infer=_reshape_infer,
+    module=lambda p, i: call("ghn_studio.blocks.Reshape", p.shape, batch=has_batch(i[0])),
+    onnx=OnnxBinding(lambda p, i: _reshaped_onnx(resolved(i[0], p.shape), i[0])),
+    torch=read.RESHAPE,
+    examples=(Example(ReshapeParams((2, -1, 4)), (IMAGE,)), Example(ReshapeParams((3, 2, 63)), (ODD_IMAGE,)),
+              Example(ReshapeParams((3, 4)), (VECTOR,))),
+)
+PERMUTE = OpSpec(
+    id="permute", title="Permute", category=Category.TENSOR, summary="Puts the axes in another order.",
+    params=PermuteParams, inputs=(Port("x"),), infer=_permute_infer,
+    suggest=lambda p, i: PermuteParams((0, *reversed(range(1, i[0].rank)))),
+    module=lambda p, i: call("ghn_studio.blocks.Permute", p.dims),
+    onnx=OnnxBinding(lambda p, i: OnnxForm("Transpose", {"perm": tuple(d % i[0].rank for d in p.dims)}),
+                     {"Transpose": _permute_read}),
+    torch=read.PERMUTE,
+    examples=(Example(PermuteParams((0, 2, 3, 1)), (ODD_IMAGE,)), Example(PermuteParams(), (TOKENS,))),
+)
+TRANSPOSE = OpSpec(
+    id="transpose", title="Transpose", category=Category.TENSOR, summary="Exchanges two axes.",
+    params=TransposeParams, inputs=(Port("x"),), infer=_transpose_infer,
+    suggest=lambda p, i: TransposeParams(1, i[0].rank - 1),
+    module=lambda p, i: call("ghn_studio.blocks.Transpose", p.dim0, p.dim1),
+    onnx=OnnxBinding(lambda p, i: OnnxForm(body=f"y = Transpose <perm = {list(_swapped(p, i[0]))}> (x)", since=13)),
+    torch=read.TRANSPOSE,
+    examples=(Example(TransposeParams(), (TOKENS,)), Example(TransposeParams(-1, 1), (ODD_IMAGE,))),
+)
+SLICE = OpSpec(
+    id="slice", title="Slice", category=Category.TENSOR, summary="Keeps a range of places along an axis.",
+    params=SliceParams, inputs=(Port("x"),), infer=_slice_infer,
+    module=lambda p, i: call("ghn_studio.blocks.Slice", p.dim, p.start, p.stop, p.step),
+    onnx=OnnxBinding(_slice_onnx),
+    torch=read.SLICE,
+    examples=(Example(SliceParams(1, 1, 3), (IMAGE,)), Example(SliceParams(-1, -8, -1, 2), (ODD_IMAGE,)),
+              Example(SliceParams(), (TOKENS,))),
+)
+SELECT = OpSpec(
+    id="select", title="Select", category=Category.TENSOR, summary="Takes one place along an axis; the axis goes.",
+    params=SelectParams, inputs=(Port("x"),), infer=_select_infer,
+    module=lambda p, i: call("ghn_studio.blocks.Select", p.dim, p.index), onnx=OnnxBinding(_select_onnx),
+    torch=read.SELECT,
+    examples=(Example(SelectParams(), (TOKENS,)), Example(SelectParams(2, -2), (ODD_IMAGE,))),
+)
+SPLIT = OpSpec(
+    id="split", title="Split into sizes", category=Category.TENSOR,
+    summary="Splits a value into parts of given sizes along an axis.",
+    params=SplitParams, inputs=(Port("x"),), infer=_split_infer, suggest=_split_suggest,
+    outputs=lambda p: tuple(f"part{i}" for i in range(len(p.sizes))) if len(p.sizes) > 1 else ("out",),
+    module=lambda p, i: call("ghn_studio.blocks.Split", p.sizes, p.dim), onnx=OnnxBinding(_split_onnx),
+    torch=read.SPLIT,
+    examples=(Example(SplitParams((1, 3)), (IMAGE,)), Example(SplitParams((3, 1, 2)), (ODD_IMAGE,)),
+              Example(SplitParams((5,)), (TOKENS,))),
+)
+PAD = OpSpec(
+    id="pad", title="Pad", category=Category.TENSOR, summary="Adds a border of one value, or cuts one off.",
+    params=PadParams, inputs=(Port("x"),), infer=_pad_infer,
+    module=lambda p, i: call("ghn_studio.blocks.Pad", p.padding, p.value), onnx=OnnxBinding(_pad_onnx),
+    suggest=lambda p, i: PadParams((1, 1), p.value),
+    torch=read.PAD,
+    examples=(Example(PadParams(), (IMAGE,)), Example(PadParams((0, 0, 1, 2, 3, 0), 0.5), (CHANNELS_LAST,)),
+              Example(PadParams((-1, 2)), (TOKENS,))),
+)
+FLATTEN_AXES = OpSpec(
+    id="flatten_axes", title="Flatten axes", category=Category.TENSOR, summary="Joins neighbouring axes into one.",
+    params=FlattenAxesParams, inputs=(Port("x"),), infer=lambda p, i: with_inner(i[0], _flattened(p, i[0])),
+    suggest=lambda p, i: FlattenAxesParams(1, -1),
+    module=lambda p, i: call("torch.nn.Flatten", p.start_dim, p.end_dim),
+    onnx=OnnxBinding(lambda p, i: _reshaped_onnx(_flattened(p, i[0]), i[0])),
+    torch=read.FLATTEN_AXES,
+    examples=(Example(FlattenAxesParams(), (ODD_IMAGE,)), Example(FlattenAxesParams(1, 2), (ODD_IMAGE,))),
+)
+SQUEEZE = OpSpec(
+    id="squeeze", title="Squeeze", category=Category.TENSOR, summary="Removes an axis if it is one long.",
+    params=AxisParams, inputs=(Port("x"),), infer=lambda p, i: with_inner(i[0], _squeezed(p, i[0])),
+    module=lambda p, i: call("ghn_studio.blocks.Squeeze", p.dim),
+    onnx=OnnxBinding(lambda p, i: _reshaped_onnx(_squeezed(p, i[0]), i[0])),
+    torch=read.SQUEEZE,
+    examples=(Example(AxisParams(-1), (TensorSpec(("N", 6, 3, 1)),)),
+              Example(AxisParams(), (TensorSpec(("N", 1, 8)),))),
+)
+UNSQUEEZE = OpSpec(
+    id="unsqueeze", title="Unsqueeze", category=Category.TENSOR, summary="Adds an axis that is one long.",
+    params=AxisParams, inputs=(Port("x"),), infer=lambda p, i: with_inner(i[0], _unsqueezed(p, i[0])),
+    module=lambda p, i: call("ghn_studio.blocks.Unsqueeze", p.dim),
+    onnx=OnnxBinding(lambda p, i: _reshaped_onnx(_unsqueezed(p, i[0]), i[0])),
+    torch=read.UNSQUEEZE,
+    examples=(Example(AxisParams(-1), (TOKENS,)), Example(AxisParams(), (VECTOR,))),
+)
+EXPAND = OpSpec(
+    id="expand", title="Expand", category=Category.TENSOR, summary="Repeats a value along axes that are one long.",
+    params=ExpandParams, inputs=(Port("x"),), infer=lambda p, i: with_inner(i[0], _expanded(p, i[0])),
+    suggest=_expand_suggest, onnx=OnnxBinding(_expand_onnx),
+    module=lambda p, i: call("ghn_studio.blocks.Expand", p.shape, batch=has_batch(i[0])),
+    torch=read.EXPAND,
+    examples=(Example(ExpandParams((-1, 3, 4)), (TensorSpec(("N", 6, 1, 1)),)),
+              Example(ExpandParams((12,)), (VECTOR,))),
+)
+ROLL = OpSpec(
+    id="roll", title="Roll", category=Category.TENSOR, summary="Moves values along axes; what leaves comes in again.",
+    params=RollParams, inputs=(Port("x"),), infer=_roll_infer, suggest=_roll_suggest,
+    module=lambda p, i: call("ghn_studio.blocks.Roll", p.shifts, p.dims), onnx=OnnxBinding(_roll_onnx),
+    torch=read.ROLL,
+    examples=(Example(RollParams(), (IMAGE,)), Example(RollParams((-2,), (-1,)), (ODD_IMAGE,))),
+)
+RESIZE = OpSpec(
+    id="resize", title="Resize", category=Category.TENSOR, summary="Gives a map another height and width.",
+    params=ResizeParams, inputs=(Port("image", (4,)),), infer=_resize_infer,
+    module=lambda p, i: call("torch.nn.Upsample", size=p.size if p.size[0] else None,
+                             scale_factor=None if p.size[0] else p.scale, mode=p.mode,
+                             align_corners=p.align_corners if p.mode == "bilinear" else None),
+    onnx=OnnxBinding(_resize_onnx),
+    torch=read.RESIZE,
+    examples=(Example(ResizeParams(), (IMAGE,)), Example(ResizeParams((5, 11)), (ODD_IMAGE,)),
+              Example(ResizeParams(scale=2.0, mode="bilinear"), (ODD_IMAGE,)),
+              Example(ResizeParams((4, 12), mode="bilinear", align_corners=True), (ODD_IMAGE,))),
+)
