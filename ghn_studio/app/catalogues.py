@@ -24,6 +24,14 @@ def ghns() -> list[Entry]:
     ]
 
 
+def suited_ghn(dataset: str) -> str:
+    """The name of the hypernetwork that is taken for a dataset where none is named; empty if there is none."""
+    from ghn_studio.ghn.cards import find
+
+    card = find(dataset)
+    return card.name if card is not None else ""
+
+
 def all_ghns() -> list[Entry]:
     """Every hypernetwork of :func:`ghns`, then those that ``download-ghn`` can fetch by ``name``."""
     from ghn_studio.app.hypernetworks import available

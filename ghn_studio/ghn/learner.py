@@ -204,9 +204,9 @@ class Learner:
 
     def _load(self, file: Path | BytesIO, name: str, go_back: bool) -> Clock:
         state = torch.load(file, map_location="cpu", weights_only=True)
+        before = TrainConfig.from_json(state["config"]).to_json()  # with defaults for what it does not name
         differing = [
-            k for k, v in self.config.to_json().items()
-            if k not in CHANGEABLE and _plain(state["config"].get(k)) != _plain(v)
+            k for k, v in self.config.to_json().items() if k not in CHANGEABLE and _plain(before[k]) != _plain(v)
         ]
         differing += ["seed"] if state["seed"] != self.seed else []
         if differing:

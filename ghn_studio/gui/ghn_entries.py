@@ -10,6 +10,7 @@ from typing import Any
 from ghn_studio import paths
 from ghn_studio.app.faces import count_text
 from ghn_studio.app.hypernetworks import AvailableGhn, available, is_removable
+from ghn_studio.datasets.folder import PREFIX
 from ghn_studio.ghn.cards import WEIGHTS_FILE, Card, list_cards
 from ghn_studio.ghn.run_folder import checkpoints
 from ghn_studio.gui.wording import duration, percent, size_text
@@ -62,7 +63,8 @@ def entries(folders: Iterable[Card] = ()) -> tuple[GhnEntry, ...]:
 
 def facts(entry: GhnEntry) -> tuple[tuple[str, str], ...]:
     """The lines of an entry's card: name and value."""
-    lines = [("Dataset", entry.dataset)]
+    names = [entry.dataset] if entry.card is None else [t.dataset.removeprefix(PREFIX) for t in entry.card.tasks]
+    lines = [("Dataset" if len(names) == 1 else "Datasets", ", ".join(names))]
     if entry.card is None:
         assert entry.offer is not None
         return (*lines, ("Classes", str(entry.offer.classes)), ("Size", f"about {size_text(entry.bytes)}"),

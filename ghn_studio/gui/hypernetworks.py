@@ -8,7 +8,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
 
-from ghn_studio.app.catalogues import ghns
+from ghn_studio.app.catalogues import ghns, suited_ghn
 from ghn_studio.app.requests import AddGhnRequest, DownloadGhnRequest, RemoveGhnRequest
 from ghn_studio.app.results import AddGhnReport
 from ghn_studio.app.tasks import task
@@ -49,7 +49,7 @@ class Hypernetworks(QObject):
     def refresh(self, name: str = "") -> None:
         """Read what is installed and show it, the one called ``name`` chosen in the panel."""
         chosen = self._bar.ghn.currentData()
-        self._bar.set_ghns(ghns())
+        self._bar.set_ghns(ghns(), suited_ghn(self._bar.choices().dataset))
         for folder, card in self._folders.items():
             self._bar.add_ghn(str(folder), _bar_entry(card))
         if self._folders:

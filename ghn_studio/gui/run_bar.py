@@ -134,8 +134,11 @@ class RunBar(QWidget):
                     self._ghn_before = index
         self.changed.emit()
 
-    def set_ghns(self, entries: Sequence[Entry]) -> None:
-        """Fill the list of hypernetworks; the last entry is none, a random start."""
+    def set_ghns(self, entries: Sequence[Entry], suited: str = "") -> None:
+        """Fill the list of hypernetworks; the last entry is none, a random start.
+
+        What was chosen stays so; where nothing was, ``suited`` is.
+        """
         chosen = self.ghn.currentData()
         self.ghn.clear()
         for entry in entries:
@@ -146,7 +149,7 @@ class RunBar(QWidget):
         self.ghn.insertSeparator(self.ghn.count())
         self.ghn.addItem("GHN folder…", OTHER_GHN)
         # A separator holds None: it must not be found in place of "nothing chosen yet".
-        self.ghn.setCurrentIndex(max(0, self.ghn.findData(chosen)) if chosen else 0)
+        self.ghn.setCurrentIndex(max(0, self.ghn.findData(chosen or suited)) if chosen or suited else 0)
         self._ghn_before = self.ghn.currentIndex()
 
     def add_ghn(self, name: str, entry: Entry) -> None:

@@ -145,13 +145,12 @@ def test_several_datasets_get_their_shares_and_their_own_class_rows(
         Learner(replace(tiny_config, shares=(1.0, 1.0, 1.0)), [digits, halves], 0, 0, CPU)
 
 
-
 @pytest.mark.parametrize("head", ["predicted", "closed-form", "both"])
 def test_the_loss_falls_with_every_head(head: str, tiny_config: TrainConfig, digits: pixels.ImageData) -> None:
     learner = Learner(replace(tiny_config, head=head, batch=16), [digits], 0, 0, CPU)
     losses = []
     for _ in range(20):  # the same networks and images, so that only learning changes the loss
-        learned = take_step(learner, 1, 2e-2)
+        learned = take_step(learner, 4, 2e-2)
         losses.append(learned.loss / learned.networks)
     assert losses[-1] < 0.85 * losses[0]
     assert bool(learner.ridge.log_strength) == (head != "predicted"), "the strength is learned where the loss sees it"
@@ -267,7 +266,7 @@ def test_networks_in_bfloat16_teach_nearly_the_same(
     """The path of a GPU, on a processor that can do it slowly."""
     exact, mixed = (Learner(replace(tiny_config, head=head, batch=16), [digits], 0, 0, CPU) for _ in range(2))
     mixed.is_mixed = True
-    one, other = exact.gradient(1), mixed.gradient(1)
+    one, other = exact.gradient(4), mixed.gradient(4)
     assert one.loss != other.loss
     assert other.loss == pytest.approx(one.loss, rel=0.1)
     assert all(g.dtype is torch.float32 for g in gradients(mixed))

@@ -10,6 +10,7 @@ import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMessageBox, QPushButton
 
+from ghn_studio.app.catalogues import suited_ghn
 from ghn_studio.gui.exporting import HELD, RANDOM_START, STORED
 from ghn_studio.gui.job_desk import Errand
 from ghn_studio.gui.main_window import MainWindow
@@ -209,10 +210,11 @@ def test_without_a_ghn_a_random_start_is_offered(window, qtbot, monkeypatch):
 def test_the_bar_starts_with_a_hypernetwork_for_the_dataset(qtbot, installed_ghns):
     made = MainWindow()
     qtbot.addWidget(made)
-    assert made.run_bar.ghn.currentText() and made.run_bar.ghn.currentIndex() == 0
-    assert made.run_bar.choices().ghn and made.run_bar.choices().init == "ghn"
+    suited = suited_ghn("digits")
+    assert made.run_bar.ghn.currentData() == suited == made.run_bar.choices().ghn
+    assert made.run_bar.choices().init == "ghn"
     made.run_bar.choose(ghn="", dataset="", head="nonsense")
-    assert made.run_bar.ghn.currentIndex() == 0 and made.run_bar.choices().head == "predicted"
+    assert made.run_bar.ghn.currentData() == suited and made.run_bar.choices().head == "predicted"
 
 
 def test_the_choices_are_remembered(window, qtbot):

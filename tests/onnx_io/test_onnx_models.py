@@ -23,9 +23,10 @@ CORPUS = Path(os.environ.get("GHN_STUDIO_SHARED") or Path(__file__).resolve().pa
 
 #: Corpus files that need more than registry operators, and the first reason.
 BEYOND = {
-    "convnext_tiny_dynamo": "Transpose", "convnext_tiny_legacy_op17": "Erf", "light_bvlc_alexnet": "LRN",
-    "light_densenet121": "Add", "light_inception_v1": "LRN", "light_inception_v2": "Add", "light_shufflenet": "Reshape",
-    "light_zfnet512": "LRN", "shufflenet_v2_x0_5_dynamo": "Reshape", "shufflenet_v2_x0_5_legacy_op17_dyn": "Reshape",
+    "convnext_tiny_dynamo": "Reshape", "convnext_tiny_legacy_op17": "Erf", "light_bvlc_alexnet": "MaxPool",
+    "light_densenet121": "Add", "light_inception_v1": "AveragePool", "light_inception_v2": "Add",
+    "light_shufflenet": "Reshape",
+    "shufflenet_v2_x0_5_dynamo": "Reshape", "shufflenet_v2_x0_5_legacy_op17_dyn": "Reshape",
     "swin_t_dynamo": "ScatterND", "swin_t_legacy_op17_dyn": "Range", "vit_tiny_patch16_224_dynamo_dyn": "Expand",
     "vit_tiny_patch16_224_legacy_op13_unfused": "Erf", "vit_tiny_patch16_224_legacy_op17_dyn": "Erf",
 }
