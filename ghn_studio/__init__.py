@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ghn_studio.version import __version__
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from ghn_studio.jobs import Progress
     from ghn_studio.project import Project
 
-__version__ = "0.2.0"
 __all__ = ["__version__", "predict"]
 
 

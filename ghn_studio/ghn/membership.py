@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-import ghn_studio
 from ghn_studio.datasets import several
 from ghn_studio.engine import data as pixels
 from ghn_studio.engine.devices import choose, share_out
@@ -25,6 +24,7 @@ from ghn_studio.ghn.places import Place
 from ghn_studio.ghn.recipe import Clock, TrainConfig
 from ghn_studio.ghn.rendezvous import digest_of
 from ghn_studio.jobs import Job, Progress
+from ghn_studio.version import __version__
 
 #: Without a handler of the program's own, Python prints warnings on stderr as they are.
 _LOG = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Assignment:
         settings = {f"the setting '{name}'": value for name, value in self.config.to_json().items()}
         return {
             "host": socket.gethostname(), "process": f"pid {os.getpid()}", "device": str(device),
-            "the version of torch": torch.__version__, "the version of GHN Studio": ghn_studio.__version__,
+            "the version of torch": torch.__version__, "the version of GHN Studio": __version__,
             "the seed": self.seed, **settings,
         }
 

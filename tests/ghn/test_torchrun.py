@@ -204,7 +204,7 @@ def test_processes_with_other_images_do_not_train(
             folder = tmp_path / f"data{rank}" / label
             folder.mkdir(parents=True)
             for index in range(12):
-                value = 20 * index + (5 if label == "b" else 0) + (rank and index == 3)
+                value = 20 * index + (5 if label == "b" else 0) + rank
                 Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(folder / f"{index}.png")
     group = [
         start([sys.executable, *words(tmp_path / f"run{rank}", tiny_config, "--steps", "3"),
