@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from ghn_studio.ghn.encoding import EncodedParameter
+from ghn_studio.ghn.config import GhnConfig
+from ghn_studio.ghn.encoding import EncodedNode, EncodedParameter, GraphEncoding
 from ghn_studio.ghn.fitting import fit
-from ghn_studio.ghn.networks import GhnConfig, Hypernetwork
+from ghn_studio.ghn.networks import Hypernetwork
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.spec import Example, OpSpec, Role
 
@@ -31,10 +33,10 @@ def test_every_trainable_tensor_is_decoded(spec: OpSpec[Any], example: Example[A
             continue
         parameter = EncodedParameter("it", weight.shape, weight.role, weight.fan_in)
         assert weight.primitive is not None
-        ghn.shape_enc.rows(weight.shape)
+        node = EncodedNode(weight.primitive, weight.shape, (parameter,))
+        graph = GraphEncoding((node,), np.zeros((1, 1), np.uint8), np.zeros(1, np.int64))
         with torch.no_grad():
-            decoded = ghn._decode(ghn._key(parameter, None), torch.randn(1, 8))[0]
-            tensor = fit(decoded, parameter, True)
+            tensor = ghn([graph])[0]["it"]
         assert tuple(tensor.shape) == weight.shape
         assert bool(tensor.isfinite().all())
 
