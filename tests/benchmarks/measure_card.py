@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ghn_studio.datasets import portable_name
 from ghn_studio.ghn.cards import CARD_FILE, Card, read_card
 
 #: Top-1 accuracy in per cent of the official GHN-2 on CIFAR-10 at 32 px, mean over all networks of a split:
@@ -41,7 +42,8 @@ def levels(rows: Sequence[Row]) -> Iterator[tuple[bool, Row]]:
 
 def card_results(card: Card, request: Row, rows: Sequence[Row]) -> dict[str, Row]:
     """The entries for a card. Their keys name the dataset only where the card is for several or for another."""
-    dataset = "" if card.dataset == request["dataset"] else f"{request['dataset']}: "
+    name = portable_name(request["dataset"])
+    dataset = "" if card.dataset == name else f"{name}: "
     size = f" at {request['image_size']} px" if request["image_size"] else ""
     return {
         f"{dataset}{row['split']}{size}, {row['init']}, {row['head']}{', all images' if in_full else ''}": {
