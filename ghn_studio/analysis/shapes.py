@@ -76,6 +76,9 @@ def infer_shapes(graph: Architecture, ops: OpRegistry) -> ShapeReport:
             received[node.id] = inputs
         except ValueError as error:
             problems.append(Problem(node.id, str(error), _last_edge(node)))
+        except IndexError:  # a port for any number of axes got a value without the one it asks for
+            got = ", ".join(map(str, inputs))
+            problems.append(Problem(node.id, f"{spec.title} needs more axes than {got} has", _last_edge(node)))
     problems.extend(_sharing_problems(graph, ops, received))
     return ShapeReport(outputs, received, tuple(problems))
 

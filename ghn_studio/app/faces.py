@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from ghn_studio.ir.graph import Node
-from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ir.tensors import Dim, TensorSpec
 from ghn_studio.ops.registry import OpRegistry
 from ghn_studio.ops.spec import Category, Field, OpSpec
 
@@ -107,14 +107,15 @@ def face_of(
     connected = tuple(s is not None for s in node.inputs)
     shapes_in = tuple(x.extents for x in received) if received is not None else None
     shapes_out = tuple(x.extents for x in given) if given is not None else None
-    channels = received[0].shape[_channel_axis(received[0])] if received else None
+    channels = _channels(received[0]) if received else None
     if node.op not in ops:
         return _unknown(node.op, connected, problem)
     return _face(ops[node.op], node.params, connected, shapes_in, shapes_out, channels, parameters, problem)
 
 
-def _channel_axis(spec: TensorSpec) -> int:
-    return -1 if spec.rank == 3 else min(1, spec.rank - 1)
+def _channels(spec: TensorSpec) -> Dim | None:
+    """The extent that is shown as a value's channels; None for a single number."""
+    return spec.shape[-1 if spec.rank == 3 else min(1, spec.rank - 1)] if spec.rank else None
 
 
 def _unknown(op: str, connected: tuple[bool, ...], problem: str) -> NodeFace:

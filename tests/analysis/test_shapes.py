@@ -10,6 +10,7 @@ from ghn_studio.ir import Architecture, Edge, Group, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.convolution import Conv2dParams
 from ghn_studio.ops.dense import LinearParams
+from ghn_studio.ops.sources import ParameterParams
 from ghn_studio.ops.spec import NoParams
 from ghn_studio.ops.terminals import InputParams
 
@@ -32,6 +33,14 @@ def test_everything_above_a_gap_is_known_and_the_gap_has_an_address() -> None:
     assert report.outputs[NodeId("conv")][0].shape == ("N", 4, 8, 8)
     assert [p.node for p in report.problems] == ["sum"], "what only follows from the gap stays silent"
     assert "at least 2" in report.problems[0].message
+
+
+def test_a_number_where_axes_are_needed_is_a_problem_and_no_crash() -> None:
+    graph = Architecture.build([
+        IMAGE, node("scale", "parameter", ParameterParams(())), node("flat", "flatten", None, "scale"),
+    ])
+    (problem,) = infer_shapes(graph, REGISTRY).problems
+    assert problem.node == "flat" and "needs more axes" in problem.message
 
 
 def test_a_wrong_wire_is_named() -> None:

@@ -23,14 +23,14 @@ from ghn_studio.engine.replacement import Replacements
 from ghn_studio.errors import PredictionError
 from ghn_studio.ir.graph import NodeId
 from ghn_studio.jobs import run
-from ghn_studio.ops.spec import Role
+from ghn_studio.ops.spec import Role, WeightSpec
 
 Small = tuple[Plan, dict[str, Tensor]]
 NETWORKS = [("bnfree", 3), ("test", 2)]
 
 
 def weight(role: Role = Role.WEIGHT, shape: tuple[int, ...] = (64, 32, 3, 3)) -> PlanWeight:
-    return PlanWeight("layer.weight", NodeId("layer"), shape, role)
+    return PlanWeight("layer.weight", NodeId("layer"), WeightSpec("weight", shape, role))
 
 
 # --- forks -----------------------------------------------------------------------------------

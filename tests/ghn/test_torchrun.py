@@ -211,8 +211,12 @@ def test_processes_with_other_images_do_not_train(
                "--dataset", f"folder:{tmp_path}/data{rank}"], RANK=str(rank), WORLD_SIZE="2", MASTER_PORT=port)
         for rank in range(2)
     ]
+    lines = []
     for process in group:
         assert process.end() == 1
         (line,) = ours(process)
-        assert "process 1 on" in line
-        assert "differs from process 0 in the training images: expected" in line
+        # The one that finds out last may only see that the other has gone.
+        lines.append(line)
+    assert any("process 1 on" in line and "differs from process 0 in the training images: expected" in line
+               for line in lines)
+    assert all("differs" in line or "lost the connection" in line for line in lines)

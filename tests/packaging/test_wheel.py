@@ -102,7 +102,9 @@ def shipped(folder: str) -> set[str]:
 
 def test_the_wheel_holds_package_resources_and_models_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {f"ghn_studio/_data/{name}" for name in shipped("resources") | shipped("models")} <= names
+    data = {name for name in shipped("resources") | shipped("models") if not name.endswith(".pt")}
+    assert {f"ghn_studio/_data/{name}" for name in data} <= names
+    assert not any(name.endswith(".pt") for name in names), "checkpoints are for checkouts"
     assert {name for name in shipped("ghn_studio") if name.endswith(".py")} <= names
     strangers = {name for name in names if not name.startswith(("ghn_studio/", "ghn_studio-"))}
     assert strangers == set()
