@@ -181,14 +181,13 @@ def test_waiting_for_a_job_that_does_not_yield_times_out_and_says_so(qtbot):
 
     def job() -> Job[None]:
         yield Progress("stuck")
-        release.wait(5)
+        release.wait(60)
 
     runner = QtJobRunner(job())
     with qtbot.waitSignal(runner.progressed, timeout=5000):
         runner.start()
     runner.cancel()
     assert not runner.wait(0.05)
-    release.set()
-    with qtbot.waitSignal(runner.finished, timeout=5000):
-        pass
-    assert runner.wait(1)
+    with qtbot.waitSignal(runner.finished, timeout=20_000):
+        release.set()
+    assert runner.wait(20)
