@@ -177,15 +177,17 @@ def test_prepare_runs_on_the_worker_thread_and_its_failure_is_an_ending(qtbot):
 
 
 def test_waiting_for_a_job_that_does_not_yield_times_out_and_says_so(qtbot):
-    release = threading.Event()
+    stuck, release = threading.Event(), threading.Event()
 
     def job() -> Job[None]:
         yield Progress("stuck")
+        stuck.set()
         release.wait(60)
 
     runner = QtJobRunner(job())
     with qtbot.waitSignal(runner.progressed, timeout=5000):
         runner.start()
+    assert stuck.wait(20), "a cancelled job ends where it yields"
     runner.cancel()
     assert not runner.wait(0.05)
     with qtbot.waitSignal(runner.finished, timeout=20_000):
