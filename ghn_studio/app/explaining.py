@@ -120,7 +120,7 @@ def _as_prediction(request: ExplainRequest) -> PredictRequest:
     return PredictRequest(
         ghn=request.ghn, dataset=request.dataset, device=request.device, image_size=request.image_size,
         head=request.head, head_images=request.head_images, replace_classifier=request.replace_classifier,
-        seed=request.seed, batch_norm="batch",
+        classes=request.classes, input=request.input, adapt=request.adapt, seed=request.seed, batch_norm="batch",
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ghn_studio.analysis.classifier import with_classes
 from ghn_studio.analysis.shapes import infer_shapes, require_shapes
 from ghn_studio.app.architectures import Wish
-from ghn_studio.app.requests import MAX_IMAGE_SIZE, CommonRequest
+from ghn_studio.app.requests import MAX_IMAGE_SIZE, CommonRequest, ExplainRequest
 from ghn_studio.datasets import describe
 from ghn_studio.errors import UsageError
 from ghn_studio.ir.graph import Architecture
@@ -33,7 +33,7 @@ def fitted(request: CommonRequest, graph: Architecture) -> Architecture:
     return graph
 
 
-def wish(request: CommonRequest, *, judged: bool) -> Wish:
+def wish(request: CommonRequest | ExplainRequest, *, judged: bool) -> Wish:
     """What the request says about a network that is made for it; ``judged`` ones get the dataset's classes.
 
     Raises:
@@ -51,7 +51,7 @@ def classes_of(dataset: str) -> int | None:
     return describe(dataset).class_count or None
 
 
-def input_shape(request: CommonRequest) -> tuple[int, int, int] | None:
+def input_shape(request: CommonRequest | ExplainRequest) -> tuple[int, int, int] | None:
     """Channels, height and width in the option ``input``; None where it is left out.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ghn_studio.ops.spec import param
 
@@ -16,6 +17,22 @@ INITS = ("ghn", "kaiming")
 MAX_SEED = 2**32 - 1
 #: A wider input than this is a slip of the keyboard and would only exhaust the memory.
 MAX_IMAGE_SIZE = 4096
+
+
+def _classes() -> Any:
+    return param(None, label="Classes", low=1,
+                 help="Outputs of the last linear layer; torchvision networks that are evaluated have as many as the "
+                      "dataset by default.")
+
+
+def _input() -> Any:
+    return param("", label="Input",
+                 help="Channels, height and width the network takes, as in 3x224x224; its own by default.")
+
+
+def _adapt() -> Any:
+    return param("auto", label="Small images", choices=ADAPTATIONS,
+                 help="Give torchvision networks the published first layers for 32 px; auto: for 64 px or less.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +55,9 @@ class CommonRequest:
     head_images: int = param(1000, label="Head images", low=1, help="Training images for the closed-form head.")
     replace_classifier: bool = param(False, label="Replace classifier",
                                      help="Give the last linear layer as many outputs as the dataset has classes.")
-    classes: int | None = param(None, label="Classes", low=1,
-                                help="Outputs of the last linear layer; torchvision networks that are evaluated have "
-                                     "as many as the dataset by default.")
-    input: str = param("", label="Input", help="Channels, height and width the network takes, as in 3x224x224; "
-                                               "its own by default.")
-    adapt: str = param("auto", label="Small images", choices=ADAPTATIONS,
-                       help="Give torchvision networks the published first layers for 32 px; auto: for 64 px or less.")
+    classes: int | None = _classes()
+    input: str = _input()
+    adapt: str = _adapt()
     seed: int = param(0, label="Seed", low=0, high=MAX_SEED,
                       help="Of everything random: equal seeds give equal results.")
     init: str = param("ghn", label="Parameters", choices=INITS, help="Predicted by the GHN, or random (Kaiming).")
@@ -87,6 +100,9 @@ class ExplainRequest:
     head_images: int = param(1000, label="Head images", low=1, help="Training images for the closed-form head.")
     replace_classifier: bool = param(False, label="Replace classifier",
                                      help="Give the last linear layer as many outputs as the dataset has classes.")
+    classes: int | None = _classes()
+    input: str = _input()
+    adapt: str = _adapt()
     seed: int = param(0, label="Seed", low=0, high=MAX_SEED,
                       help="Of everything random: equal seeds give equal results.")
     stored: str = param("", label="Stored values",

@@ -88,7 +88,7 @@ class Task:
         """What a network that is made for the request should be like."""
         from ghn_studio.app.fitting import classes_of, wish
 
-        if isinstance(request, CommonRequest):
+        if isinstance(request, CommonRequest | ExplainRequest):
             return wish(request, judged=self.judges(request))
         return Wish(classes_of(request.dataset) if self.judges(request) else None)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ghn_studio.analysis.classifier import with_classes
-from ghn_studio.app.architectures import open_architecture
+from ghn_studio.app.architectures import Wish, open_architecture
 from ghn_studio.app.explaining import explain
 from ghn_studio.app.requests import ExplainRequest, PredictRequest
 from ghn_studio.app.results import ExplainReport
@@ -199,3 +199,8 @@ def test_it_can_be_stopped_between_two_replacements(
             break
     job.close()
     assert torch.is_grad_enabled()
+
+
+def test_a_network_made_for_an_explanation_has_the_wanted_shape() -> None:
+    request = ExplainRequest(classes=7, input="3x32x32", adapt="off")
+    assert task("explain").wish(request) == Wish(7, (3, 32, 32), "off")
