@@ -198,6 +198,7 @@ class GhnCard(QScrollArea):
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 item.setFont(theme.mono_font(12))
                 self.table.setItem(row, column, item)
+        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         header = self.table.horizontalHeader().sizeHint().height()
         self.table.setFixedHeight(header + len(rows) * self.table.verticalHeader().defaultSectionSize() + 2)
 

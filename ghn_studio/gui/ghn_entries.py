@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,9 @@ from ghn_studio.gui.wording import duration, percent, size_text
 
 SHIPPED, OWN, PUBLISHED = "Shipped", "Your own", "To download"
 
-_HEADS = {"predicted": "predicted head", "closed-form": "closed form"}
+_HEADS = {"predicted": "predicted", "closed-form": "closed form"}
 _INITS = {"ghn": "GHN", "kaiming": "Random start"}
+_KEY = re.compile(rf"(.+), ({'|'.join(_INITS)}), ({'|'.join(_HEADS)})(, all images)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,7 @@ def entries(folders: Iterable[Card] = ()) -> tuple[GhnEntry, ...]:
 
 def facts(entry: GhnEntry) -> tuple[tuple[str, str], ...]:
     """The lines of an entry's card: name and value."""
-    names = [entry.dataset] if entry.card is None else [t.dataset.removeprefix(PREFIX) for t in entry.card.tasks]
-    lines = [("Dataset" if len(names) == 1 else "Datasets", ", ".join(names))]
+    lines = [("Datasets" if entry.card and len(entry.card.tasks) > 1 else "Dataset", entry.dataset)]
     if entry.card is None:
         assert entry.offer is not None
         return (*lines, ("Classes", str(entry.offer.classes)), ("Size", f"about {size_text(entry.bytes)}"),
@@ -114,7 +115,7 @@ class Figure:
 def figures(results: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[Figure | None, ...]], ...]]:
     """The accuracies of a card as a table: titles of the columns, then name and cells of each row.
 
-    A key reads "split, parameters, head"; one that does not makes a row of its own.
+    A key reads "split, parameters, head", perhaps with ", all images"; one that does not makes a row of its own.
     """
     rows: dict[str, dict[str, Figure]] = {}
     columns: dict[str, None] = {}
@@ -129,11 +130,12 @@ def figures(results: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[tuple[st
 
 
 def _place(key: str) -> tuple[str, str]:
-    parts = [part.strip() for part in key.split(",")]
-    if len(parts) != 3:
+    # The name of a folder may hold commas, so the key is read from its end.
+    match = _KEY.fullmatch(key)
+    if match is None:
         return key, "Accuracy"
-    split, init, head = parts
-    return split, f"{_INITS.get(init, init)},\n{_HEADS.get(head, head)}"
+    split, init, head, rest = match.groups(default="")
+    return split.removeprefix(PREFIX) + rest, f"{_INITS[init]},\n{_HEADS[head]}"
 
 
 def _figure(value: object) -> Figure | None:
@@ -153,7 +155,8 @@ def _figure(value: object) -> Figure | None:
 
 def _of_card(card: Card, offer: AvailableGhn | None) -> GhnEntry:
     shipped = card.folder is not None and card.folder.parent == paths.models()
-    return GhnEntry(card.name, card.title, card.dataset, SHIPPED if shipped else OWN, _size(card.folder), card, offer)
+    datasets = ", ".join(task.dataset.removeprefix(PREFIX) for task in card.tasks)
+    return GhnEntry(card.name, card.title, datasets, SHIPPED if shipped else OWN, _size(card.folder), card, offer)
 
 
 def _size(folder: Path | None) -> int:

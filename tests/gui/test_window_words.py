@@ -14,6 +14,7 @@ from ghn_studio.gui.actions import ACTIONS, WindowState, shortcut_rows
 from ghn_studio.gui.advice import notices
 from ghn_studio.gui.curve_panel import table
 from ghn_studio.gui.eta import RemainingTime
+from ghn_studio.gui.ghn_entries import figures
 from ghn_studio.gui.job_desk import message_for
 from ghn_studio.gui.results_panel import unpredicted_text
 from ghn_studio.gui.wording import crossing, duration, facts, percent, plural, remaining
@@ -198,3 +199,13 @@ def test_unknown_operators_can_be_deleted(document):
     graph = document.graph.with_node(Node("alien", "from_tomorrow", None, (Source("flat"),)))
     (notice,) = notices(edited(document, graph))
     assert notice.fixes[0].title == "Delete 'alien'"
+
+
+def test_a_card_s_accuracies_are_read_from_the_end_of_their_keys():
+    entry = {"mean": 0.5}
+    columns, rows = figures({
+        "folder:MNIST (5,000): test at 16 px, ghn, predicted": entry, "test, kaiming, closed-form, all images": entry,
+        "older": 0.25,
+    })
+    assert columns == ("GHN,\npredicted", "Random start,\nclosed form", "Accuracy")
+    assert [name for name, _ in rows] == ["MNIST (5,000): test at 16 px", "test, all images", "older"]
