@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ghn_studio import paths
+from ghn_studio.gui.fonts import mono_families
 
 if TYPE_CHECKING:
     from ghn_studio.gui.theme import Tokens
@@ -22,7 +23,8 @@ def style_sheet(tokens: Tokens) -> str:
     for name in sorted(values, key=len, reverse=True):
         text = text.replace(f"${name}", values[name])
     folder = (paths.resources() / "icons").as_posix()
-    return text.replace("@icons", folder)
+    mono = ", ".join(f'"{family}"' for family in mono_families())
+    return text.replace("@icons", folder).replace("@mono", mono)
 
 
 _SHEET = """
@@ -161,8 +163,7 @@ QLabel[role="heading"] { font-size: 12px; font-weight: 600; color: $text; }
 QLabel[role="title"] { font-size: 18px; font-weight: 600; }
 QLabel[role="number"] { font-size: 28px; font-weight: 600; }
 QLabel[role="muted"] { color: $muted; font-size: 12px; }
-QLabel[role="mono"] { font-family: "JetBrains Mono", "SF Mono", "Cascadia Mono", "Consolas", "DejaVu Sans Mono",
-    monospace;    font-size: 12px; }
+QLabel[role="mono"] { font-family: @mono; font-size: 12px; }
 QLabel[role="error"] { color: $error; }
 QLabel[role="warning"] { color: $warning; }
 QLabel[role="ok"] { color: $ok; }
@@ -174,8 +175,7 @@ QLabel[role="display"] { font-size: 24px; font-weight: 600; }
 QLabel[role="strong"] { font-weight: 600; }
 QLabel[role="pill"] { background: $raised; border: 1px solid $border; border-radius: 8px; padding: 1px 10px;
     font-size: 12px; }
-QPlainTextEdit[mono="true"] { font-family: "JetBrains Mono", "SF Mono", "Cascadia Mono", "Consolas",
-    "DejaVu Sans Mono", monospace; font-size: 12px; }
+QPlainTextEdit[mono="true"] { font-family: @mono; font-size: 12px; }
 QFrame[row="true"] { background: $body; border: 1px solid $border; border-radius: 8px; }
 QFrame[row="true"]:hover, QFrame[row="true"]:focus { border-color: $selection; }
 QFrame[column="true"] { border: none; border-left: 1px solid $border; }
