@@ -290,6 +290,7 @@ def _scale_read(node: OnnxNode) -> OnnxMatch[LayerScaleParams]:
 SQUEEZE_EXCITATION = OpSpec(
     id="cse", title="Squeeze-and-excitation", category=Category.ATTENTION,
     summary="Gates each channel by a small network on the channel means (Hu et al., 2018).",
+    formula="y[c] = x[c] · σ(W₂ · relu(W₁ · mean(x) + b₁) + b₂)[c]", source="arXiv:1709.01507",
     params=SqueezeExcitationParams, inputs=(Port("image", (4,)),), infer=lambda p, i: (i[0].size(1), i[0])[1],
     module=lambda p, i: call("ghn_studio.blocks.SqueezeExcitation", i[0].size(1), squeezed(p, i), gate=p.gate,
                              activation=p.activation, bias=p.bias),
@@ -305,6 +306,7 @@ SQUEEZE_EXCITATION = OpSpec(
 SELF_ATTENTION = OpSpec(
     id="msa", title="Self-attention", category=Category.ATTENTION,
     summary="Lets every position look at every other in several heads (Vaswani et al., 2017).",
+    formula="y = Wₒ · softmax(Q·Kᵀ / √d) · V,  Q, K, V = W·x per head", source="arXiv:1706.03762",
     params=SelfAttentionParams, inputs=(Port("x", (3, 4)),), infer=_msa_infer,
     module=lambda p, i: call("ghn_studio.blocks.SelfAttention", channels(i), p.heads, qkv_bias=p.qkv_bias),
     function=lambda p, i: call("ghn_studio.blocks.self_attention", heads=p.heads),
@@ -314,6 +316,7 @@ SELF_ATTENTION = OpSpec(
 PATCH_EMBEDDING = OpSpec(
     id="patch_embedding", title="Patch embedding", category=Category.ATTENTION,
     summary="Cuts an image into square patches and maps each to a token (Dosovitskiy et al., 2021).",
+    formula="y[t] = W · patch(t) + b", source="arXiv:2010.11929",
     params=PatchEmbeddingParams, inputs=(Port("image", (4,)),), infer=_patch_infer,
     module=lambda p, i: call("ghn_studio.blocks.PatchEmbedding", i[0].size(1), p.dim, p.patch),
     function=lambda p, i: call("ghn_studio.blocks.patch_embedding"),
@@ -324,6 +327,7 @@ PATCH_EMBEDDING = OpSpec(
 POSITION_EMBEDDING = OpSpec(
     id="pos_enc", title="Position embedding", category=Category.ATTENTION,
     summary="Adds a learned value to every position of a token sequence or map.",
+    formula="y[t] = x[t] + P[t]",
     params=PositionEmbeddingParams, inputs=(Port("x", (3, 4)),), infer=same,
     module=lambda p, i: call("ghn_studio.blocks.PositionEmbedding", _position_weights(p, i)[0].shape[1:]),
     function=lambda p, i: call("ghn_studio.blocks.add_position"), weights=_position_weights,
@@ -336,6 +340,7 @@ POSITION_EMBEDDING = OpSpec(
 CLASS_TOKEN = OpSpec(
     id="class_token", title="Class token", category=Category.ATTENTION,
     summary="Puts one learned token in front of a token sequence.",
+    formula="y = [token, x[0], x[1], …]", source="arXiv:2010.11929",
     params=ClassTokenParams, inputs=(Port("tokens", (3,)),), infer=lambda p, i: i[0].with_size(1, i[0].size(1) + 1),
     module=lambda p, i: call("ghn_studio.blocks.ClassToken", i[0].size(2)),
     function=lambda p, i: call("ghn_studio.blocks.prepend_token"), onnx=OnnxBinding(_token_onnx),
@@ -347,6 +352,7 @@ CLASS_TOKEN = OpSpec(
 LAYER_SCALE = OpSpec(
     id="layer_scale", title="Layer scale", category=Category.ATTENTION,
     summary="Multiplies each channel by a learned number (Touvron et al., 2021).",
+    formula="y[c] = λ[c] · x[c]", source="arXiv:2103.17239",
     params=LayerScaleParams, inputs=(Port("x", (2, 3, 4)),), infer=lambda p, i: (_scaled(p, i), i[0])[1],
     module=lambda p, i: call("ghn_studio.blocks.LayerScale", _scaled(p, i), p.init, **_scale_options(p)),
     function=lambda p, i: call("ghn_studio.blocks.scale_channels", last=p.axis == "last"),

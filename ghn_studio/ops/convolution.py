@@ -106,6 +106,7 @@ def _onnx_read(node: OnnxNode) -> OnnxMatch[Conv2dParams]:
 
 CONV2D = OpSpec(
     id="conv2d", title="Conv2d", category=Category.CONVOLUTION, summary="Slides learned filters over an image.",
+    formula="y[o, i, j] = Σ(c, u, v) W[o, c, u, v] · x[c, s·i + d·u − p, s·j + d·v − p] + b[o]",
     params=Conv2dParams, inputs=(Port("image", (4,)),), infer=_infer, module=_module, function=_function,
     weights=_weights, macs=_macs, suggest=_suggest, onnx=OnnxBinding(_onnx_write, {"Conv": _onnx_read}),
     torch=read.CONV2D,

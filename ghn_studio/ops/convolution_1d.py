@@ -76,6 +76,7 @@ def _onnx_read(node: OnnxNode) -> OnnxMatch[Conv1dParams]:
 
 CONV1D = OpSpec(
     id="conv1d", title="Conv1d", category=Category.CONVOLUTION, summary="Slides learned filters along a sequence.",
+    formula="y[o, i] = Σ(c, u) W[o, c, u] · x[c, s·i + d·u − p] + b[o]",
     params=Conv1dParams, inputs=(Port("sequence", (3,)),), infer=_infer, module=_module, function=_function,
     weights=_weights, macs=_macs, suggest=lambda p, i: replace(p, out_channels=max(16, i[0].size(1))),
     onnx=OnnxBinding(_onnx_write, {"Conv": _onnx_read}),

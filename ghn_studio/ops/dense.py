@@ -66,6 +66,7 @@ def _gemm_read(node: OnnxNode) -> OnnxMatch[LinearParams]:
 LINEAR = OpSpec(
     id="linear", title="Linear", category=Category.LINEAR,
     summary="Multiplies vectors, or every token, by a learned matrix.",
+    formula="y = x·Wᵀ + b",
     params=LinearParams, inputs=(Port("x", (2, 3)),), infer=_infer,
     module=lambda p, i: call("torch.nn.Linear", i[0].size(-1), p.out_features, bias=p.bias),
     function=lambda p, i: call("torch.nn.functional.linear"),
@@ -83,6 +84,7 @@ LINEAR = OpSpec(
 LINEAR_MAP = OpSpec(
     id="linear_map", title="Linear on maps", category=Category.TENSOR,
     summary="Multiplies every position of a map with its channels last by a learned matrix.",
+    formula="y[i, j] = x[i, j]·Wᵀ + b",
     params=LinearParams, inputs=(Port("map", (4,)),), infer=_infer, module=LINEAR.module, function=LINEAR.function,
     weights=_weights, macs=LINEAR.macs, onnx=OnnxBinding(_onnx_write, {"MatMul": lambda node: _linear(node, True)}),
     torch=read.LINEAR,

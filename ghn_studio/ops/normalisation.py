@@ -267,6 +267,7 @@ def _lrn_read(node: OnnxNode) -> OnnxMatch[LocalResponseNormParams]:
 BATCH_NORM = OpSpec(
     id="batch_norm", title="BatchNorm", category=Category.NORMALISATION,
     summary="Rescales each channel by the statistics of the batch (Ioffe and Szegedy, 2015).",
+    formula="y = γ · (x − E[x]) / √(Var[x] + ε) + β,  per channel over the batch", source="arXiv:1502.03167",
     params=BatchNormParams, inputs=(Port("x", (2, 3, 4)),), infer=lambda p, i: (i[0].size(1), i[0])[1],
     module=lambda p, i: call("torch.nn.BatchNorm2d" if i[0].rank == 4 else "torch.nn.BatchNorm1d", i[0].size(1),
                              eps=p.eps, momentum=p.momentum, affine=p.affine),
@@ -281,6 +282,7 @@ BATCH_NORM = OpSpec(
 LAYER_NORM = OpSpec(
     id="layer_norm", title="LayerNorm", category=Category.NORMALISATION,
     summary="Normalises each token, vector or position by its own mean and variance (Ba et al., 2016).",
+    formula="y = γ · (x − E[x]) / √(Var[x] + ε) + β,  over the channels of each position", source="arXiv:1607.06450",
     params=LayerNormParams, inputs=(Port("x", (2, 3, 4)),), infer=_ln_infer, module=_ln_module,
     function=_ln_function, weights=_ln_weights,
     suggest=lambda p, i: replace(p, axes="channels" if i[0].rank == 4 else "last", count=1),
@@ -297,6 +299,7 @@ LAYER_NORM = OpSpec(
 GROUP_NORM = OpSpec(
     id="group_norm", title="GroupNorm", category=Category.NORMALISATION,
     summary="Normalises groups of channels within each image (Wu and He, 2018).",
+    formula="y = γ · (x − E[x]) / √(Var[x] + ε) + β,  over each group of channels", source="arXiv:1803.08494",
     params=GroupNormParams, inputs=(Port("x", (2, 3, 4)),), infer=_gn_infer,
     module=lambda p, i: call("torch.nn.GroupNorm", p.groups, i[0].size(1), eps=p.eps, affine=p.affine),
     function=lambda p, i: call("torch.nn.functional.group_norm", num_groups=p.groups, eps=p.eps),
@@ -311,6 +314,7 @@ GROUP_NORM = OpSpec(
 INSTANCE_NORM = OpSpec(
     id="instance_norm", title="InstanceNorm", category=Category.NORMALISATION,
     summary="Normalises each channel of each image by itself (Ulyanov et al., 2016).",
+    formula="y = γ · (x − E[x]) / √(Var[x] + ε) + β,  over the positions of each channel", source="arXiv:1607.08022",
     params=InstanceNormParams, inputs=(Port("x", (3, 4)),), infer=_in_infer,
     module=lambda p, i: call("torch.nn.InstanceNorm2d" if i[0].rank == 4 else "torch.nn.InstanceNorm1d", i[0].size(1),
                              eps=p.eps, affine=p.affine),
@@ -324,6 +328,7 @@ INSTANCE_NORM = OpSpec(
 RMS_NORM = OpSpec(
     id="rms_norm", title="RMSNorm", category=Category.NORMALISATION,
     summary="Divides each token or vector by its root mean square (Zhang and Sennrich, 2019).",
+    formula="y = γ · x / √(E[x²] + ε)", source="arXiv:1910.07467",
     params=RmsNormParams, inputs=(Port("x", (2, 3, 4)),), infer=lambda p, i: (i[0].size(-1), i[0])[1],
     module=lambda p, i: call("torch.nn.RMSNorm", i[0].size(-1), eps=p.eps, elementwise_affine=p.affine),
     function=lambda p, i: call("torch.nn.functional.rms_norm", normalized_shape=(i[0].size(-1),), eps=p.eps),
@@ -335,6 +340,7 @@ RMS_NORM = OpSpec(
 LOCAL_RESPONSE_NORM = OpSpec(
     id="local_response_norm", title="LocalResponseNorm", category=Category.NORMALISATION,
     summary="Divides each value by the strength of its neighbours in the channels (Krizhevsky et al., 2012).",
+    formula="y[c] = x[c] / (k + α/n · Σ(c′) x[c′]²)^β,  c′ the n channels around c",
     params=LocalResponseNormParams, inputs=(Port("x", (3, 4)),), infer=same,
     module=lambda p, i: call("torch.nn.LocalResponseNorm", p.size, p.alpha, p.beta, p.k),
     onnx=OnnxBinding(_lrn_write, {"LRN": _lrn_read}),

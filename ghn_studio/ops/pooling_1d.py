@@ -72,6 +72,7 @@ def _adaptive_max_onnx(p: AdaptivePoolParams, inputs: Inputs) -> OnnxForm:
 MAX_POOL1D = OpSpec(
     id="max_pool1d", title="MaxPool1d", category=Category.POOLING,
     summary="Keeps the largest value of each window of a sequence.",
+    formula="y[c, i] = max(u) x[c, s·i + u − p]",
     params=Pool1dParams, inputs=(Port("sequence", (3,)),), infer=_infer,
     module=lambda p, i: call("torch.nn.MaxPool1d", p.kernel_size, stride=p.stride, padding=p.padding),
     onnx=OnnxBinding(lambda p, i: OnnxForm("MaxPool", _window(p), since=12), {"MaxPool": _max_read}),
@@ -81,6 +82,7 @@ MAX_POOL1D = OpSpec(
 )
 AVG_POOL1D = OpSpec(
     id="avg_pool1d", title="AvgPool1d", category=Category.POOLING, summary="Averages each window of a sequence.",
+    formula="y[c, i] = mean(u) x[c, s·i + u − p]",
     params=Pool1dParams, inputs=(Port("sequence", (3,)),), infer=_infer,
     module=lambda p, i: call("torch.nn.AvgPool1d", p.kernel_size, stride=p.stride, padding=p.padding),
     onnx=OnnxBinding(lambda p, i: OnnxForm("AveragePool", {**_window(p), "count_include_pad": 1}, since=12),
@@ -92,6 +94,7 @@ AVG_POOL1D = OpSpec(
 ADAPTIVE_AVG_POOL1D = OpSpec(
     id="adaptive_avg_pool1d", title="AdaptiveAvgPool1d", category=Category.POOLING,
     summary="Averages a sequence to a fixed length.",
+    formula="y[c, i] = mean of places ⌊i·L/l⌋ to ⌈(i + 1)·L/l⌉",
     params=AdaptivePool1dParams, inputs=(Port("sequence", (3,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], p.output_size), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool1d", p.output_size), onnx=OnnxBinding(_adaptive_onnx),
@@ -101,6 +104,7 @@ ADAPTIVE_AVG_POOL1D = OpSpec(
 ADAPTIVE_MAX_POOL = OpSpec(
     id="adaptive_max_pool", title="AdaptiveMaxPool2d", category=Category.POOLING,
     summary="Keeps the largest values for a fixed output size, whatever the input size.",
+    formula="y[c, i, j] = max of rows ⌊i·H/h⌋ to ⌈(i + 1)·H/h⌉, columns alike",
     params=AdaptivePoolParams, inputs=(Port("image", (4,)),),
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], *p.output_size), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveMaxPool2d", p.output_size), onnx=OnnxBinding(_adaptive_max_onnx),

@@ -28,6 +28,7 @@ class OpaqueParams:
 
 INPUT = OpSpec(
     id="input", title="Input", category=Category.TERMINAL, summary="The batch of images the network receives.",
+    formula="y = images",
     params=InputParams, inputs=(), primitive=Primitive.INPUT,
     infer=lambda p, _: TensorSpec(("N", p.channels, p.height, p.width)),
     module=lambda p, _: call("torch.nn.Identity"),
@@ -35,6 +36,7 @@ INPUT = OpSpec(
 )
 OUTPUT = OpSpec(
     id="output", title="Output", category=Category.TERMINAL, summary="Marks what the network returns.",
+    formula="y = x",
     params=NoParams, inputs=(Port("x"),), infer=same,
     module=lambda p, _: call("torch.nn.Identity"),
     examples=(Example(NoParams(), (VECTOR,)), Example(NoParams(), (IMAGE,))),

@@ -96,6 +96,7 @@ def _onnx_read(node: OnnxNode) -> OnnxMatch[ConvTranspose2dParams]:
 CONV_TRANSPOSE2D = OpSpec(
     id="conv_transpose2d", title="ConvTranspose2d", category=Category.CONVOLUTION,
     summary="Spreads each pixel over a patch of learned values, so that the image grows.",
+    formula="y[o, s·i + d·u − p, s·j + d·v − p] += W[c, o, u, v] · x[c, i, j];  then + b[o]",
     params=ConvTranspose2dParams, inputs=(Port("image", (4,)),), infer=_infer, module=_module, function=_function,
     weights=_weights, macs=_macs, suggest=lambda p, i: replace(p, out_channels=max(16, i[0].size(1) // 2)),
     onnx=OnnxBinding(_onnx_write, {"ConvTranspose": _onnx_read}),
