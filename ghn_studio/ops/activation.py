@@ -40,12 +40,13 @@ SELU_ALPHA, SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
 
 @dataclass(frozen=True, slots=True)
 class LeakyReluParams:
-    negative_slope: float = param(0.01, label="Negative slope", low=0.0, high=1.0, key=True)
+    negative_slope: float = param(0.01, label="Negative slope", low=0.0, high=1.0, key=True,
+                                  help="Share of a negative value that is kept.")
 
 
 @dataclass(frozen=True, slots=True)
 class PReluParams:
-    per_channel: bool = param(False, label="One slope per channel")
+    per_channel: bool = param(False, label="One slope per channel", help="Otherwise one for all channels.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,13 +30,13 @@ from ghn_studio.ops.torch_readers import arithmetic as read
 
 @dataclass(frozen=True, slots=True)
 class NumberParams:
-    value: float = param(1.0, label="Number", key=True)
+    value: float = param(1.0, label="Number", key=True, help="The second operand.")
 
 
 @dataclass(frozen=True, slots=True)
 class ClipParams:
-    low: float = param(0.0, label="Lowest", key=True)
-    high: float = param(1.0, label="Highest", key=True)
+    low: float = param(0.0, label="Lowest", key=True, help="Smaller values become this.")
+    high: float = param(1.0, label="Highest", key=True, help="Larger values become this.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ class ReduceParams:
 
 @dataclass(frozen=True, slots=True)
 class NormalizeParams:
-    dim: int = param(1, label="Axis", key=True)
+    dim: int = param(1, label="Axis", key=True,
+                     help="Counted from the batch axis, which is 0; negative ones from the end.")
     eps: float = param(1e-12, label="Epsilon", low=0.0, help="The least length that is divided by.")
 
 

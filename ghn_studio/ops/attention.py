@@ -44,22 +44,25 @@ from ghn_studio.ops.torch_readers import attention as read
 @dataclass(frozen=True, slots=True)
 class SqueezeExcitationParams:
     reduction: int = param(4, label="Reduction", low=1, key=True, help="Channels divided by this inside the gate.")
-    gate: str = param("sigmoid", label="Gate", choices=("sigmoid", "hardsigmoid"))
+    gate: str = param("sigmoid", label="Gate", choices=("sigmoid", "hardsigmoid"),
+                      help="What turns the small network's output into factors from 0 to 1.")
     squeeze_channels: int = param(0, label="Inner channels", low=0, help="0: as many as the reduction leaves.")
-    activation: str = param("relu", label="Activation", choices=("relu", "silu"))
-    bias: bool = param(True, label="Bias")
+    activation: str = param("relu", label="Activation", choices=("relu", "silu"), help="Between the two small layers.")
+    bias: bool = param(True, label="Bias", help="Adds learned numbers in both small layers.")
 
 
 @dataclass(frozen=True, slots=True)
 class SelfAttentionParams:
     heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
-    qkv_bias: bool = param(True, label="Bias of query, key, value")
+    qkv_bias: bool = param(True, label="Bias of query, key, value",
+                           help="Adds learned numbers to what is compared and passed on.")
 
 
 @dataclass(frozen=True, slots=True)
 class PatchEmbeddingParams:
-    dim: int = param(64, label="Channels", low=1, key=True)
-    patch: int = param(4, label="Patch", unit="px", low=1, key=True)
+    dim: int = param(64, label="Channels", low=1, key=True, help="Channels of each token.")
+    patch: int = param(4, label="Patch", unit="px", low=1, key=True,
+                       help="Side of the squares; divides height and width.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from ghn_studio.ops.torch_readers import dense as read
 
 @dataclass(frozen=True, slots=True)
 class LinearParams:
-    out_features: int = param(10, label="Output features", low=1, key=True)
-    bias: bool = param(True, label="Bias")
+    out_features: int = param(10, label="Output features", low=1, key=True, help="Length of the vectors that leave.")
+    bias: bool = param(True, label="Bias", help="Adds a learned number to every feature.")
 
 
 def _infer(p: LinearParams, inputs: Inputs) -> TensorSpec:

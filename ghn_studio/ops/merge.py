@@ -18,7 +18,7 @@ class ConcatParams:
 
 @dataclass(frozen=True, slots=True)
 class ChunkParams:
-    chunks: int = param(2, label="Parts", low=2, high=16, key=True)
+    chunks: int = param(2, label="Parts", low=2, high=16, key=True, help="Equal parts; divides the axis.")
     dim: int = param(1, label="Axis", low=1, high=3, help="1 splits channels.")
 
 

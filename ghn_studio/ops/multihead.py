@@ -25,7 +25,7 @@ from ghn_studio.ops.torch_readers import attention as read
 @dataclass(frozen=True, slots=True)
 class MultiheadAttentionParams:
     heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
-    bias: bool = param(True, label="Bias")
+    bias: bool = param(True, label="Bias", help="Adds learned numbers to queries, keys, values and output.")
 
 
 def _infer(p: MultiheadAttentionParams, inputs: Inputs) -> TensorSpec:

@@ -27,7 +27,8 @@ from ghn_studio.ops.torch_readers import normalisation as read
 class BatchNormParams:
     eps: float = param(1e-5, label="Epsilon", low=0.0, high=1.0, help="Added to the variance.")
     momentum: float = param(0.1, label="Momentum", low=0.0, high=1.0, help="Weight of a new batch in the running mean.")
-    affine: bool = param(True, label="Scale and shift")
+    affine: bool = param(True, label="Scale and shift",
+                         help="Multiplies by learned numbers afterwards, and adds some where the norm has a shift.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class LayerNormParams:
                       help="The last axis of tokens and vectors, or the channels at each position of a map.")
     eps: float = param(1e-5, label="Epsilon", low=0.0, high=1.0, help="Added to the variance.")
     count: int = param(1, label="Axes", low=1, high=3, help="How many axes at the end are normalised together.")
-    affine: bool = param(True, label="Scale")
+    affine: bool = param(True, label="Scale",
+                         help="Multiplies by learned numbers afterwards, and adds some where the norm has a shift.")
     bias: bool = param(True, label="Shift", help="Only beside a scale.")
 
 
@@ -44,27 +46,30 @@ class LayerNormParams:
 class GroupNormParams:
     groups: int = param(4, label="Groups", low=1, key=True, help="Divides the channels.")
     eps: float = param(1e-5, label="Epsilon", low=0.0, high=1.0, help="Added to the variance.")
-    affine: bool = param(True, label="Scale and shift")
+    affine: bool = param(True, label="Scale and shift",
+                         help="Multiplies by learned numbers afterwards, and adds some where the norm has a shift.")
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceNormParams:
     eps: float = param(1e-5, label="Epsilon", low=0.0, high=1.0, help="Added to the variance.")
-    affine: bool = param(False, label="Scale and shift")
+    affine: bool = param(False, label="Scale and shift",
+                         help="Multiplies by learned numbers afterwards, and adds some where the norm has a shift.")
 
 
 @dataclass(frozen=True, slots=True)
 class RmsNormParams:
     eps: float = param(1e-6, label="Epsilon", low=0.0, high=1.0, help="Added to the mean square.")
-    affine: bool = param(True, label="Scale")
+    affine: bool = param(True, label="Scale",
+                         help="Multiplies by learned numbers afterwards, and adds some where the norm has a shift.")
 
 
 @dataclass(frozen=True, slots=True)
 class LocalResponseNormParams:
     size: int = param(5, label="Neighbours", low=1, key=True, help="Channels that are looked at together.")
-    alpha: float = param(1e-4, label="Alpha", low=0.0)
-    beta: float = param(0.75, label="Beta", low=0.0)
-    k: float = param(1.0, label="Offset", low=0.0)
+    alpha: float = param(1e-4, label="Alpha", low=0.0, help="Weight of the neighbours' strength.")
+    beta: float = param(0.75, label="Beta", low=0.0, help="Exponent of the divisor.")
+    k: float = param(1.0, label="Offset", low=0.0, help="Added before dividing; keeps small values in bounds.")
 
 
 def _bn_weights(p: BatchNormParams, inputs: Inputs) -> tuple[WeightSpec, ...]:

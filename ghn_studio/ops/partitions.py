@@ -38,8 +38,8 @@ class PartitionParams:
 @dataclass(frozen=True, slots=True)
 class DepartitionParams:
     size: int = param(7, label="Block", unit="px", low=1, key=True, help="Side of the blocks the map was cut into.")
-    rows: int = param(1, label="Rows of blocks", low=1)
-    columns: int = param(1, label="Columns of blocks", low=1)
+    rows: int = param(1, label="Rows of blocks", low=1, help="Windows from top to bottom.")
+    columns: int = param(1, label="Columns of blocks", low=1, help="Windows from left to right.")
     grid: bool = param(False, label="Grid", key=True, help="As in the partition that is undone.")
 
 

@@ -27,25 +27,30 @@ from ghn_studio.ops.torch_readers import pooling as read
 
 @dataclass(frozen=True, slots=True)
 class MaxPoolParams:
-    kernel_size: Pair = param((2, 2), label="Window", unit="px", low=1, key=True)
-    stride: Pair = param((2, 2), label="Stride", unit="px", low=1, key=True)
+    kernel_size: Pair = param((2, 2), label="Window", unit="px", low=1, key=True,
+                              help="Extent of the window that slides.")
+    stride: Pair = param((2, 2), label="Stride", unit="px", low=1, key=True,
+                         help="Step of the window; 2 halves the extent.")
     padding: Pair = param((0, 0), label="Padding", unit="px", low=0, help="At most half the window.")
-    dilation: Pair = param((1, 1), label="Dilation", low=1)
-    ceil_mode: bool = param(False, label="Round sizes up")
+    dilation: Pair = param((1, 1), label="Dilation", low=1, help="Distance between the places a window looks at.")
+    ceil_mode: bool = param(False, label="Round sizes up", help="Lets the last window reach past the end.")
 
 
 @dataclass(frozen=True, slots=True)
 class AvgPoolParams:
-    kernel_size: Pair = param((2, 2), label="Window", unit="px", low=1, key=True)
-    stride: Pair = param((2, 2), label="Stride", unit="px", low=1, key=True)
+    kernel_size: Pair = param((2, 2), label="Window", unit="px", low=1, key=True,
+                              help="Extent of the window that slides.")
+    stride: Pair = param((2, 2), label="Stride", unit="px", low=1, key=True,
+                         help="Step of the window; 2 halves the extent.")
     padding: Pair = param((0, 0), label="Padding", unit="px", low=0, help="At most half the window.")
-    ceil_mode: bool = param(False, label="Round sizes up")
-    count_include_pad: bool = param(True, label="Count the padding")
+    ceil_mode: bool = param(False, label="Round sizes up", help="Lets the last window reach past the end.")
+    count_include_pad: bool = param(True, label="Count the padding", help="Zeros at the border count in the average.")
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptivePoolParams:
-    output_size: Pair = param((1, 1), label="Output size", unit="px", low=1, key=True)
+    output_size: Pair = param((1, 1), label="Output size", unit="px", low=1, key=True,
+                              help="Extent that leaves, whatever comes in.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,14 @@ from ghn_studio.ops.torch_readers import pooling as read
 
 @dataclass(frozen=True, slots=True)
 class Pool1dParams:
-    kernel_size: int = param(2, label="Window", low=1, key=True)
-    stride: int = param(2, label="Stride", low=1, key=True)
+    kernel_size: int = param(2, label="Window", low=1, key=True, help="Extent of the window that slides.")
+    stride: int = param(2, label="Stride", low=1, key=True, help="Step of the window; 2 halves the extent.")
     padding: int = param(0, label="Padding", low=0, help="At most half the window.")
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptivePool1dParams:
-    output_size: int = param(1, label="Output size", low=1, key=True)
+    output_size: int = param(1, label="Output size", low=1, key=True, help="Extent that leaves, whatever comes in.")
 
 
 def _infer(p: Pool1dParams, inputs: Inputs) -> TensorSpec:

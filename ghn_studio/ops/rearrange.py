@@ -28,28 +28,31 @@ class PermuteParams:
 
 @dataclass(frozen=True, slots=True)
 class TransposeParams:
-    dim0: int = param(1, label="Axis", key=True)
-    dim1: int = param(2, label="Other axis", key=True)
+    dim0: int = param(1, label="Axis", key=True, help="Counted from the batch axis, which is 0.")
+    dim1: int = param(2, label="Other axis", key=True, help="Changes places with the first.")
 
 
 @dataclass(frozen=True, slots=True)
 class SliceParams:
-    dim: int = param(1, label="Axis", key=True)
+    dim: int = param(1, label="Axis", key=True,
+                     help="Counted from the batch axis, which is 0; negative ones from the end.")
     start: int = param(0, label="From", key=True, help="Negative places count from the end.")
     stop: int = param(2**31 - 1, label="To", key=True, help="The first place that is left out.")
-    step: int = param(1, label="Step", low=1)
+    step: int = param(1, label="Step", low=1, help="Distance of the places kept.")
 
 
 @dataclass(frozen=True, slots=True)
 class SelectParams:
-    dim: int = param(1, label="Axis", key=True)
+    dim: int = param(1, label="Axis", key=True,
+                     help="Counted from the batch axis, which is 0; negative ones from the end.")
     index: int = param(0, label="Place", key=True, help="Negative places count from the end.")
 
 
 @dataclass(frozen=True, slots=True)
 class SplitParams:
-    sizes: tuple[int, ...] = param((1, 1), label="Sizes", low=1, key=True)
-    dim: int = param(1, label="Axis")
+    sizes: tuple[int, ...] = param((1, 1), label="Sizes", low=1, key=True,
+                                   help="Lengths of the parts; they sum to the axis.")
+    dim: int = param(1, label="Axis", help="Counted from the batch axis, which is 0; negative ones from the end.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +60,19 @@ class PadParams:
     padding: tuple[int, ...] = param((1, 1, 1, 1), label="Padding", key=True,
                                      help="Before and after the last axis, then the last but one, as torch has it; "
                                           "negative numbers cut off.")
-    value: float = param(0.0, label="Value")
+    value: float = param(0.0, label="Value", help="Of the new places.")
 
 
 @dataclass(frozen=True, slots=True)
 class FlattenAxesParams:
-    start_dim: int = param(2, label="First axis", key=True)
-    end_dim: int = param(-1, label="Last axis", key=True)
+    start_dim: int = param(2, label="First axis", key=True, help="Counted from the batch axis, which is 0.")
+    end_dim: int = param(-1, label="Last axis", key=True, help="Joined too; -1 is the last.")
 
 
 @dataclass(frozen=True, slots=True)
 class AxisParams:
-    dim: int = param(1, label="Axis", key=True)
+    dim: int = param(1, label="Axis", key=True,
+                     help="Counted from the batch axis, which is 0; negative ones from the end.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +83,16 @@ class ExpandParams:
 
 @dataclass(frozen=True, slots=True)
 class RollParams:
-    shifts: tuple[int, ...] = param((1, 1), label="Shifts", key=True)
-    dims: tuple[int, ...] = param((2, 3), label="Axes", key=True)
+    shifts: tuple[int, ...] = param((1, 1), label="Shifts", key=True, help="Places to move, one number per axis.")
+    dims: tuple[int, ...] = param((2, 3), label="Axes", key=True, help="Counted from the batch axis, which is 0.")
 
 
 @dataclass(frozen=True, slots=True)
 class ResizeParams:
     size: Pair = param((0, 0), label="Size", unit="px", low=0, key=True, help="0 × 0 takes the factor instead.")
-    scale: float = param(2.0, label="Factor", low=0.01, high=64.0, key=True)
-    mode: str = param("nearest", label="Between pixels", choices=("nearest", "bilinear"))
+    scale: float = param(2.0, label="Factor", low=0.01, high=64.0, key=True, help="Used where the size is 0 × 0.")
+    mode: str = param("nearest", label="Between pixels", choices=("nearest", "bilinear"),
+                      help="The nearest pixel, or a mixture of four.")
     align_corners: bool = param(False, label="Align corners", help="Of bilinear resizing.")
 
 

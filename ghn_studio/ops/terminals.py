@@ -12,8 +12,8 @@ from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Por
 @dataclass(frozen=True, slots=True)
 class InputParams:
     channels: int = param(3, label="Channels", low=1, key=True, help="3 for colour images, 1 for grey ones.")
-    height: int = param(32, label="Height", unit="px", low=1, key=True)
-    width: int = param(32, label="Width", unit="px", low=1, key=True)
+    height: int = param(32, label="Height", unit="px", low=1, key=True, help="Rows of each image.")
+    width: int = param(32, label="Width", unit="px", low=1, key=True, help="Columns of each image.")
 
 
 @dataclass(frozen=True, slots=True)

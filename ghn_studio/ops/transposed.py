@@ -15,15 +15,17 @@ from ghn_studio.ops.torch_readers import convolution as read
 
 @dataclass(frozen=True, slots=True)
 class ConvTranspose2dParams:
-    out_channels: int = param(16, label="Output channels", low=1, key=True)
-    kernel_size: Pair = param((2, 2), label="Kernel size", unit="px", low=1, key=True)
+    out_channels: int = param(16, label="Output channels", low=1, key=True,
+                              help="Filters, one for each channel that leaves.")
+    kernel_size: Pair = param((2, 2), label="Kernel size", unit="px", low=1, key=True,
+                              help="Extent of the window that slides.")
     stride: Pair = param((2, 2), label="Stride", unit="px", low=1, key=True, help="How much larger the image becomes.")
     padding: Pair = param((0, 0), label="Padding", unit="px", low=0, help="Cut off on each side.")
     output_padding: Pair = param((0, 0), label="Output padding", unit="px", low=0,
                                  help="Added below and on the right; less than the stride or the dilation.")
     dilation: Pair = param((1, 1), label="Dilation", low=1, help="Distance between the taps of the kernel.")
     groups: int = param(1, label="Groups", low=1, help="Divides both input and output channels.")
-    bias: bool = param(True, label="Bias")
+    bias: bool = param(True, label="Bias", help="Adds a learned number to every output channel.")
 
 
 def _infer(p: ConvTranspose2dParams, inputs: Inputs) -> TensorSpec:

@@ -34,13 +34,14 @@ _HIDDEN = 512
 @dataclass(frozen=True, slots=True)
 class WindowAttentionParams:
     heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
-    window: Pair = param((7, 7), label="Window", unit="px", low=2, key=True)
+    window: Pair = param((7, 7), label="Window", unit="px", low=2, key=True, help="Rows and columns of a window.")
     shift: Pair = param((0, 0), label="Shift", unit="px", low=0, key=True,
                         help="Windows of every other layer are shifted by half of their size.")
     version: int = param(1, label="Version", choices=(1, 2),
                          help="1 looks position biases up in a table, 2 computes them and compares by angle.")
-    qkv_bias: bool = param(True, label="Bias of query, key, value")
-    proj_bias: bool = param(True, label="Bias of the output")
+    qkv_bias: bool = param(True, label="Bias of query, key, value",
+                           help="Adds learned numbers to what is compared and passed on.")
+    proj_bias: bool = param(True, label="Bias of the output", help="Adds learned numbers after the heads are joined.")
 
 
 def _infer(p: WindowAttentionParams, inputs: Inputs) -> TensorSpec:
