@@ -14,7 +14,7 @@ Resolve = Callable[[str], str]
 
 _HEADING = re.compile(r"(#{1,3}) +(.+)")
 _ITEM = re.compile(r"(?:-|(\d+)\.) +(.*)")
-_RULE = re.compile(r"\|[ :|-]+\|")
+_RULE = re.compile(r"\|[ :|-]*-[ :|-]*\|")
 _SPAN = re.compile(
     r"`(?P<code>[^`]+)`|\*\*(?P<strong>[^*]+)\*\*|\*(?P<em>[^*\s][^*]*)\*|\[(?P<text>[^\]]+)\]\((?P<to>[^)\s]+)\)"
 )
@@ -88,7 +88,8 @@ def _block(lines: list[str], resolve: Resolve) -> str:
     if heading:
         level = len(heading.group(1))
         name = slug(plain(heading.group(2)))
-        return f'<h{level}><a name="{name}"></a>{_inline(heading.group(2), resolve)}</h{level}>'
+        # Paragraphs with a class: Qt enlarges headings beyond what a style sheet says.
+        return f'<p class="h{level}"><a name="{name}"></a>{_inline(heading.group(2), resolve)}</p>'
     if first.startswith("|"):
         return _table(lines, resolve)
     if _ITEM.match(first):

@@ -62,15 +62,15 @@ def parameter_table(spec: OpSpec[Any]) -> str:
     """Every parameter with its default, what it may be, and what it means."""
     if not spec.form:
         return "It has none."
-    rows = [f"| {line.label} `{line.name}` | {_value(line.default)}{_unit(line)} | {allowed(line)} | {line.help} |"
+    rows = [f"| {line.label} | {_value(line.default)}{_unit(line)} | {line.help} *{allowed(line)}*, `{line.name}` |"
             for line in spec.form]
-    return "\n".join(["| Name | Default | Allowed | Meaning |", "|---|---|---|---|", *rows])
+    return "\n".join(["| Name | Default | Meaning, *allowed*, `name in files` |", "|---|---|---|", *rows])
 
 
 def allowed(line: Field) -> str:
     """The values a parameter takes, in words."""
     if line.choices:
-        return ", ".join(f"`{choice}`" for choice in line.choices)
+        return " or ".join(map(str, line.choices))
     if isinstance(line.default, bool):
         return "yes or no"
     low = None if line.low is None else f"{line.low:g}"

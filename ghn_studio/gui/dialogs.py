@@ -24,6 +24,7 @@ from ghn_studio.gui.banner import Message
 from ghn_studio.gui.gesture_table import GESTURES
 from ghn_studio.gui.look import label
 
+
 class DetailsDialog(QDialog):
     """All of a message, with the technical part to copy."""
 

@@ -18,16 +18,43 @@ if TYPE_CHECKING:
 
 def style_sheet(tokens: Tokens) -> str:
     """Return the sheet in the colours of ``tokens``."""
-    values = {name: getattr(tokens, name) for name in tokens.__slots__ if isinstance(getattr(tokens, name), str)}
-    text = _SHEET
-    for name in sorted(values, key=len, reverse=True):
-        text = text.replace(f"${name}", values[name])
+    text = _coloured(_SHEET, tokens)
     folder = (paths.resources() / "icons").as_posix()
     mono = ", ".join(f'"{family}"' for family in mono_families())
     return text.replace("@icons", folder).replace("@mono", mono)
 
 
-_SHEET = """
+def document_sheet(tokens: Tokens) -> str:
+    """Return the sheet of rich text: the manual and tooltips."""
+    return _coloured(_DOCUMENT, tokens).replace("@mono", mono_families()[0])
+
+
+def _coloured(sheet: str, tokens: Tokens) -> str:
+    values = {name: getattr(tokens, name) for name in tokens.__slots__ if isinstance(getattr(tokens, name), str)}
+    for name in sorted(values, key=len, reverse=True):
+        sheet = sheet.replace(f"${name}", values[name])
+    return sheet
+
+
+# What Qt's rich text understands of CSS: no padding of blocks, no rounded corners.
+_DOCUMENT = """
+.h1 { font-size: 20px; font-weight: 600; margin-top: 0; margin-bottom: 8px; }
+.h2 { font-size: 14px; font-weight: 600; margin-top: 22px; margin-bottom: 6px; }
+.h3 { font-size: 13px; font-weight: 600; margin-top: 14px; margin-bottom: 4px; }
+p { margin-top: 6px; margin-bottom: 6px; line-height: 135%; }
+li { margin-top: 3px; margin-bottom: 3px; line-height: 130%; }
+ul, ol { margin-left: -22px; margin-top: 4px; margin-bottom: 8px; }
+a { color: $edge_hot; text-decoration: none; }
+pre, code { font-family: "@mono"; font-size: 12px; }
+pre { background-color: $raised; white-space: pre-wrap; margin-top: 10px; margin-bottom: 10px; line-height: 140%; }
+code { color: $text; }
+th { color: $muted; font-weight: 400; font-size: 12px; border-bottom: 1px solid $border; }
+td { border-bottom: 1px solid $raised; }
+table { margin-top: 4px; margin-bottom: 10px; border-collapse: collapse; }
+.muted { color: $muted; }
+"""
+
+_SHEET = r"""
 QMainWindow, QDialog { background: $panel; }
 QWidget { color: $text; selection-background-color: $selection; selection-color: $on_selection; }
 QMainWindow::separator { background: $canvas; width: 1px; height: 1px; }
@@ -194,6 +221,10 @@ QToolButton[outlined="true"] { border: 1px solid $border; min-height: 16px; padd
 QToolButton[outlined="true"]::menu-indicator { image: url("@icons/chevron-down-$name.svg"); width: 12px; height: 12px;
     subcontrol-origin: padding; subcontrol-position: right center; right: 7px; }
 
+QFrame#hintCard { background: $panel; border: 1px solid $edge_hot; border-radius: 8px; }
+QFrame#hintCard QLabel { background: transparent; }
+QTextBrowser[page="true"] { background: $panel; border: none; border-top: 1px solid $border; border-radius: 0;
+    padding: 0; }
 QFrame#canvasBar, QFrame#canvasSearch { background: $panel; border: 1px solid $border; border-radius: 8px; }
 QFrame#canvasBar QToolButton { padding: 4px; min-width: 20px; min-height: 20px; }
 QLabel#canvasHint { background: $raised; border: 1px solid $border; border-radius: 6px; padding: 4px 8px;

@@ -62,7 +62,7 @@ class SelfAttentionParams:
 class PatchEmbeddingParams:
     dim: int = param(64, label="Channels", low=1, key=True, help="Channels of each token.")
     patch: int = param(4, label="Patch", unit="px", low=1, key=True,
-                       help="Side of the squares; divides height and width.")
+                       help="Side of the squares; what is left over at the border is cut off.")
 
 
 @dataclass(frozen=True, slots=True)
