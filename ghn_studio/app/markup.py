@@ -113,6 +113,8 @@ def _list(lines: list[str], resolve: Resolve) -> str:
 def _table(lines: list[str], resolve: Resolve) -> str:
     rows = [[_inline(cell.strip(), resolve) for cell in line.strip().strip("|").split("|")]
             for line in lines if not _RULE.fullmatch(line.strip())]
+    if not rows:
+        return ""
     head = "".join(f"<th align='left'>{cell}</th>" for cell in rows[0])
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows[1:])
     heading = f"<tr>{head}</tr>" if any(rows[0]) else ""

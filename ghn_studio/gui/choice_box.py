@@ -6,8 +6,8 @@ from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QComboBox, QSizePolicy, QStyle, QStyleOptionComboBox, QStylePainter
 
-#: Frame, padding and arrow beside the text, in logical pixels.
-_BESIDE = 46
+#: Kept free behind the text, so that rounding never shortens it.
+_SPARE = 6
 
 
 class ChoiceBox(QComboBox):
@@ -37,9 +37,13 @@ class ChoiceBox(QComboBox):
 
     def sizeHint(self) -> QSize:
         """Room for the current text, not for the longest of the list."""
-        height = super().sizeHint().height()
-        width = self.fontMetrics().horizontalAdvance(self.currentText()) + _BESIDE
-        return QSize(max(self.minimumWidth(), min(self.maximumWidth(), width)), height)
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        metrics = self.fontMetrics()
+        text = QSize(metrics.horizontalAdvance(self.currentText()) + _SPARE, metrics.height())
+        size = self.style().sizeFromContents(QStyle.ContentsType.CT_ComboBox, option, text, self)
+        width = max(self.minimumWidth(), min(self.maximumWidth(), size.width()))
+        return QSize(width, super().sizeHint().height())
 
     def event(self, event: QEvent) -> bool:
         """Say the whole choice in the tooltip."""

@@ -54,7 +54,8 @@ class ShortcutsDialog(QDialog):
         self.setWindowTitle("Keyboard shortcuts")
         self.resize(600, 620)
         rows = [*shortcut_rows(), *(("Canvas", *gesture) for gesture in GESTURES)]
-        table = QTableWidget(len(rows), 3)
+        self.table = table = QTableWidget(len(rows), 3)
+        table.setObjectName("shortcuts.table")
         table.setHorizontalHeaderLabels(["Where", "Command", "Keys"])
         table.verticalHeader().hide()
         table.setShowGrid(False)

@@ -84,6 +84,7 @@ QToolBar::separator { background: $border; width: 1px; margin: 4px 6px; }
 QToolButton { background: transparent; border: 1px solid transparent; border-radius: 6px; padding: 5px; }
 QToolButton:hover { background: $raised; }
 QToolButton:pressed, QToolButton:checked { background: $raised; border-color: $border; }
+QToolButton:focus { border-color: $selection; }
 QToolButton:disabled { color: $muted; }
 QToolButton::menu-indicator { image: none; }
 
@@ -132,6 +133,7 @@ QCheckBox, QRadioButton { spacing: 8px; min-height: 24px; background: transparen
 QCheckBox::indicator { width: 16px; height: 16px; border: 1px solid $muted; border-radius: 4px; background: $canvas; }
 QCheckBox::indicator:hover { border-color: $selection; }
 QCheckBox::indicator:checked { background: $primary; border-color: $primary; image: url("@icons/check-dark.svg"); }
+QCheckBox::indicator:focus, QRadioButton::indicator:focus { border: 2px solid $selection; }
 QCheckBox:disabled { color: $muted; }
 QCheckBox::indicator:disabled { border-color: $border; }
 QCheckBox::indicator:checked:disabled { background: $border; image: url("@icons/check-$name.svg"); }
@@ -145,6 +147,7 @@ QTabBar::tab { background: transparent; color: $muted; padding: 8px 14px; border
     border-bottom: 2px solid transparent; }
 QTabBar::tab:hover { color: $text; }
 QTabBar::tab:selected { color: $text; border-bottom: 2px solid $selection; font-weight: 600; }
+QTabBar::tab:selected:focus { background: $raised; border-radius: 6px; }
 
 QTreeView, QListView, QTableView { background: $panel; border: none; outline: none; gridline-color: $border;
     alternate-background-color: $raised; }
@@ -152,6 +155,7 @@ QTreeView::item, QListView::item { padding: 4px 6px; border-radius: 6px; min-hei
 QTreeView::item:hover, QListView::item:hover, QTableView::item:hover { background: $raised; }
 QTreeView::item:selected, QListView::item:selected, QTableView::item:selected {
     background: $raised; color: $text; }
+QTreeView::item:focus, QListView::item:focus, QTableView::item:focus { border: 1px solid $selection; }
 QTreeView::branch { background: transparent; }
 QTreeView::branch:has-children:closed { image: url("@icons/chevron-right-$name.svg"); }
 QTreeView::branch:has-children:open { image: url("@icons/chevron-down-$name.svg"); }
@@ -177,6 +181,7 @@ QProgressBar[thin="true"]::chunk { border-radius: 3px; }
 QProgressBar::chunk { background: $primary; border-radius: 4px; }
 QSlider::groove:horizontal { height: 4px; background: $border; border-radius: 2px; }
 QSlider::handle:horizontal { width: 14px; height: 14px; margin: -5px 0; border-radius: 7px; background: $selection; }
+QSlider::handle:horizontal:focus { border: 2px solid $text; }
 
 QStatusBar { background: $panel; border-top: 1px solid $border; color: $muted; }
 QStatusBar::item { border: none; }
@@ -195,7 +200,7 @@ QLabel[role="error"] { color: $error; }
 QLabel[role="warning"] { color: $warning; }
 QLabel[role="ok"] { color: $ok; }
 QFrame[card="true"] { background: $body; border: 1px solid $border; border-radius: 10px; }
-QFrame[card="true"]:hover { border-color: $selection; }
+QFrame[card="true"]:hover, QFrame[card="true"]:focus { border-color: $selection; }
 QFrame[line="true"] { background: $border; max-height: 1px; min-height: 1px; border: none; }
 
 QLabel[role="display"] { font-size: 24px; font-weight: 600; }

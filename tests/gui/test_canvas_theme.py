@@ -22,7 +22,6 @@ from ghn_studio.gui.theme import DARK, LIGHT, Tokens, contrast, mixed
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.spec import Category
 
-
 THEMES = pytest.mark.parametrize("tokens", [DARK, LIGHT], ids=["dark", "light"])
 
 
