@@ -54,6 +54,9 @@ class HelpPanel(QWidget):
         self.view.setOpenLinks(False)
         self.view.setProperty("page", True)
         self.view.document().setDocumentMargin(18)
+        self._is_fresh = True  # nobody has scrolled the page yet
+        self.view.verticalScrollBar().rangeChanged.connect(lambda low, high: self._go_to_start())
+        self.view.verticalScrollBar().actionTriggered.connect(lambda action: self._scrolled())
         self.view.anchorClicked.connect(lambda url: self.follow(url.toString()))
         self.search = QLineEdit(placeholderText="Search the manual", clearButtonEnabled=True)
         self.search.setObjectName("help.search")
@@ -105,7 +108,7 @@ class HelpPanel(QWidget):
         if self.search.text():
             self._find(self.search.text())
         elif self.address:
-            self._show()
+            self._write(self._manual.page(self.address).html)
         self.view.verticalScrollBar().setValue(at)
 
     def sizeHint(self) -> QSize:
@@ -164,11 +167,23 @@ class HelpPanel(QWidget):
 
     def _show(self) -> None:
         page = self._manual.page(self.address)
+        self._is_fresh = True
         self._write(page.html)
-        anchor = self.address.partition("#")[2]
-        if anchor:
-            self.view.scrollToAnchor(anchor)
+        self._go_to_start()
         self._refresh_buttons()
+
+    def _go_to_start(self) -> None:
+        """Begin where the address says, also when the page becomes longer because the panel becomes narrower."""
+        if not self._is_fresh:
+            return
+        anchor = self.address.partition("#")[2]
+        if anchor and not self.search.text():
+            self.view.scrollToAnchor(anchor)
+        else:
+            self.view.verticalScrollBar().setValue(0)
+
+    def _scrolled(self) -> None:
+        self._is_fresh = False
 
     def _find(self, text: str) -> None:
         if text.strip():
