@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, QUrl, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QKeyEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QTextBrowser, QToolButton, QVBoxLayout, QWidget
 
-from ghn_studio.app.manual import CONTENTS, EXAMPLE, OPERATOR, SCHEME, Hit, Manual, table
+from ghn_studio.app.architectures import EXAMPLE
+from ghn_studio.app.manual import CONTENTS, OPERATOR, SCHEME, Hit, Manual, table
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.actions import shortcut_rows
 from ghn_studio.gui.gesture_table import GESTURES
@@ -70,6 +71,9 @@ class HelpPanel(QWidget):
         for keys, act in (("Alt+Left", self.back.click), ("Alt+Right", self.forward.click),
                           ("Escape", self.close_requested.emit)):
             QShortcut(QKeySequence(keys), self, act, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        self._reading = manual.prepare()
+        self._pace = QTimer(self, interval=20)
+        self._pace.timeout.connect(self._read_on)
         self._lay_out()
         self.restyle()
 
@@ -110,6 +114,17 @@ class HelpPanel(QWidget):
         elif self.address:
             self._write(self._manual.page(self.address).html)
         self.view.verticalScrollBar().setValue(at)
+
+    def prepare(self) -> None:
+        """Read the manual ahead, a little in each turn of the event loop, so that the first page comes at once."""
+        self._reading = self._manual.prepare()
+        self._pace.start()
+
+    def _read_on(self) -> None:
+        try:
+            next(self._reading)
+        except StopIteration:
+            self._pace.stop()
 
     def sizeHint(self) -> QSize:
         return QSize(LEAST_WIDTH + 40, 600)
