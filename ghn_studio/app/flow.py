@@ -1,4 +1,4 @@
-"""Which way a drawing runs, and where wires meet a node then."""
+"""Which way a drawing runs."""
 
 from __future__ import annotations
 
@@ -14,22 +14,6 @@ class Direction(StrEnum):
 
     RIGHT = "right"
     DOWN = "down"
-
-
-def port_point(
-    direction: Direction, size: tuple[float, float], heights: tuple[float, ...], index: int, *, is_output: bool
-) -> Point:
-    """Where port ``index`` is, from the node's top left corner.
-
-    To the right, ports are on the left and right side at their ``heights``; downwards
-    they share the upper and lower side equally. A port beyond the last one is there.
-    """
-    width, height = size
-    index = min(index, len(heights) - 1)
-    if direction is Direction.RIGHT:
-        return width if is_output else 0.0, heights[index] if heights else min(16.0, height / 2)
-    share = (index + 1) / (len(heights) + 1) if heights else 0.5
-    return round(width * share), height if is_output else 0.0
 
 
 def direction_of(edges: Iterable[tuple[str, str]], boxes: Mapping[str, Box], present: Direction) -> Direction:

@@ -26,13 +26,19 @@ class Route:
     """A wire as a start and cubic pieces (two handles and an end each).
 
     ``label`` is where a caption sits best and ``room`` how long the straightest stretch
-    around it is, in scene units.
+    around it is, in scene units. ``is_upright`` if this stretch runs down.
     """
 
     start: Point
     pieces: tuple[tuple[Point, Point, Point], ...]
     label: Point
     room: float
+    is_upright: bool = False
+
+    def turned(self) -> Route:
+        """The mirror image at the diagonal: a wire to the right becomes one that runs down."""
+        pieces = tuple((a[::-1], b[::-1], c[::-1]) for a, b, c in self.pieces)
+        return Route(self.start[::-1], pieces, self.label[::-1], self.room, not self.is_upright)
 
     def samples(self, per_piece: int = 10) -> Iterator[Point]:
         """Points along the wire, ends included."""
@@ -121,6 +127,11 @@ def route(
         if in_way:
             return _around(start, end, source, target, in_way, obstacles, lanes, value)
     return direct(start, end)
+
+
+def turned_box(box: Box) -> Box:
+    """The mirror image of a box at the diagonal."""
+    return box[1], box[0], box[3], box[2]
 
 
 def direct(start: Point, end: Point) -> Route:
