@@ -23,6 +23,7 @@ from ghn_studio.gui.canvas.paint import (
     draw_ring,
     pill_size,
 )
+from ghn_studio.gui.canvas.pins import draw_pin
 from ghn_studio.gui.canvas.routing import Box, Point, Route
 from ghn_studio.gui.theme import Tokens, faded, ui_font
 from ghn_studio.ir.graph import Edge, Group, NodeId
@@ -52,7 +53,7 @@ class NodeItem(QGraphicsRectItem):
         super().__init__(layer)
         self.node_id = node_id
         self.left = self.top = 0.0
-        self.is_selected = self.is_hovered = self.has_faded_ports = False
+        self.is_selected = self.is_hovered = self.has_faded_ports = self.is_pinned = False
         self.heat: Heat | None = None
         self._pictures = pictures
         self.setPen(_NO_PEN)
@@ -90,6 +91,12 @@ class NodeItem(QGraphicsRectItem):
         x, y = self.face.port_point(port, self._pictures.direction, is_output=True)
         return self.left + x, self.top + y
 
+    def set_pinned(self, pinned: bool) -> None:
+        """Show that arranging leaves the node where it is, or no more."""
+        if pinned != self.is_pinned:
+            self.is_pinned = pinned
+            self.update()
+
     def mark(self, *, selected: bool | None = None, hovered: bool | None = None, faded: bool | None = None) -> None:
         """Change how the node stands out."""
         self.is_selected = self.is_selected if selected is None else selected
@@ -111,6 +118,8 @@ class NodeItem(QGraphicsRectItem):
                 _draw_ports(painter, face, pictures.tokens, pictures.direction)
             if self.heat is not None:
                 draw_tag(painter, face, self.heat, pictures.tokens, compact=pictures.zoom < TEXT_ZOOM)
+        if self.is_pinned:
+            draw_pin(painter, face, pictures.tokens, large=pictures.zoom < TEXT_ZOOM)
 
 
 def _draw_ports(painter: QPainter, face: NodeFace, tokens: Tokens, direction: Direction) -> None:

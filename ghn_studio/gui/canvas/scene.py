@@ -106,6 +106,7 @@ class CanvasScene(QGraphicsScene):
         self._reroute(None if len(self.wires) <= MANY_WIRES else touched)
         if not diff.is_empty:
             self._caption_wires()
+        self._show_pins()
         self._forget_overview()
         self.redrawn.emit()
 
@@ -125,6 +126,7 @@ class CanvasScene(QGraphicsScene):
             self.wires[edge] = Wire(edge, self._wire_layer)
         self._reroute(None)
         self._caption_wires()
+        self._show_pins()
         self._forget_overview()
 
     def _add_node(self, node_id: NodeId) -> None:
@@ -150,6 +152,11 @@ class CanvasScene(QGraphicsScene):
                 resized.add(node_id)
             item.set_face(face)
         return resized
+
+    def _show_pins(self) -> None:
+        pinned = self.document.project.pinned
+        for node_id, item in self.nodes.items():
+            item.set_pinned(node_id in pinned)
 
     def _place(self, node_ids: Iterable[NodeId]) -> set[NodeId]:
         layout = self.document.layout
