@@ -137,7 +137,7 @@ def _draw_ports(painter: QPainter, face: NodeFace, tokens: Tokens, direction: Di
 class Wire:
     """One edge and its native path item, which is drawn without any Python call."""
 
-    __slots__ = ("box", "caption", "ceiling", "edge", "is_bad", "is_hot", "item", "lines", "route", "text")
+    __slots__ = ("box", "caption", "ceiling", "edge", "is_bad", "is_floating", "is_hot", "item", "lines", "route", "text")
 
     def __init__(self, edge: Edge, layer: Layer) -> None:
         self.edge = edge
@@ -148,20 +148,26 @@ class Wire:
         self.caption: Box | None = None
         self.ceiling = 0.0
         self.lines: list[QLineF] | None = None
-        self.is_hot = self.is_bad = False
+        self.is_hot = self.is_bad = self.is_floating = False
 
     def set_route(self, route: Route, ceiling: float) -> None:
         """Take a course. ``ceiling`` is the top of the higher of the two nodes."""
-        if route == self.route and ceiling == self.ceiling:
+        if route == self.route and ceiling == self.ceiling and not self.is_floating:
             return
-        self.route, self.ceiling, self.lines = route, ceiling, None
+        self.float_along(route)
+        self.is_floating = False
+        self.ceiling = ceiling
+        xs, ys = zip(*route.samples(6), strict=True)
+        self.box = min(xs), min(ys), max(xs), max(ys)
+        self._place_caption()
+
+    def float_along(self, route: Route) -> None:
+        """Take a course for a moment: without a caption, and its box stays where it was."""
+        self.route, self.lines, self.caption, self.is_floating = route, None, None, True
         path = QPainterPath(QPointF(*route.start))
         for a, b, end in route.pieces:
             path.cubicTo(a[0], a[1], b[0], b[1], end[0], end[1])
         self.item.setPath(path)
-        xs, ys = zip(*route.samples(6), strict=True)
-        self.box = min(xs), min(ys), max(xs), max(ys)
-        self._place_caption()
 
     def set_text(self, text: str) -> None:
         """Caption the wire, if there is room."""

@@ -66,6 +66,8 @@ class CanvasScene(QGraphicsScene):
         self._obstacles = Obstacles()
         #: Called before places are read or change; ends what only pretends to be at other places.
         self.before_reading: Callable[[], object] = lambda: None
+        # What a gesture moves is left out of the boxes and lines that are kept.
+        self._moving: frozenset[NodeId] = frozenset()
         self._boxes: dict[str, list[QRectF]] | None = None
         self._lines: list[QLineF] | None = None
         self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
@@ -210,11 +212,29 @@ class CanvasScene(QGraphicsScene):
 
     def preview(self, positions: Mapping[NodeId, tuple[float, float]]) -> None:
         """Draw nodes elsewhere while a gesture lasts; the document is not touched."""
+        if self._moving != positions.keys():
+            self._moving = frozenset(positions)
+            self._boxes = self._lines = None
+        wires = self.wires_at(positions)
+        stale = self._extent(positions, wires)
         for node_id, (x, y) in positions.items():
             self.nodes[node_id].place(x, y)
-        for wire in self._wires_of(positions):
+        for wire in wires:
             self._lay(wire, None)
-        self.refresh_moving(frames=True)
+        if self._frames:
+            self._update_frames()
+        if self.pictures.zoom < OVERVIEW_ZOOM:
+            self._overview.update(stale)
+            self._overview.update(self._extent(positions, wires))
+
+    def _extent(self, node_ids: Iterable[NodeId], wires: Iterable[Wire]) -> QRectF:
+        """The part of the scene that nodes and wires cover."""
+        boxes = [*(self.nodes[n].box for n in node_ids), *(w.box for w in wires)]
+        if not boxes:
+            return QRectF()
+        left, top, right, bottom = joined(boxes)
+        around = 4 / self.pictures.zoom
+        return QRectF(left - around, top - around, right - left + 2 * around, bottom - top + 2 * around)
 
     def wires_at(self, node_ids: Iterable[NodeId]) -> list[Wire]:
         """The wires that begin or end at nodes, each once."""
@@ -223,7 +243,7 @@ class CanvasScene(QGraphicsScene):
     def refresh_moving(self, *, frames: bool) -> None:
         """Follow nodes and wires that were placed from outside; without ``frames`` these are left out."""
         self._frame_layer.setVisible(frames)
-        if frames:
+        if frames and self._frames:
             self._update_frames()
         self._forget_overview()
 
@@ -371,16 +391,19 @@ class CanvasScene(QGraphicsScene):
 
     def _forget_overview(self) -> None:
         self._boxes = self._lines = None
+        self._moving = frozenset()
         if self.pictures.zoom < OVERVIEW_ZOOM:
             self._overview.update()
 
     def overview_boxes(self) -> dict[str, list[QRectF]]:
-        """The nodes' boxes by colour; those with something the matter are drawn last."""
+        """The nodes' boxes by colour; those with something the matter are drawn last, those on the move very last."""
         if self._boxes is None:
             tokens = self.pictures.tokens
             boxes: dict[str, list[QRectF]] = {}
             marked: dict[str, list[QRectF]] = {}
             for item in self.nodes.values():
+                if item.node_id in self._moving:
+                    continue
                 box = QRectF(item.left, item.top, item.face.width, item.face.height)
                 color = trouble(item.face, tokens)
                 if color:
@@ -388,7 +411,13 @@ class CanvasScene(QGraphicsScene):
                 else:
                     boxes.setdefault(self._overview_colour(item), []).append(box)
             self._boxes = {**boxes, **marked}
-        return self._boxes
+        if not self._moving:
+            return self._boxes
+        found = {color: list(boxes) for color, boxes in self._boxes.items()}
+        for item in map(self.nodes.__getitem__, self._moving):
+            box = QRectF(item.left, item.top, item.face.width, item.face.height)
+            found.setdefault(trouble(item.face, self.pictures.tokens) or self._overview_colour(item), []).append(box)
+        return found
 
     def _overview_colour(self, item: NodeItem) -> str:
         tokens = self.pictures.tokens
@@ -399,8 +428,11 @@ class CanvasScene(QGraphicsScene):
     def overview_lines(self) -> list[QLineF]:
         """The wires as straight lines."""
         if self._lines is None:
-            self._lines = [line for wire in self.wires.values() for line in wire.straight_lines()]
-        return self._lines
+            still = (e for e in self.wires if not (e.source in self._moving or e.target in self._moving))
+            self._lines = [line for edge in still for line in self.wires[edge].straight_lines()]
+        if not self._moving:
+            return self._lines
+        return self._lines + [line for wire in self.wires_at(self._moving) for line in wire.straight_lines()]
 
     def content_rect(self, node_ids: Iterable[NodeId] | None = None) -> QRectF:
         """The box around all nodes, or around some, with a little air."""
