@@ -262,6 +262,8 @@ class OpSpec(Generic[P]):
     fit raises :class:`ValueError` with a sentence a person can act on.
 
     Attributes:
+        formula: What is computed, in one line of plain text: x in, y out, without the batch axis.
+        source: Where it was published: ``arXiv:1502.03167``, an address, or nothing.
         infer: The outputs' shapes, one spec or a tuple of them.
         module: The constructor call of the layer, ``torch.nn`` or ``ghn_studio.blocks``.
         function: The same computation without a module, for operators that own
@@ -286,6 +288,8 @@ class OpSpec(Generic[P]):
     infer: Callable[[P, Inputs], TensorSpec | tuple[TensorSpec, ...]]
     module: Callable[[P, Inputs], Call]
     examples: tuple[Example[P], ...]
+    formula: str = ""
+    source: str = ""
     outputs: Callable[[P], tuple[str, ...]] = _one_output
     weights: Callable[[P, Inputs], tuple[WeightSpec, ...]] = _no_weights
     function: Callable[[P, Inputs], Call] | None = None
