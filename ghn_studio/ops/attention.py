@@ -11,6 +11,7 @@ from typing import Any
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs
+from ghn_studio.ops.reach import WHOLE, sliding
 from ghn_studio.ops.shapes import (
     IMAGE,
     ODD_IMAGE,
@@ -301,6 +302,7 @@ SQUEEZE_EXCITATION = OpSpec(
     onnx=OnnxBinding(_se_onnx), weights=_se_weights, primitives=_se_graph,
     torch=read.SQUEEZE_EXCITATION,
     macs=lambda p, i: 2 * i[0].size(1) * squeezed(p, i),
+    reach=lambda p, i: WHOLE,
     examples=(Example(SqueezeExcitationParams(2), (IMAGE,)),
               Example(SqueezeExcitationParams(16, "hardsigmoid"), (ODD_IMAGE,)),
               Example(SqueezeExcitationParams(4, squeeze_channels=5, activation="silu", bias=False), (IMAGE,))),
@@ -314,6 +316,7 @@ SELF_ATTENTION = OpSpec(
     module=lambda p, i: call("ghn_studio.blocks.SelfAttention", channels(i), p.heads, qkv_bias=p.qkv_bias),
     function=lambda p, i: call("ghn_studio.blocks.self_attention", heads=p.heads),
     onnx=OnnxBinding(_msa_onnx), weights=_msa_weights, primitives=_msa_graph, macs=_msa_macs, suggest=_msa_suggest,
+    reach=lambda p, i: WHOLE,
     examples=(Example(SelfAttentionParams(2), (TOKENS,)), Example(SelfAttentionParams(3, False), (ODD_IMAGE,))),
 )
 PATCH_EMBEDDING = OpSpec(
@@ -325,6 +328,7 @@ PATCH_EMBEDDING = OpSpec(
     function=lambda p, i: call("ghn_studio.blocks.patch_embedding"),
     onnx=OnnxBinding(_patch_onnx), weights=_patch_weights,
     macs=lambda p, i: elements(_patch_infer(p, i)) * i[0].size(1) * p.patch**2,
+    reach=lambda p, i: sliding((p.patch,) * 2, (p.patch,) * 2, (0, 0)),
     examples=(Example(PatchEmbeddingParams(6, 4), (IMAGE,)), Example(PatchEmbeddingParams(5, 3), (ODD_IMAGE,))),
 )
 POSITION_EMBEDDING = OpSpec(

@@ -7,6 +7,7 @@ from math import prod
 
 from ghn_studio.ir.tensors import TensorSpec, window_extent
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs, padding_of, pair
+from ghn_studio.ops.reach import sliding
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, bias
 from ghn_studio.ops.spec import (
     Call,
@@ -113,6 +114,7 @@ CONV2D = OpSpec(
     params=Conv2dParams, inputs=(Port("image", (4,)),), infer=_infer, module=_module, function=_function,
     weights=_weights, macs=_macs, suggest=_suggest, onnx=OnnxBinding(_onnx_write, {"Conv": _onnx_read}),
     torch=read.CONV2D,
+    reach=lambda p, i: sliding(p.kernel_size, p.stride, p.padding, p.dilation),
     examples=(
         Example(Conv2dParams(8), (IMAGE,)),
         Example(Conv2dParams(12, (5, 5), (2, 2), (2, 2), groups=2, bias=False), (ODD_IMAGE,)),

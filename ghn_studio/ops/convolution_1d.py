@@ -8,6 +8,7 @@ from math import prod
 from ghn_studio.ir.tensors import TensorSpec, window_extent
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs, line_padding_of, single
 from ghn_studio.ops.convolution import primitive_of
+from ghn_studio.ops.reach import POINT, WHOLE
 from ghn_studio.ops.shapes import SEQUENCE, bias
 from ghn_studio.ops.spec import Call, Category, Example, Inputs, OpSpec, Port, Role, WeightSpec, call, param
 from ghn_studio.ops.torch_readers import convolution as read
@@ -82,6 +83,7 @@ CONV1D = OpSpec(
     weights=_weights, macs=_macs, suggest=lambda p, i: replace(p, out_channels=max(16, i[0].size(1))),
     onnx=OnnxBinding(_onnx_write, {"Conv": _onnx_read}),
     torch=read.CONV1D,
+    reach=lambda p, i: POINT if p.kernel_size == p.stride == 1 else WHOLE,
     examples=(
         Example(Conv1dParams(8), (SEQUENCE,)),
         Example(Conv1dParams(10, 5, 2, 3, 2, groups=5, bias=False), (SEQUENCE,)),

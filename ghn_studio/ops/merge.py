@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ghn_studio.ir.tensors import BATCH, TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode
+from ghn_studio.ops.reach import over_axis
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR
 from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, call, param
 from ghn_studio.ops.torch_readers import merge as read
@@ -132,6 +133,7 @@ CONCAT = OpSpec(
     infer=_concat_infer, module=lambda p, i: call("ghn_studio.blocks.Concat", p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Concat", {"axis": p.dim}), {"Concat": _concat_read}),
     torch=read.CONCAT,
+    reach=lambda p, i: over_axis(i[0], p.dim),
     examples=(Example(ConcatParams(), (IMAGE, TensorSpec(("N", 2, 8, 8)), IMAGE)),
               Example(ConcatParams(), (VECTOR, VECTOR))),
 )
@@ -143,6 +145,7 @@ CHUNK = OpSpec(
     onnx=OnnxBinding(lambda p, i: OnnxForm("Split", {"axis": p.dim, "num_outputs": p.chunks}, since=18),
                      {"Split": _split_read}),
     torch=read.CHUNK,
+    reach=lambda p, i: over_axis(i[0], p.dim),
     examples=(Example(ChunkParams(), (IMAGE,)), Example(ChunkParams(3), (ODD_IMAGE,)),
               Example(ChunkParams(4, 2), (TOKENS,))),
 )

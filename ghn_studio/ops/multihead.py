@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm
+from ghn_studio.ops.reach import WHOLE
 from ghn_studio.ops.shapes import TOKENS, bias, elements, matrix
 from ghn_studio.ops.spec import (
     Category,
@@ -93,5 +94,6 @@ MULTIHEAD_ATTENTION = OpSpec(
     onnx=OnnxBinding(_onnx), weights=_weights, macs=_macs, suggest=_suggest,
     torch=read.MULTIHEAD_ATTENTION,
     primitives=lambda p, i: attention_nodes(_weights(p, i), 2 if p.bias else 1),
+    reach=lambda p, i: WHOLE,
     examples=(Example(MultiheadAttentionParams(2), (TOKENS,)), Example(MultiheadAttentionParams(4, False), (TOKENS,))),
 )

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from ghn_studio.ir.graph import Node, NodeId
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding
+from ghn_studio.ops.reach import POINT, Reach
 from ghn_studio.ops.torch_binding import TorchBinding
 
 P = TypeVar("P")
@@ -274,6 +275,7 @@ class OpSpec(Generic[P]):
         primitives: The hypernetwork's nodes; by default one per weight (a norm's shift
             joins its scale) or one of type ``primitive`` where there is no weight.
         macs: Multiply-accumulates for one image.
+        reach: Which positions of the input a position of the output depends on (``ops/reach.py``).
         suggest: Parameters that fit given inputs, starting from others; new layers use it.
         onnx: How it is written to ONNX and recognised there (``ops/binding.py``).
         torch: How it is recognised in a traced module (``ops/torch_binding.py``).
@@ -296,6 +298,7 @@ class OpSpec(Generic[P]):
     primitive: Primitive | None = None
     primitives: Callable[[P, Inputs], tuple[PrimitiveNode, ...]] | None = None
     macs: Callable[[P, Inputs], int] = _no_macs
+    reach: Callable[[P, Inputs], Reach] = lambda params, inputs: POINT
     suggest: Callable[[P, Inputs], P] = lambda params, inputs: params
     onnx: OnnxBinding[P] | None = None
     torch: TorchBinding = TorchBinding()

@@ -8,6 +8,7 @@ from math import prod
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs, pair, symmetric_pads
 from ghn_studio.ops.convolution import primitive_of
+from ghn_studio.ops.reach import spreading
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, bias, elements
 from ghn_studio.ops.spec import Call, Category, Example, Inputs, OpSpec, Pair, Port, Role, WeightSpec, call, param
 from ghn_studio.ops.torch_readers import convolution as read
@@ -103,6 +104,7 @@ CONV_TRANSPOSE2D = OpSpec(
     weights=_weights, macs=_macs, suggest=lambda p, i: replace(p, out_channels=max(16, i[0].size(1) // 2)),
     onnx=OnnxBinding(_onnx_write, {"ConvTranspose": _onnx_read}),
     torch=read.CONV_TRANSPOSE2D,
+    reach=lambda p, i: spreading(p.kernel_size, p.stride, p.padding, p.dilation),
     examples=(
         Example(ConvTranspose2dParams(8), (IMAGE,)),
         Example(ConvTranspose2dParams(9, (3, 4), (2, 1), (1, 2), (1, 0), (1, 2), groups=3, bias=False), (ODD_IMAGE,)),
