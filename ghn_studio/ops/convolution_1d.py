@@ -9,18 +9,19 @@ from ghn_studio.ir.tensors import TensorSpec, window_extent
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs, line_padding_of, single
 from ghn_studio.ops.convolution import primitive_of
 from ghn_studio.ops.shapes import SEQUENCE, bias
-from ghn_studio.ops.spec import Call, Category, Example, Inputs, OpSpec, Port, Role, WeightSpec, call, param
+from ghn_studio.ops.spec import Call, Category, Example, Inputs, Measure, OpSpec, Port, Role, WeightSpec, call, param
 from ghn_studio.ops.torch_readers import convolution as read
 
 
 @dataclass(frozen=True, slots=True)
 class Conv1dParams:
-    out_channels: int = param(16, label="Output channels", low=1, key=True)
+    out_channels: int = param(16, label="Output channels", low=1, key=True, measure=Measure.WIDTH)
     kernel_size: int = param(3, label="Kernel size", low=1, key=True)
     stride: int = param(1, label="Stride", low=1, key=True)
     padding: int = param(1, label="Padding", low=0, help="Zeros added on each side.")
     dilation: int = param(1, label="Dilation", low=1, help="Distance between the taps of the kernel.")
-    groups: int = param(1, label="Groups", low=1, help="Divides both input and output channels.")
+    groups: int = param(1, label="Groups", low=1, help="Divides both input and output channels.",
+                        measure=Measure.PARTS)
     bias: bool = param(True, label="Bias")
 
 

@@ -12,6 +12,7 @@ from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     Primitive,
@@ -42,7 +43,7 @@ class LayerNormParams:
 
 @dataclass(frozen=True, slots=True)
 class GroupNormParams:
-    groups: int = param(4, label="Groups", low=1, key=True, help="Divides the channels.")
+    groups: int = param(4, label="Groups", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
     eps: float = param(1e-5, label="Epsilon", low=0.0, high=1.0, help="Added to the variance.")
     affine: bool = param(True, label="Scale and shift")
 

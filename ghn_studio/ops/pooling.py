@@ -249,6 +249,7 @@ ADAPTIVE_AVG_POOL = OpSpec(
 GLOBAL_AVG_POOL = OpSpec(
     id="global_avg_pool", title="GlobalAvgPool", category=Category.POOLING,
     summary="Averages each channel over all positions, to 1 × 1.",
+    aliases=("gap",),
     params=NoParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], 1, 1), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", 1),

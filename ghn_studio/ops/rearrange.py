@@ -408,6 +408,7 @@ ROLL = OpSpec(
 )
 RESIZE = OpSpec(
     id="resize", title="Resize", category=Category.TENSOR, summary="Gives a map another height and width.",
+    aliases=("upsample", "interpolate"),
     params=ResizeParams, inputs=(Port("image", (4,)),), infer=_resize_infer,
     module=lambda p, i: call("torch.nn.Upsample", size=p.size if p.size[0] else None,
                              scale_factor=None if p.size[0] else p.scale, mode=p.mode,

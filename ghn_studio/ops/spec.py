@@ -87,6 +87,14 @@ class Category(StrEnum):
     HIDDEN = "Hidden"
 
 
+class Measure(StrEnum):
+    """What a parameter counts, where that has to follow when a network is made wider."""
+
+    WIDTH = "width"  #: channels or features that the operator gives
+    INNER = "inner"  #: channels inside the operator; 0 lets it decide
+    PARTS = "parts"  #: divides the channels: groups, heads
+
+
 def param(
     default: Any,
     *,
@@ -97,14 +105,16 @@ def param(
     choices: tuple[Any, ...] = (),
     help: str = "",
     key: bool = False,
+    measure: Measure | None = None,
 ) -> Any:
     """Declare one parameter: its default, how a person edits it, what values it takes.
 
     ``low`` and ``high`` are inclusive and hold for each half of a pair. ``key``
-    parameters are shown on the node itself.
+    parameters are shown on the node itself. ``measure`` marks numbers of channels.
     """
     meta = {
         "label": label, "unit": unit, "low": low, "high": high, "choices": choices, "help": help, "key": key,
+        "measure": measure,
     }
     return field(default=default, metadata=meta)
 
@@ -230,6 +240,7 @@ class Field:
     choices: tuple[Any, ...]
     help: str
     key: bool
+    measure: Measure | None = None
 
 
 @cache
@@ -273,6 +284,7 @@ class OpSpec(Generic[P]):
             joins its scale) or one of type ``primitive`` where there is no weight.
         macs: Multiply-accumulates for one image.
         suggest: Parameters that fit given inputs, starting from others; new layers use it.
+        aliases: Other names people know it by, for the search.
         onnx: How it is written to ONNX and recognised there (``ops/binding.py``).
         torch: How it is recognised in a traced module (``ops/torch_binding.py``).
     """
@@ -293,6 +305,7 @@ class OpSpec(Generic[P]):
     primitives: Callable[[P, Inputs], tuple[PrimitiveNode, ...]] | None = None
     macs: Callable[[P, Inputs], int] = _no_macs
     suggest: Callable[[P, Inputs], P] = lambda params, inputs: params
+    aliases: tuple[str, ...] = ()
     onnx: OnnxBinding[P] | None = None
     torch: TorchBinding = TorchBinding()
     version: int = 1
@@ -307,6 +320,11 @@ class OpSpec(Generic[P]):
     def form(self) -> tuple[Field, ...]:
         """The parameters, in declared order, for forms and help texts."""
         return form_of(self.params)  # type: ignore[arg-type]  # a class has a hash
+
+    @cached_property
+    def width(self) -> str:
+        """The parameter that sets how many channels come out; empty where they follow from the input."""
+        return next((f.name for f in self.form if f.measure is Measure.WIDTH), "")
 
     def infer_outputs(self, params: P, inputs: Inputs) -> tuple[TensorSpec, ...]:
         """Like ``infer``, always a tuple with one spec per output port."""
