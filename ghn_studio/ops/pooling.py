@@ -13,6 +13,7 @@ from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     NoParams,
     OpSpec,
     Pair,
@@ -45,7 +46,7 @@ class AvgPoolParams:
 
 @dataclass(frozen=True, slots=True)
 class AdaptivePoolParams:
-    output_size: Pair = param((1, 1), label="Output size", unit="px", low=1, key=True)
+    output_size: Pair = param((1, 1), label="Output size", unit="px", low=1, key=True, measure=Measure.SIZE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.axes import axes_of_value, axis_of_value, has_batch, inner, resolved, with_inner
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode
 from ghn_studio.ops.shapes import CHANNELS_LAST, IMAGE, ODD_IMAGE, TOKENS, VECTOR
-from ghn_studio.ops.spec import Category, Example, Inputs, OpSpec, Pair, Port, call, param
+from ghn_studio.ops.spec import Category, Example, Inputs, Measure, OpSpec, Pair, Port, call, param
 from ghn_studio.ops.torch_readers import rearrange as read
 
 
@@ -56,7 +56,7 @@ class SplitParams:
 class PadParams:
     padding: tuple[int, ...] = param((1, 1, 1, 1), label="Padding", key=True,
                                      help="Before and after the last axis, then the last but one, as torch has it; "
-                                          "negative numbers cut off.")
+                                          "negative numbers cut off.", measure=Measure.BORDER)
     value: float = param(0.0, label="Value")
 
 
@@ -85,7 +85,8 @@ class RollParams:
 
 @dataclass(frozen=True, slots=True)
 class ResizeParams:
-    size: Pair = param((0, 0), label="Size", unit="px", low=0, key=True, help="0 × 0 takes the factor instead.")
+    size: Pair = param((0, 0), label="Size", unit="px", low=0, key=True, help="0 × 0 takes the factor instead.",
+                       measure=Measure.SIZE)
     scale: float = param(2.0, label="Factor", low=0.01, high=64.0, key=True)
     mode: str = param("nearest", label="Between pixels", choices=("nearest", "bilinear"))
     align_corners: bool = param(False, label="Align corners", help="Of bilinear resizing.")

@@ -88,11 +88,13 @@ class Category(StrEnum):
 
 
 class Measure(StrEnum):
-    """What a parameter counts, where that has to follow when a network is made wider."""
+    """What a parameter counts, where other layers have to fit it: edits that mend or widen a network set it."""
 
     WIDTH = "width"  #: channels or features that the operator gives
     INNER = "inner"  #: channels inside the operator; 0 lets it decide
     PARTS = "parts"  #: divides the channels: groups, heads
+    SIZE = "size"  #: height and width that the operator gives
+    BORDER = "border"  #: added before and after the last axis, then the last but one
 
 
 def param(
@@ -321,10 +323,14 @@ class OpSpec(Generic[P]):
         """The parameters, in declared order, for forms and help texts."""
         return form_of(self.params)  # type: ignore[arg-type]  # a class has a hash
 
+    def measuring(self, measure: Measure) -> str:
+        """The first parameter that counts this; empty where none does."""
+        return next((f.name for f in self.form if f.measure is measure), "")
+
     @cached_property
     def width(self) -> str:
         """The parameter that sets how many channels come out; empty where they follow from the input."""
-        return next((f.name for f in self.form if f.measure is Measure.WIDTH), "")
+        return self.measuring(Measure.WIDTH)
 
     def infer_outputs(self, params: P, inputs: Inputs) -> tuple[TensorSpec, ...]:
         """Like ``infer``, always a tuple with one spec per output port."""
