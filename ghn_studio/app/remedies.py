@@ -138,11 +138,11 @@ def _nearby(params: Any, spec: OpSpec[Any], inputs: Shapes) -> Iterator[dict[str
             yield from ({line.name: n} for n in range(getattr(params, line.name) - 1, 0, -1))
     if {"padding", "kernel_size"} <= names:
         yield {"padding": _halves(params.kernel_size)}
-    if "kernel_size" in names and inputs[0].rank == 4:
-        extents = [d for d in inputs[0].shape[2:] if isinstance(d, int)]
-        if len(extents) == 2:
-            smaller = tuple(min(k, d) for k, d in zip(params.kernel_size, extents, strict=True))
-            yield {"kernel_size": smaller} | ({"dilation": (1, 1)} if "dilation" in names else {})
+    kernel = getattr(params, "kernel_size", ())
+    extents = [d for d in inputs[0].shape[2:] if isinstance(d, int)]
+    if isinstance(kernel, tuple) and len(extents) == len(kernel) > 0:
+        smaller = tuple(min(k, d) for k, d in zip(kernel, extents, strict=True))
+        yield {"kernel_size": smaller} | ({"dilation": (1,) * len(kernel)} if "dilation" in names else {})
 
 
 def _halves(kernel: Any) -> Any:
