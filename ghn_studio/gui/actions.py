@@ -25,6 +25,7 @@ class WindowState:
     is_running: bool = False
     is_stopping: bool = False
     has_result: bool = False
+    all_pinned: bool = False  # every selected node is
 
 
 #: Answers why an action is not available, or "" when it is.
@@ -41,6 +42,14 @@ def _needs_nodes(state: WindowState) -> str:
 
 def _needs_selection(state: WindowState) -> str:
     return "" if state.selected else "Select a node first."
+
+
+def _needs_two(state: WindowState) -> str:
+    return "" if state.selected > 1 else "Select two nodes or more first."
+
+
+def _needs_three(state: WindowState) -> str:
+    return "" if state.selected > 2 else "Select three nodes or more first."
 
 
 def _needs_clipboard(state: WindowState) -> str:
@@ -134,7 +143,32 @@ ACTIONS = (
     ActionSpec("view.fit", "Fit", "View", "Home", "fit", "Show the whole network", _needs_nodes, on_canvas=True),
     ActionSpec("view.zoom_in", "Zoom in", "View", _Key.ZoomIn, "zoom_in", "Larger"),
     ActionSpec("view.zoom_out", "Zoom out", "View", _Key.ZoomOut, "zoom_out", "Smaller"),
-    ActionSpec("view.arrange", "Arrange", "View", "Shift+L", "arrange", "Lay the nodes out in layers", _needs_nodes),
+    ActionSpec("view.arrange", "Arrange", "View", "Shift+L", "arrange", "Lay all nodes out in layers", _needs_nodes,
+               separated=True, on_canvas=True),
+    ActionSpec("view.arrange_selection", "Arrange selection", "View", "L", "",
+               "Lay the selected nodes out where they are", _needs_two, on_canvas=True),
+    ActionSpec("view.direction.right", "Left to right", "View/Direction", None, "arrange",
+               "Arrange in layers from left to right, now and from now on", group="direction"),
+    ActionSpec("view.direction.down", "Top down", "View/Direction", None, "arrange_down",
+               "Arrange in layers from top to bottom, now and from now on", group="direction"),
+    ActionSpec("view.pin", "Pin", "View", "P", "pin", "Keep the selected nodes where they are when others are arranged",
+               _needs_selection, on_canvas=True),
+    ActionSpec("view.align.left", "Left sides", "View/Align", None, "align_left",
+               "Bring the left sides of the selected nodes into line", _needs_two),
+    ActionSpec("view.align.centre", "Centres", "View/Align", None, "align_centre",
+               "Bring the selected nodes into one column", _needs_two),
+    ActionSpec("view.align.right", "Right sides", "View/Align", None, "align_right",
+               "Bring the right sides of the selected nodes into line", _needs_two),
+    ActionSpec("view.align.top", "Tops", "View/Align", None, "align_top",
+               "Bring the upper sides of the selected nodes into line", _needs_two, separated=True),
+    ActionSpec("view.align.middle", "Middles", "View/Align", None, "align_middle",
+               "Bring the selected nodes into one row", _needs_two),
+    ActionSpec("view.align.bottom", "Bottoms", "View/Align", None, "align_bottom",
+               "Bring the lower sides of the selected nodes into line", _needs_two),
+    ActionSpec("view.distribute.across", "Distribute horizontally", "View/Align", None, "distribute_across",
+               "Give the selected nodes equal gaps from left to right", _needs_three, separated=True),
+    ActionSpec("view.distribute.down", "Distribute vertically", "View/Align", None, "distribute_down",
+               "Give the selected nodes equal gaps from top to bottom", _needs_three),
     ActionSpec("view.theme.system", "Follow the system", "View/Theme", group="theme"),
     ActionSpec("view.theme.light", "Light", "View/Theme", group="theme"),
     ActionSpec("view.theme.dark", "Dark", "View/Theme", group="theme"),
@@ -193,6 +227,7 @@ class ActionSet:
             action.setToolTip(_tooltip(spec, action, reason))
             action.setStatusTip(reason or spec.tip)
         self._actions["edit.undo"].setText(f"Undo {state.undo_label}" if state.undo_label else "Undo")
+        self._actions["view.pin"].setText("Unpin" if state.all_pinned else "Pin")
         self._actions["edit.redo"].setText(f"Redo {state.redo_label}" if state.redo_label else "Redo")
 
     def refresh_icons(self) -> None:
@@ -238,10 +273,8 @@ def shortcut_rows() -> Iterator[tuple[str, str, str]]:
 
 def _keys(spec: ActionSpec) -> list[QKeySequence]:
     assert spec.shortcut is not None
-    if isinstance(spec.shortcut, str):
-        keys = [QKeySequence(spec.shortcut)]
-    else:
-        keys = QKeySequence.keyBindings(spec.shortcut)
+    key = spec.shortcut
+    keys = [QKeySequence(key)] if isinstance(key, str) else QKeySequence.keyBindings(key)
     if spec.id in _EXTRA_KEYS:
         keys.append(QKeySequence(_EXTRA_KEYS[spec.id]))
     return keys

@@ -22,14 +22,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ghn_studio.app.aligning import Line
 from ghn_studio.app.catalogues import datasets
 from ghn_studio.app.document import Change, Document
 from ghn_studio.app.faces import count_text
+from ghn_studio.app.fixes import Fix
+from ghn_studio.app.flow import Direction
 from ghn_studio.app.results import CompareReport, PredictReport
 from ghn_studio.errors import DatasetError
 from ghn_studio.gui import theme, torch_loader
 from ghn_studio.gui.actions import ActionSet, WindowState
-from ghn_studio.gui.advice import Fix, Notice, notices
+from ghn_studio.gui.advice import Notice, notices
 from ghn_studio.gui.banner import Banner, DropHint, Message
 from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
 from ghn_studio.gui.choosing import Choosing
@@ -106,6 +109,7 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         actions = self.actions_by_id
         self.canvas = CanvasView(self.document)
+        self.canvas.canvas.preferred = self.settings.direction
         self.empty_canvas = EmptyCanvas(self.canvas)
         self.hints = Hints(self.settings, self.canvas, self)
         self.help = HelpPanel(manual_of(self.document.ops))
@@ -267,6 +271,12 @@ class MainWindow(QMainWindow):
             "ghn.add": lambda: self.hypernetworks.ask_to_add(),
             "view.fit": lambda: self.canvas.fit(), "view.zoom_in": lambda: self.canvas.zoom_in(),
             "view.zoom_out": lambda: self.canvas.zoom_out(), "view.arrange": lambda: self.canvas.arrange(),
+            "view.arrange_selection": lambda: self.canvas.arranging.arrange_selection(),
+            "view.pin": lambda: self.canvas.arranging.toggle_pins(),
+            **{f"view.direction.{way}": partial(self.set_direction, way) for way in Direction},
+            **{f"view.align.{line}": partial(self._align, line) for line in Line},
+            "view.distribute.across": lambda: self.canvas.arranging.distribute(across=True),
+            "view.distribute.down": lambda: self.canvas.arranging.distribute(across=False),
             **{f"view.theme.{mode}": partial(self.set_theme, mode) for mode in theme.MODES},
             "help.topic": lambda: self.helping.show_topic(), "help.manual": lambda: self.helping.show(),
             "help.hints": lambda: self.hints.show_again(),
@@ -305,6 +315,14 @@ class MainWindow(QMainWindow):
         """Go light, dark or with the system, now and next time."""
         self.settings.theme = mode
         theme.current().set_mode(mode)
+
+    def set_direction(self, direction: Direction) -> None:
+        """Arrange this way, now and next time."""
+        self.settings.direction = direction
+        self.canvas.arranging.arrange(direction)
+
+    def _align(self, line: Line) -> None:
+        self.canvas.arranging.align(line)
 
     def show_message(self, message: Message) -> None:
         """Show a message above the canvas."""
@@ -441,7 +459,9 @@ class MainWindow(QMainWindow):
             problems=sum(not n.about_dataset for n in self._notices),
             is_running=self.desk.is_running, is_stopping=self.desk.is_stopping,
             has_result=self.results.report is not None,
+            all_pinned=self.canvas.arranging.all_pinned(self.canvas.selected()),
         ))
+        self.actions_by_id[f"view.direction.{self.canvas.canvas.preferred}"].setChecked(True)
         self.actions_by_id[f"view.theme.{theme.current().mode}"].setChecked(True)
 
     def _give_room(self, wanted: bool) -> None:
@@ -559,6 +579,7 @@ class MainWindow(QMainWindow):
         self.desk.stop_and_wait(CLOSE_WAIT_S)
         self.explanations.sketching.stop(CLOSE_WAIT_S)
         self.gallery.models.stop(CLOSE_WAIT_S)
+        self.canvas.arranging.stop(CLOSE_WAIT_S)
         self.loader.hold()
         self.log.close_log()
         choices = self.run_bar.choices()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSettings
 
+from ghn_studio.app.flow import Direction
+
 ORGANISATION = "GHN Studio"
 APPLICATION = "GHN Studio"
 
@@ -56,6 +58,16 @@ class Settings:
     @theme.setter
     def theme(self, name: str) -> None:
         self._store.setValue("ui/theme", name)
+
+    @property
+    def direction(self) -> Direction:
+        """Which way networks are arranged."""
+        value = self.text("ui/direction", Direction.RIGHT)
+        return Direction(value) if value in tuple(Direction) else Direction.RIGHT
+
+    @direction.setter
+    def direction(self, direction: Direction) -> None:
+        self._store.setValue("ui/direction", str(direction))
 
     @property
     def last_folder(self) -> Path:

@@ -16,6 +16,7 @@ from ghn_studio.ops.binding import (
     plain,
     same_number,
 )
+from ghn_studio.ops.reach import over_axis
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR, same
 from ghn_studio.ops.spec import (
     Category,
@@ -224,6 +225,7 @@ SOFTMAX = OpSpec(
     module=lambda p, i: call("torch.nn.Softmax", dim=p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Softmax", {"axis": p.dim}, since=13), {"Softmax": _softmax_read}),
     torch=read.SOFTMAX,
+    reach=lambda p, i: over_axis(i[0], p.dim),
     examples=(Example(SoftmaxParams(), (VECTOR,)), Example(SoftmaxParams(1), (IMAGE,))),
 )
 ELU = OpSpec(
@@ -268,5 +270,6 @@ LOG_SOFTMAX = OpSpec(
     module=lambda p, i: call("torch.nn.LogSoftmax", dim=p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("LogSoftmax", {"axis": p.dim}, since=13), {"LogSoftmax": _softmax_read}),
     torch=read.LOG_SOFTMAX,
+    reach=lambda p, i: over_axis(i[0], p.dim),
     examples=(Example(SoftmaxParams(), (VECTOR,)), Example(SoftmaxParams(1), (IMAGE,))),
 )

@@ -11,6 +11,7 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.axes import axes_of_value, axis_of_value
 from ghn_studio.ops.binding import OnnxBinding, OnnxConstant, OnnxForm, OnnxMatch, OnnxNode, plain
 from ghn_studio.ops.merge import all_inputs, broadcast
+from ghn_studio.ops.reach import WHOLE, over_axes
 from ghn_studio.ops.shapes import CHANNELS_LAST, IMAGE, ODD_IMAGE, TOKENS, VECTOR, elements, same
 from ghn_studio.ops.spec import (
     Category,
@@ -215,6 +216,7 @@ REDUCE = OpSpec(
     params=ReduceParams, inputs=(Port("x"),), infer=_reduce_infer, primitives=_reduce_graph,
     module=lambda p, i: call("ghn_studio.blocks.Reduce", p.kind, p.dim, p.keepdim), onnx=OnnxBinding(_reduce_onnx),
     torch=read.REDUCE,
+    reach=lambda p, i: over_axes(i[0], p.dim),
     examples=(
         Example(ReduceParams("mean", (2, 3)), (ODD_IMAGE,)), Example(ReduceParams("sum", (1,), True), (IMAGE,)),
         Example(ReduceParams("max", (-1, 1)), (ODD_IMAGE,)), Example(ReduceParams("min", (1,)), (TOKENS,)),
@@ -228,6 +230,7 @@ NORMALIZE = OpSpec(
     params=NormalizeParams, inputs=(Port("x"),), infer=lambda p, i: (axis_of_value(i[0], p.dim), i[0])[1],
     module=lambda p, i: call("ghn_studio.blocks.Normalize", p.dim, p.eps), onnx=OnnxBinding(_normalize_onnx),
     torch=read.NORMALIZE,
+    reach=lambda p, i: over_axes(i[0], (p.dim,)),
     examples=(Example(NormalizeParams(), (VECTOR,)), Example(NormalizeParams(-1, 1e-6), (ODD_IMAGE,))),
 )
 MATMUL = OpSpec(
@@ -239,6 +242,7 @@ MATMUL = OpSpec(
     onnx=OnnxBinding(lambda p, i: OnnxForm("MatMul"), {"MatMul": _matmul_read}),
     macs=lambda p, i: elements(i[0]) * i[1].size(-1),
     torch=read.MATMUL,
+    reach=lambda p, i: WHOLE,
     examples=(Example(NoParams(), (TOKENS, TensorSpec(("N", 8, 3)))),
               Example(NoParams(), (CHANNELS_LAST, TensorSpec(("N", 5, 8, 2))))),
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs
+from ghn_studio.ops.reach import WHOLE, sliding
 from ghn_studio.ops.shapes import (
     IMAGE,
     ODD_IMAGE,
@@ -29,6 +30,7 @@ from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     Primitive,
@@ -46,21 +48,22 @@ class SqueezeExcitationParams:
     reduction: int = param(4, label="Reduction", low=1, key=True, help="Channels divided by this inside the gate.")
     gate: str = param("sigmoid", label="Gate", choices=("sigmoid", "hardsigmoid"),
                       help="What turns the small network's output into factors from 0 to 1.")
-    squeeze_channels: int = param(0, label="Inner channels", low=0, help="0: as many as the reduction leaves.")
+    squeeze_channels: int = param(0, label="Inner channels", low=0, help="0: as many as the reduction leaves.",
+                                  measure=Measure.INNER)
     activation: str = param("relu", label="Activation", choices=("relu", "silu"), help="Between the two small layers.")
     bias: bool = param(True, label="Bias", help="Adds learned numbers in both small layers.")
 
 
 @dataclass(frozen=True, slots=True)
 class SelfAttentionParams:
-    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
+    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
     qkv_bias: bool = param(True, label="Bias of query, key, value",
                            help="Adds learned numbers to what is compared and passed on.")
 
 
 @dataclass(frozen=True, slots=True)
 class PatchEmbeddingParams:
-    dim: int = param(64, label="Channels", low=1, key=True, help="Channels of each token.")
+    dim: int = param(64, label="Channels", low=1, key=True, help="Channels of each token.", measure=Measure.WIDTH)
     patch: int = param(4, label="Patch", unit="px", low=1, key=True,
                        help="Side of the squares; what is left over at the border is cut off.")
 
@@ -294,6 +297,7 @@ SQUEEZE_EXCITATION = OpSpec(
     id="cse", title="Squeeze-and-excitation", category=Category.ATTENTION,
     summary="Gates each channel by a small network on the channel means (Hu et al., 2018).",
     formula="y[c] = x[c] · σ(W₂ · relu(W₁ · mean(x) + b₁) + b₂)[c]", source="arXiv:1709.01507",
+    aliases=("se",),
     params=SqueezeExcitationParams, inputs=(Port("image", (4,)),), infer=lambda p, i: (i[0].size(1), i[0])[1],
     module=lambda p, i: call("ghn_studio.blocks.SqueezeExcitation", i[0].size(1), squeezed(p, i), gate=p.gate,
                              activation=p.activation, bias=p.bias),
@@ -301,6 +305,7 @@ SQUEEZE_EXCITATION = OpSpec(
     onnx=OnnxBinding(_se_onnx), weights=_se_weights, primitives=_se_graph,
     torch=read.SQUEEZE_EXCITATION,
     macs=lambda p, i: 2 * i[0].size(1) * squeezed(p, i),
+    reach=lambda p, i: WHOLE,
     examples=(Example(SqueezeExcitationParams(2), (IMAGE,)),
               Example(SqueezeExcitationParams(16, "hardsigmoid"), (ODD_IMAGE,)),
               Example(SqueezeExcitationParams(4, squeeze_channels=5, activation="silu", bias=False), (IMAGE,))),
@@ -310,10 +315,12 @@ SELF_ATTENTION = OpSpec(
     id="msa", title="Self-attention", category=Category.ATTENTION,
     summary="Lets every position look at every other in several heads (Vaswani et al., 2017).",
     formula="y = Wₒ · softmax(Q·Kᵀ / √d) · V,  Q, K, V = W·x per head", source="arXiv:1706.03762",
+    aliases=("mhsa", "transformer"),
     params=SelfAttentionParams, inputs=(Port("x", (3, 4)),), infer=_msa_infer,
     module=lambda p, i: call("ghn_studio.blocks.SelfAttention", channels(i), p.heads, qkv_bias=p.qkv_bias),
     function=lambda p, i: call("ghn_studio.blocks.self_attention", heads=p.heads),
     onnx=OnnxBinding(_msa_onnx), weights=_msa_weights, primitives=_msa_graph, macs=_msa_macs, suggest=_msa_suggest,
+    reach=lambda p, i: WHOLE,
     examples=(Example(SelfAttentionParams(2), (TOKENS,)), Example(SelfAttentionParams(3, False), (ODD_IMAGE,))),
 )
 PATCH_EMBEDDING = OpSpec(
@@ -325,6 +332,7 @@ PATCH_EMBEDDING = OpSpec(
     function=lambda p, i: call("ghn_studio.blocks.patch_embedding"),
     onnx=OnnxBinding(_patch_onnx), weights=_patch_weights,
     macs=lambda p, i: elements(_patch_infer(p, i)) * i[0].size(1) * p.patch**2,
+    reach=lambda p, i: sliding((p.patch,) * 2, (p.patch,) * 2, (0, 0)),
     examples=(Example(PatchEmbeddingParams(6, 4), (IMAGE,)), Example(PatchEmbeddingParams(5, 3), (ODD_IMAGE,))),
 )
 POSITION_EMBEDDING = OpSpec(

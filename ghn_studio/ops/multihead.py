@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm
+from ghn_studio.ops.reach import WHOLE
 from ghn_studio.ops.shapes import TOKENS, bias, elements, matrix
 from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     Primitive,
@@ -24,7 +26,7 @@ from ghn_studio.ops.torch_readers import attention as read
 
 @dataclass(frozen=True, slots=True)
 class MultiheadAttentionParams:
-    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
+    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
     bias: bool = param(True, label="Bias", help="Adds learned numbers to queries, keys, values and output.")
 
 
@@ -93,5 +95,6 @@ MULTIHEAD_ATTENTION = OpSpec(
     onnx=OnnxBinding(_onnx), weights=_weights, macs=_macs, suggest=_suggest,
     torch=read.MULTIHEAD_ATTENTION,
     primitives=lambda p, i: attention_nodes(_weights(p, i), 2 if p.bias else 1),
+    reach=lambda p, i: WHOLE,
     examples=(Example(MultiheadAttentionParams(2), (TOKENS,)), Example(MultiheadAttentionParams(4, False), (TOKENS,))),
 )

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, OnnxWeight, Operand, StoredAs
+from ghn_studio.ops.reach import POINT, WHOLE
 from ghn_studio.ops.shapes import CHANNELS_LAST, IMAGE, ODD_IMAGE, SEQUENCE, TOKENS, VECTOR, norm_weights, same
 from ghn_studio.ops.spec import (
     Call,
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     Primitive,
@@ -44,7 +46,7 @@ class LayerNormParams:
 
 @dataclass(frozen=True, slots=True)
 class GroupNormParams:
-    groups: int = param(4, label="Groups", low=1, key=True, help="Divides the channels.")
+    groups: int = param(4, label="Groups", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
     eps: float = param(1e-5, label="Epsilon", low=0.0, high=1.0, help="Added to the variance.")
     affine: bool = param(True, label="Scale and shift",
                          help="Multiplies by learned numbers afterwards, and adds some where the norm has a shift.")
@@ -293,6 +295,7 @@ LAYER_NORM = OpSpec(
     suggest=lambda p, i: replace(p, axes="channels" if i[0].rank == 4 else "last", count=1),
     onnx=OnnxBinding(_ln_write, {"LayerNormalization": _ln_read}),
     torch=read.LAYER_NORM,
+    reach=lambda p, i: POINT if p.count == 1 else WHOLE,
     examples=(Example(LayerNormParams(), (TOKENS,)), Example(LayerNormParams(), (VECTOR,)),
               Example(LayerNormParams("channels", 1e-6), (ODD_IMAGE,)),
               Example(LayerNormParams(count=2, bias=False), (TOKENS,)), Example(LayerNormParams(), (CHANNELS_LAST,)),
@@ -312,6 +315,7 @@ GROUP_NORM = OpSpec(
     weights=lambda p, i: norm_weights(i[0].size(1), Primitive.LAYER_NORM) if p.affine else (), suggest=_gn_suggest,
     onnx=OnnxBinding(_gn_write, {"GroupNormalization": _gn_read}),
     torch=read.GROUP_NORM,
+    reach=lambda p, i: POINT if i[0].rank == 2 else WHOLE,
     examples=(Example(GroupNormParams(2), (IMAGE,)), Example(GroupNormParams(3, 1e-6), (ODD_IMAGE,)),
               Example(GroupNormParams(5, affine=False), (SEQUENCE,))),
     version=2, upgrades={1: lambda old: {**old, "affine": True}},
@@ -327,6 +331,7 @@ INSTANCE_NORM = OpSpec(
     weights=lambda p, i: norm_weights(i[0].size(1), Primitive.LAYER_NORM) if p.affine else (),
     onnx=OnnxBinding(_in_write, {"InstanceNormalization": _in_read}),
     torch=read.INSTANCE_NORM,
+    reach=lambda p, i: WHOLE,
     examples=(Example(InstanceNormParams(), (IMAGE,)), Example(InstanceNormParams(1e-3, True), (ODD_IMAGE,)),
               Example(InstanceNormParams(affine=True), (SEQUENCE,)), Example(InstanceNormParams(), (SEQUENCE,))),
 )

@@ -11,11 +11,13 @@ from math import isqrt
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm
+from ghn_studio.ops.reach import WHOLE
 from ghn_studio.ops.shapes import IMAGE, bias, matrix
 from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     PrimitiveNode,
@@ -45,7 +47,7 @@ class DepartitionParams:
 
 @dataclass(frozen=True, slots=True)
 class RelativeAttentionParams:
-    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
+    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
 
 
 def _partition_infer(p: PartitionParams, inputs: Inputs) -> TensorSpec:
@@ -183,6 +185,7 @@ WINDOW_PARTITION = OpSpec(
     module=lambda p, i: call("ghn_studio.blocks.WindowPartition", p.size, grid=p.grid),
     onnx=OnnxBinding(_partition_onnx),
     torch=read.WINDOW_PARTITION,
+    reach=lambda p, i: WHOLE,
     examples=(Example(PartitionParams(4), (IMAGE,)),
               Example(PartitionParams(2, True), (TensorSpec(("N", 5, 6, 4)),))),
 )
@@ -194,6 +197,7 @@ WINDOW_DEPARTITION = OpSpec(
     module=lambda p, i: call("ghn_studio.blocks.WindowDepartition", p.size, p.rows, p.columns, grid=p.grid),
     onnx=OnnxBinding(_departition_onnx),
     torch=read.WINDOW_DEPARTITION,
+    reach=lambda p, i: WHOLE,
     examples=(Example(DepartitionParams(2, 1, 3), (_GROUPS,)),
               Example(DepartitionParams(2, 3, 1, True), (TensorSpec(("N", 4, 3, 6)),))),
 )
@@ -207,6 +211,7 @@ RELATIVE_ATTENTION = OpSpec(
     onnx=OnnxBinding(_attention_onnx), weights=_attention_weights, primitives=_attention_graph,
     macs=_attention_macs, suggest=_attention_suggest,
     torch=read.RELATIVE_ATTENTION,
+    reach=lambda p, i: WHOLE,
     examples=(Example(RelativeAttentionParams(2), (_GROUPS,)),
               Example(RelativeAttentionParams(1), (TensorSpec(("N", 2, 9, 5)),))),
 )

@@ -8,11 +8,13 @@ from typing import Any
 
 from ghn_studio.ir.tensors import TensorSpec, window_extent
 from ghn_studio.ops.binding import OnnxBinding, OnnxConstant, OnnxForm, OnnxMatch, OnnxNode, axes_of, padding_of, pair
+from ghn_studio.ops.reach import WHOLE, binned, sliding
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS
 from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     NoParams,
     OpSpec,
     Pair,
@@ -50,7 +52,7 @@ class AvgPoolParams:
 @dataclass(frozen=True, slots=True)
 class AdaptivePoolParams:
     output_size: Pair = param((1, 1), label="Output size", unit="px", low=1, key=True,
-                              help="Extent that leaves, whatever comes in.")
+                              help="Extent that leaves, whatever comes in.", measure=Measure.SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,7 @@ MAX_POOL = OpSpec(
     onnx=OnnxBinding(_max_write, {"MaxPool": lambda node: OnnxMatch(MaxPoolParams(**_read_window(node)))}),
     torch=read.MAX_POOL,
     primitives=lambda p, i: (PrimitiveNode(Primitive.MAX_POOL, (1, 1, *p.kernel_size)),),
+    reach=lambda p, i: sliding(p.kernel_size, p.stride, p.padding, p.dilation),
     examples=(
         Example(MaxPoolParams(), (IMAGE,)),
         Example(MaxPoolParams((3, 3), (2, 2), (1, 1), ceil_mode=True), (ODD_IMAGE,)),
@@ -236,6 +239,7 @@ AVG_POOL = OpSpec(
     onnx=OnnxBinding(_avg_write, {"AveragePool": _avg_read}),
     torch=read.AVG_POOL,
     primitives=lambda p, i: (PrimitiveNode(Primitive.AVG_POOL, (1, 1, *p.kernel_size)),),
+    reach=lambda p, i: sliding(p.kernel_size, p.stride, p.padding),
     examples=(
         Example(AvgPoolParams(), (IMAGE,)),
         Example(AvgPoolParams((3, 3), (1, 1), (1, 1), count_include_pad=False), (ODD_IMAGE,)),
@@ -252,18 +256,21 @@ ADAPTIVE_AVG_POOL = OpSpec(
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], *p.output_size), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", p.output_size), onnx=OnnxBinding(_adaptive_write),
     torch=read.ADAPTIVE_AVG_POOL,
+    reach=lambda p, i: binned(i[0], p.output_size),
     examples=(Example(AdaptivePoolParams(), (ODD_IMAGE,)), Example(AdaptivePoolParams((2, 3)), (ODD_IMAGE,))),
 )
 GLOBAL_AVG_POOL = OpSpec(
     id="global_avg_pool", title="GlobalAvgPool", category=Category.POOLING,
     summary="Averages each channel over all positions, to 1 × 1.",
     formula="y[c, 0, 0] = 1/(H·W) · Σ(i, j) x[c, i, j]",
+    aliases=("gap",),
     params=NoParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], 1, 1), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", 1),
     onnx=OnnxBinding(lambda p, i: OnnxForm("GlobalAveragePool"),
                      {"GlobalAveragePool": _global_read, "ReduceMean": _mean_read(keeps_axes=True)}),
     torch=read.GLOBAL_AVG_POOL,
+    reach=lambda p, i: WHOLE,
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,))),
 )
 SPATIAL_MEAN = OpSpec(
@@ -278,6 +285,7 @@ SPATIAL_MEAN = OpSpec(
         {"ReduceMean": _mean_read(keeps_axes=False)},
     ),
     torch=read.SPATIAL_MEAN,
+    reach=lambda p, i: WHOLE,
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,))),
 )
 TOKEN_POOL = OpSpec(
@@ -290,5 +298,6 @@ TOKEN_POOL = OpSpec(
     onnx=OnnxBinding(_token_write, {"Gather": _first_token_read, "ReduceMean": _mean_to_tokens}),
     torch=read.TOKEN_POOL,
     primitives=lambda p, i: (PrimitiveNode(Primitive.GLOB_AVG),) if p.mode == "mean" else (),
+    reach=lambda p, i: WHOLE,
     examples=(Example(TokenPoolParams(), (TOKENS,)), Example(TokenPoolParams("mean"), (TOKENS,))),
 )

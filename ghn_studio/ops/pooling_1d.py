@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ghn_studio.ir.tensors import TensorSpec, window_extent
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, line_padding_of, single
 from ghn_studio.ops.pooling import AdaptivePoolParams, averaging
+from ghn_studio.ops.reach import WHOLE, binned
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, SEQUENCE
 from ghn_studio.ops.spec import Category, Example, Inputs, OpSpec, Port, Primitive, PrimitiveNode, call, param
 from ghn_studio.ops.torch_readers import pooling as read
@@ -78,6 +79,7 @@ MAX_POOL1D = OpSpec(
     onnx=OnnxBinding(lambda p, i: OnnxForm("MaxPool", _window(p), since=12), {"MaxPool": _max_read}),
     primitives=lambda p, i: (PrimitiveNode(Primitive.MAX_POOL, (1, 1, p.kernel_size, 1)),),
     torch=read.MAX_POOL1D,
+    reach=lambda p, i: WHOLE,
     examples=(Example(Pool1dParams(), (SEQUENCE,)), Example(Pool1dParams(3, 1, 1), (SEQUENCE,))),
 )
 AVG_POOL1D = OpSpec(
@@ -89,6 +91,7 @@ AVG_POOL1D = OpSpec(
                      {"AveragePool": _avg_read}),
     primitives=lambda p, i: (PrimitiveNode(Primitive.AVG_POOL, (1, 1, p.kernel_size, 1)),),
     torch=read.AVG_POOL1D,
+    reach=lambda p, i: WHOLE,
     examples=(Example(Pool1dParams(), (SEQUENCE,)), Example(Pool1dParams(5, 2, 2), (SEQUENCE,))),
 )
 ADAPTIVE_AVG_POOL1D = OpSpec(
@@ -99,6 +102,7 @@ ADAPTIVE_AVG_POOL1D = OpSpec(
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], p.output_size), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool1d", p.output_size), onnx=OnnxBinding(_adaptive_onnx),
     torch=read.ADAPTIVE_AVG_POOL1D,
+    reach=lambda p, i: WHOLE,
     examples=(Example(AdaptivePool1dParams(), (SEQUENCE,)), Example(AdaptivePool1dParams(4), (SEQUENCE,))),
 )
 ADAPTIVE_MAX_POOL = OpSpec(
@@ -110,5 +114,6 @@ ADAPTIVE_MAX_POOL = OpSpec(
     module=lambda p, i: call("torch.nn.AdaptiveMaxPool2d", p.output_size), onnx=OnnxBinding(_adaptive_max_onnx),
     primitives=lambda p, i: (PrimitiveNode(Primitive.MAX_POOL),),
     torch=read.ADAPTIVE_MAX_POOL,
+    reach=lambda p, i: binned(i[0], p.output_size),
     examples=(Example(AdaptivePoolParams(), (ODD_IMAGE,)), Example(AdaptivePoolParams((4, 2)), (IMAGE,))),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ops.reach import WHOLE
 from ghn_studio.ops.shapes import IMAGE, VECTOR, same
 from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, call, param
 
@@ -53,5 +54,6 @@ OPAQUE = OpSpec(
     params=OpaqueParams, inputs=(Port("x", variadic=True, at_least=0),),
     outputs=lambda p: tuple(f"out{i}" for i in range(len(p.shapes))) if len(p.shapes) > 1 else ("out",),
     infer=_opaque_infer, module=lambda p, _: call(f"{p.runner}.{p.kind}", p.payload),
+    reach=lambda p, i: WHOLE,
     examples=(Example(OpaqueParams("onnx", "Custom", "", ((4, 8, 8),)), (IMAGE,)),),
 )

@@ -52,6 +52,11 @@ def _for_nodes(menu: QMenu, view: CanvasView) -> None:
     menu.addAction("Disconnect", lambda: view.commands.disconnect(chosen))
     menu.addAction("Show closely", "F", view.fit_selection)
     menu.addSeparator()
+    if len(chosen) > 1:
+        menu.addAction(icons.icon("arrange"), "Arrange selection", "L", view.arranging.arrange_selection)
+    pin = "Unpin" if view.arranging.all_pinned(chosen) else "Pin"
+    menu.addAction(icons.icon("pin"), pin, "P", view.arranging.toggle_pins)
+    menu.addSeparator()
     menu.addAction(icons.icon("delete"), "Delete", "Del", view.delete_selection)
 
 
