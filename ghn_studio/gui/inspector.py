@@ -32,6 +32,8 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.spec import OpSpec
 from ghn_studio.project import Project
 
+_NAME_TIP = "Prefixes the node's parameters in files and source: letters, digits, _ and ."
+
 #: More inputs or outputs than this are summed up.
 MAX_SHAPES = 8
 
@@ -188,6 +190,8 @@ class _Nodes(QWidget):
         """Show the present values. Never counts as editing."""
         if self.name_edit is not None and not self.name_edit.hasFocus():
             self.name_edit.setText(nodes[0].id)
+            self.name_edit.setCursorPosition(0)  # of a long name, the beginning is seen
+            self.name_edit.setToolTip(f"{nodes[0].id}\n{_NAME_TIP}")
         for name, editor in self.editors.items():
             editor.show_values([getattr(n.params, name) for n in nodes])
         self._show_problems()
@@ -197,7 +201,6 @@ class _Nodes(QWidget):
         self.name_edit = QLineEdit()
         self.name_edit.setObjectName("inspector.name")
         self.name_edit.setAccessibleName("Node name")
-        self.name_edit.setToolTip("Prefixes the node's parameters in files and source: letters, digits, _ and .")
         self.name_edit.editingFinished.connect(self._rename)
         form = _form()
         form.addRow("Name", self.name_edit)
@@ -213,6 +216,7 @@ class _Nodes(QWidget):
             title = QLabel(field.label)
             title.setToolTip(editor.toolTip())
             title.setBuddy(editor)
+            title.setMinimumHeight(editor.sizeHint().height())  # beside the middle of its field
             form.addRow(title, editor)
             self.editors[field.name] = editor
         layout.addLayout(form)

@@ -45,6 +45,7 @@ p { margin-top: 6px; margin-bottom: 6px; line-height: 135%; }
 li { margin-top: 3px; margin-bottom: 3px; line-height: 130%; }
 ul, ol { margin-left: -22px; margin-top: 4px; margin-bottom: 8px; }
 a { color: $edge_hot; text-decoration: none; }
+b { font-weight: 600; }
 pre, code { font-family: "@mono"; font-size: 12px; }
 pre { background-color: $raised; white-space: pre-wrap; margin-top: 10px; margin-bottom: 10px; line-height: 140%; }
 code { color: $text; }
