@@ -155,7 +155,7 @@ def test_blocks_without_wires_fill_lines_instead_of_one_column() -> None:
 
 
 def test_a_circle_through_a_collapsed_group_is_opened() -> None:
-    order = Order({n: (160.0, 80.0) for n in "abc"}, [("a", "b"), ("b", "c"), ("c", "b")])
+    order = Order(dict.fromkeys("abc", (160.0, 80.0)), [("a", "b"), ("b", "c"), ("c", "b")])
     places = run(arranging(order))
     assert [n for n, _ in sorted(places.items(), key=lambda p: p[1])] == ["a", "b", "c"]
 

@@ -137,7 +137,9 @@ def _draw_ports(painter: QPainter, face: NodeFace, tokens: Tokens, direction: Di
 class Wire:
     """One edge and its native path item, which is drawn without any Python call."""
 
-    __slots__ = ("box", "caption", "ceiling", "edge", "is_bad", "is_floating", "is_hot", "item", "lines", "route", "text")
+    __slots__ = (
+        "box", "caption", "ceiling", "edge", "is_bad", "is_floating", "is_hot", "item", "lines", "route", "text",
+    )
 
     def __init__(self, edge: Edge, layer: Layer) -> None:
         self.edge = edge
