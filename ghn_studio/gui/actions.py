@@ -107,23 +107,25 @@ ACTIONS = (
     ActionSpec("file.new", "New", "File", _Key.New, "new", "Start with an empty canvas"),
     ActionSpec("file.open", "Open…", "File", _Key.Open, "open", "Open a .ghn project or an .onnx network"),
     ActionSpec("file.gallery", "Examples…", "File", "Ctrl+Shift+O", "gallery", "Choose one of the example networks"),
-    ActionSpec("file.import_onnx", "Import ONNX…", "File", None, "", "Turn an .onnx file into an editable network"),
+    ActionSpec("file.import_onnx", "Import ONNX…", "File", None, "import", "Turn an .onnx file into a network to edit"),
     ActionSpec("file.save", "Save", "File", _Key.Save, "save", "Save the project", separated=True),
     ActionSpec("file.save_as", "Save as…", "File", "Ctrl+Shift+S", "", "Save the project under another name"),
     ActionSpec("file.export", "Export…", "File", "Ctrl+E", "export",
                "Write PyTorch weights, source or a project file", _needs_sound_network),
-    ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "", "Close the window", separated=True),
+    ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "quit", "Close the window", separated=True),
     ActionSpec("edit.undo", "Undo", "Edit", _Key.Undo, "undo", "Take the last edit back", _needs_undo),
     ActionSpec("edit.redo", "Redo", "Edit", "Ctrl+Shift+Z", "redo", "Make the edit again", _needs_redo),
-    ActionSpec("edit.cut", "Cut", "Edit", _Key.Cut, "", "Copy the selected nodes and delete them",
+    ActionSpec("edit.cut", "Cut", "Edit", _Key.Cut, "cut", "Copy the selected nodes and delete them",
                _needs_selection, separated=True, on_canvas=True),
-    ActionSpec("edit.copy", "Copy", "Edit", _Key.Copy, "", "Copy the selected nodes", _needs_selection, on_canvas=True),
-    ActionSpec("edit.paste", "Paste", "Edit", _Key.Paste, "", "Add the copied nodes", _needs_clipboard, on_canvas=True),
-    ActionSpec("edit.duplicate", "Duplicate", "Edit", "Ctrl+D", "", "Copy the selected nodes beside themselves",
+    ActionSpec("edit.copy", "Copy", "Edit", _Key.Copy, "copy", "Copy the selected nodes", _needs_selection,
+               on_canvas=True),
+    ActionSpec("edit.paste", "Paste", "Edit", _Key.Paste, "paste", "Add the copied nodes", _needs_clipboard,
+               on_canvas=True),
+    ActionSpec("edit.duplicate", "Duplicate", "Edit", "Ctrl+D", "duplicate", "Copy the selected nodes beside them",
                _needs_selection, on_canvas=True),
     ActionSpec("edit.delete", "Delete", "Edit", _Key.Delete, "delete", "Delete the selected nodes and wires",
                on_canvas=True),
-    ActionSpec("edit.select_all", "Select all", "Edit", _Key.SelectAll, "", "Select every node", _needs_nodes,
+    ActionSpec("edit.select_all", "Select all", "Edit", _Key.SelectAll, "select_all", "Select every node", _needs_nodes,
                separated=True, on_canvas=True),
     ActionSpec("run.predict", "Predict && Evaluate", "Run", "Ctrl+Return", "predict",
                "Predict every parameter and measure the accuracy on test images", _needs_sound_network),
@@ -132,7 +134,7 @@ ACTIONS = (
     ActionSpec("run.explain", "Explain", "Run", "Ctrl+Shift+Y", "why",
                "Measure what each layer's predicted parameters are worth", _needs_sound_network),
     ActionSpec("run.cancel", "Cancel", "Run", "Ctrl+.", "stop", "Stop what is running", _needs_job, separated=True),
-    ActionSpec("ghn.show", "Show the list", "Hypernetworks", "Ctrl+Shift+H", "",
+    ActionSpec("ghn.show", "Show the list", "Hypernetworks", "Ctrl+Shift+H", "network",
                "Hypernetworks that are installed or can be downloaded"),
     ActionSpec("ghn.train", "Train a GHN…", "Hypernetworks", "Ctrl+T", "train",
                "Train a hypernetwork on a dataset, or continue a training", _needs_rest),
@@ -170,13 +172,17 @@ ACTIONS = (
     ActionSpec("view.theme.system", "Follow the system", "View/Theme", group="theme"),
     ActionSpec("view.theme.light", "Light", "View/Theme", group="theme"),
     ActionSpec("view.theme.dark", "Dark", "View/Theme", group="theme"),
-    ActionSpec("help.shortcuts", "Keyboard shortcuts", "Help", "F1", "", "Every command with its keys"),
-    ActionSpec("help.log", "Show the log", "Help", None, "", "What happened, for a bug report"),
-    ActionSpec("help.about", "About GHN Studio", "Help", None, "", "Version and licence", separated=True),
+    ActionSpec("help.topic", "Help on the selection", "Help", "F1", "help",
+               "The page about the selected operator, or the manual's first page"),
+    ActionSpec("help.manual", "Manual", "Help", "Shift+F1", "contents", "All chapters, inside the window"),
+    ActionSpec("help.shortcuts", "Keyboard shortcuts", "Help", "Ctrl+/", "keyboard", "Every command with its keys"),
+    ActionSpec("help.hints", "Show the hints again", "Help", None, "", "Show each first-use hint once more"),
+    ActionSpec("help.log", "Show the log", "Help", None, "log", "What happened, for a bug report"),
+    ActionSpec("help.about", "About GHN Studio", "Help", None, "info", "Version and licence", separated=True),
 )
 
 #: Second keys that people know from elsewhere.
-_EXTRA_KEYS = {"edit.delete": "Backspace", "view.zoom_in": "Ctrl+="}
+_EXTRA_KEYS = {"edit.delete": "Backspace", "view.zoom_in": "Ctrl+=", "help.shortcuts": "?"}
 
 
 class ActionSet:
@@ -266,10 +272,9 @@ def shortcut_rows() -> Iterator[tuple[str, str, str]]:
 
 
 def _keys(spec: ActionSpec) -> list[QKeySequence]:
-    if isinstance(spec.shortcut, str):
-        return [QKeySequence(spec.shortcut)]
     assert spec.shortcut is not None
-    keys = QKeySequence.keyBindings(spec.shortcut)
+    text = isinstance(spec.shortcut, str)
+    keys = [QKeySequence(spec.shortcut)] if text else QKeySequence.keyBindings(spec.shortcut)
     if spec.id in _EXTRA_KEYS:
         keys.append(QKeySequence(_EXTRA_KEYS[spec.id]))
     return keys

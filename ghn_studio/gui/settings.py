@@ -16,7 +16,7 @@ APPLICATION = "GHN Studio"
 RECENT_LIMIT = 10
 
 #: Raised when docks change, so that an old arrangement is not forced onto a new window.
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 #: Where settings go instead of the user's folder when this is set.
 FOLDER_VARIABLE = "GHN_STUDIO_SETTINGS"
