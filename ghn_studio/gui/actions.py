@@ -273,8 +273,10 @@ def shortcut_rows() -> Iterator[tuple[str, str, str]]:
 
 def _keys(spec: ActionSpec) -> list[QKeySequence]:
     assert spec.shortcut is not None
-    text = isinstance(spec.shortcut, str)
-    keys = [QKeySequence(spec.shortcut)] if text else QKeySequence.keyBindings(spec.shortcut)
+    if isinstance(spec.shortcut, str):
+        keys = [QKeySequence(spec.shortcut)]
+    else:
+        keys = QKeySequence.keyBindings(spec.shortcut)
     if spec.id in _EXTRA_KEYS:
         keys.append(QKeySequence(_EXTRA_KEYS[spec.id]))
     return keys

@@ -41,7 +41,6 @@ _PATHS = {
     "zoom_out": "M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM15.3 15.3L20 20M7.5 10.5h6",
     "arrange": "M3.5 9.5h5v5h-5zM15.5 3.5h5v5h-5zM15.5 15.5h5v5h-5zM8.5 12h3.5M12 6v12M12 6h3.5M12 18h3.5",
     "arrange_down": "M9.5 3.5h5v5h-5zM3.5 15.5h5v5h-5zM15.5 15.5h5v5h-5zM12 8.5V12M6 12h12M6 12v3.5M18 12v3.5",
-    "pin": "M9 4h6M9.8 4l-.5 6L7 12.5V14h10v-1.5L14.7 10l-.5-6M12 14v6.5",
     "align_left": "M4 3.5v17M7.5 6.5h9v4h-9zM7.5 13.5h13v4h-13z",
     "align_centre": "M12 3.5v3M12 10.5v3M12 17.5v3M7.5 6.5h9v4h-9zM5.5 13.5h13v4h-13z",
     "align_right": "M20 3.5v17M7.5 6.5h9v4h-9zM3.5 13.5h13v4h-13z",

@@ -9,6 +9,7 @@ import pytest
 
 from ghn_studio import paths
 from ghn_studio.app.document import Document
+from ghn_studio.app.flow import Direction
 from ghn_studio.app.layering import crossings, layered, sweep
 from ghn_studio.app.layout import GRID, arrange, free_spot, place_missing
 from ghn_studio.ir import Architecture, Group, Node, NodeId, Source
@@ -163,3 +164,12 @@ def test_a_thousand_nodes_take_a_fraction_of_a_second() -> None:
     start = time.thread_time()
     arrange(graph, sizes)
     assert time.thread_time() - start < 0.8  # four times the budget
+
+
+def test_missing_places_in_a_drawing_that_runs_down_are_below() -> None:
+    graph = chain(4)
+    sizes = dict.fromkeys(graph.nodes, (160.0, 80.0))
+    layout = {NodeId("n0"): (0.0, 0.0), NodeId("n1"): (0.0, 136.0)}
+    found = place_missing(graph, layout, sizes, Direction.DOWN)
+    assert found == {NodeId("n2"): (0.0, 272.0), NodeId("n3"): (0.0, 408.0)}
+    assert place_missing(graph, layout, sizes)[NodeId("n2")] == (208.0, 136.0)

@@ -307,3 +307,21 @@ def test_the_window_offers_it_all_and_says_why_not(qtbot: QtBot, ready_window: M
     actions["view.direction.right"].trigger()
     canvas.arranging.glide.finish()
     assert canvas.canvas.direction is Direction.RIGHT
+
+
+def test_operators_are_added_below_in_a_network_that_runs_down(make_view) -> None:
+    view = make_view(5)
+    view.arranging.arrange(Direction.DOWN)
+    view.arranging.glide.finish()
+    view.select(names(4))
+    added = view.canvas.nodes[view.add_operator("relu")]
+    last = view.canvas.nodes[NodeId("n4")]
+    assert added.top >= last.top + last.face.height + 48
+    assert added.left + added.face.width / 2 == last.left + last.face.width / 2
+    # In the middle of the chain, what follows makes room downwards.
+    below = {n: view.document.layout[n] for n in names(2, 3, 4)}
+    view.select(names(1))
+    added = view.canvas.nodes[view.add_operator("relu")]
+    assert all(view.document.layout[n][1] > y and view.document.layout[n][0] == x for n, (x, y) in below.items())
+    assert view.canvas.direction is Direction.DOWN
+    assert added.left + added.face.width / 2 == view.canvas.nodes[NodeId("n1")].output_point(0)[0]
