@@ -268,7 +268,7 @@ class MainWindow(QMainWindow):
             "run.explain": lambda: self.explanations.explain(), "run.cancel": lambda: self.desk.cancel(),
             "ghn.show": lambda: self._show_tab(self.ghns), "ghn.train": lambda: self.trainings.ask(),
             "ghn.add": lambda: self.hypernetworks.ask_to_add(),
-            "view.fit": lambda: self.canvas.fit(), "view.zoom_in": lambda: self.canvas.zoom_in(),
+            "view.fit": lambda: self.canvas.glide_to_all(), "view.zoom_in": lambda: self.canvas.zoom_in(),
             "view.zoom_out": lambda: self.canvas.zoom_out(), "view.arrange": lambda: self.canvas.arrange(),
             "view.arrange_selection": lambda: self.canvas.arranging.arrange_selection(),
             "view.pin": lambda: self.canvas.arranging.toggle_pins(),

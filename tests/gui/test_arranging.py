@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -325,3 +325,24 @@ def test_operators_are_added_below_in_a_network_that_runs_down(make_view) -> Non
     assert all(view.document.layout[n][1] > y and view.document.layout[n][0] == x for n, (x, y) in below.items())
     assert view.canvas.direction is Direction.DOWN
     assert added.left + added.face.width / 2 == view.canvas.nodes[NodeId("n1")].output_point(0)[0]
+
+
+def test_fit_glides_and_a_turn_of_the_wheel_takes_over(qtbot: QtBot, make_view) -> None:
+    view = make_view(40)
+    view.zoom_to(2.0)
+    press(view, Qt.Key.Key_Home)
+    assert view.arranging.glide.is_running
+    assert view.zoom == 2.0
+    aim = view.aim_at(view.canvas.content_rect())
+    assert aim is not None
+    at = QPointF(300, 300)
+    wheel = QWheelEvent(at, view.viewport().mapToGlobal(at), QPoint(), QPoint(0, 120), _NONE, _PLAIN,
+                        Qt.ScrollPhase.NoScrollPhase, False)
+    QApplication.sendEvent(view.viewport(), wheel)
+    assert not view.arranging.glide.is_running
+    assert view.zoom == pytest.approx(aim.zoom * 1.2)
+    view.select(names(3, 4))
+    press(view, Qt.Key.Key_F)
+    qtbot.waitUntil(lambda: not view.arranging.glide.is_running)
+    assert view.visible_rect().contains(view.canvas.content_rect(names(3, 4)))
+    assert view.zoom == 1.0
