@@ -273,10 +273,8 @@ def shortcut_rows() -> Iterator[tuple[str, str, str]]:
 
 def _keys(spec: ActionSpec) -> list[QKeySequence]:
     assert spec.shortcut is not None
-    if isinstance(spec.shortcut, str):
-        keys = [QKeySequence(spec.shortcut)]
-    else:
-        keys = QKeySequence.keyBindings(spec.shortcut)
+    key = spec.shortcut
+    keys = [QKeySequence(key)] if isinstance(key, str) else QKeySequence.keyBindings(key)
     if spec.id in _EXTRA_KEYS:
         keys.append(QKeySequence(_EXTRA_KEYS[spec.id]))
     return keys

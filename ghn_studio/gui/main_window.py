@@ -26,12 +26,13 @@ from ghn_studio.app.aligning import Line
 from ghn_studio.app.catalogues import datasets
 from ghn_studio.app.document import Change, Document
 from ghn_studio.app.faces import count_text
+from ghn_studio.app.fixes import Fix
 from ghn_studio.app.flow import Direction
 from ghn_studio.app.results import CompareReport, PredictReport
 from ghn_studio.errors import DatasetError
 from ghn_studio.gui import theme, torch_loader
 from ghn_studio.gui.actions import ActionSet, WindowState
-from ghn_studio.gui.advice import Fix, Notice, notices
+from ghn_studio.gui.advice import Notice, notices
 from ghn_studio.gui.banner import Banner, DropHint, Message
 from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
 from ghn_studio.gui.choosing import Choosing

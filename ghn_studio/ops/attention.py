@@ -30,6 +30,7 @@ from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     Primitive,
@@ -47,21 +48,22 @@ class SqueezeExcitationParams:
     reduction: int = param(4, label="Reduction", low=1, key=True, help="Channels divided by this inside the gate.")
     gate: str = param("sigmoid", label="Gate", choices=("sigmoid", "hardsigmoid"),
                       help="What turns the small network's output into factors from 0 to 1.")
-    squeeze_channels: int = param(0, label="Inner channels", low=0, help="0: as many as the reduction leaves.")
+    squeeze_channels: int = param(0, label="Inner channels", low=0, help="0: as many as the reduction leaves.",
+                                  measure=Measure.INNER)
     activation: str = param("relu", label="Activation", choices=("relu", "silu"), help="Between the two small layers.")
     bias: bool = param(True, label="Bias", help="Adds learned numbers in both small layers.")
 
 
 @dataclass(frozen=True, slots=True)
 class SelfAttentionParams:
-    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
+    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
     qkv_bias: bool = param(True, label="Bias of query, key, value",
                            help="Adds learned numbers to what is compared and passed on.")
 
 
 @dataclass(frozen=True, slots=True)
 class PatchEmbeddingParams:
-    dim: int = param(64, label="Channels", low=1, key=True, help="Channels of each token.")
+    dim: int = param(64, label="Channels", low=1, key=True, help="Channels of each token.", measure=Measure.WIDTH)
     patch: int = param(4, label="Patch", unit="px", low=1, key=True,
                        help="Side of the squares; what is left over at the border is cut off.")
 
@@ -295,6 +297,7 @@ SQUEEZE_EXCITATION = OpSpec(
     id="cse", title="Squeeze-and-excitation", category=Category.ATTENTION,
     summary="Gates each channel by a small network on the channel means (Hu et al., 2018).",
     formula="y[c] = x[c] · σ(W₂ · relu(W₁ · mean(x) + b₁) + b₂)[c]", source="arXiv:1709.01507",
+    aliases=("se",),
     params=SqueezeExcitationParams, inputs=(Port("image", (4,)),), infer=lambda p, i: (i[0].size(1), i[0])[1],
     module=lambda p, i: call("ghn_studio.blocks.SqueezeExcitation", i[0].size(1), squeezed(p, i), gate=p.gate,
                              activation=p.activation, bias=p.bias),
@@ -312,6 +315,7 @@ SELF_ATTENTION = OpSpec(
     id="msa", title="Self-attention", category=Category.ATTENTION,
     summary="Lets every position look at every other in several heads (Vaswani et al., 2017).",
     formula="y = Wₒ · softmax(Q·Kᵀ / √d) · V,  Q, K, V = W·x per head", source="arXiv:1706.03762",
+    aliases=("mhsa", "transformer"),
     params=SelfAttentionParams, inputs=(Port("x", (3, 4)),), infer=_msa_infer,
     module=lambda p, i: call("ghn_studio.blocks.SelfAttention", channels(i), p.heads, qkv_bias=p.qkv_bias),
     function=lambda p, i: call("ghn_studio.blocks.self_attention", heads=p.heads),

@@ -11,6 +11,7 @@ from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     Primitive,
@@ -24,7 +25,8 @@ from ghn_studio.ops.torch_readers import dense as read
 
 @dataclass(frozen=True, slots=True)
 class LinearParams:
-    out_features: int = param(10, label="Output features", low=1, key=True, help="Length of the vectors that leave.")
+    out_features: int = param(10, label="Output features", low=1, key=True, help="Length of the vectors that leave.",
+                              measure=Measure.WIDTH)
     bias: bool = param(True, label="Bias", help="Adds a learned number to every feature.")
 
 
@@ -67,6 +69,7 @@ LINEAR = OpSpec(
     id="linear", title="Linear", category=Category.LINEAR,
     summary="Multiplies vectors, or every token, by a learned matrix.",
     formula="y = x·Wᵀ + b",
+    aliases=("dense", "fc", "fully connected"),
     params=LinearParams, inputs=(Port("x", (2, 3)),), infer=_infer,
     module=lambda p, i: call("torch.nn.Linear", i[0].size(-1), p.out_features, bias=p.bias),
     function=lambda p, i: call("torch.nn.functional.linear"),

@@ -109,6 +109,7 @@ def _split_read(node: OnnxNode) -> OnnxMatch[ChunkParams]:
 ADD = OpSpec(
     id="add", title="Add", category=Category.MERGE, summary="Adds tensors of matching shape.",
     formula="y = x₁ + x₂ + …",
+    aliases=("residual", "skip", "sum"),
     params=NoParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.SUM,
     infer=lambda p, i: broadcast(i), module=lambda p, i: call("ghn_studio.blocks.Add"),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Add" if len(i) == 2 else "Sum"), {"Add": _merge_read, "Sum": _merge_read}),
@@ -119,6 +120,7 @@ MULTIPLY = OpSpec(
     id="multiply", title="Multiply", category=Category.MERGE,
     summary="Multiplies tensors element by element, for example features by a gate.",
     formula="y = x₁ ⊙ x₂ ⊙ …",
+    aliases=("product", "gate"),
     params=NoParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.CSE,
     infer=lambda p, i: broadcast(i), module=lambda p, i: call("ghn_studio.blocks.Multiply"),
     onnx=OnnxBinding(_multiply_write, {"Mul": _merge_read}),
@@ -129,6 +131,7 @@ MULTIPLY = OpSpec(
 CONCAT = OpSpec(
     id="concat", title="Concatenate", category=Category.MERGE, summary="Joins tensors along an axis.",
     formula="y = [x₁, x₂, …]",
+    aliases=("cat", "join"),
     params=ConcatParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.CONCAT,
     infer=_concat_infer, module=lambda p, i: call("ghn_studio.blocks.Concat", p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Concat", {"axis": p.dim}), {"Concat": _concat_read}),

@@ -12,6 +12,7 @@ from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     Primitive,
@@ -25,7 +26,7 @@ from ghn_studio.ops.torch_readers import attention as read
 
 @dataclass(frozen=True, slots=True)
 class MultiheadAttentionParams:
-    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
+    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
     bias: bool = param(True, label="Bias", help="Adds learned numbers to queries, keys, values and output.")
 
 

@@ -13,6 +13,7 @@ from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     Primitive,
@@ -45,7 +46,7 @@ class LayerNormParams:
 
 @dataclass(frozen=True, slots=True)
 class GroupNormParams:
-    groups: int = param(4, label="Groups", low=1, key=True, help="Divides the channels.")
+    groups: int = param(4, label="Groups", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
     eps: float = param(1e-5, label="Epsilon", low=0.0, high=1.0, help="Added to the variance.")
     affine: bool = param(True, label="Scale and shift",
                          help="Multiplies by learned numbers afterwards, and adds some where the norm has a shift.")

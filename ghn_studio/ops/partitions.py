@@ -17,6 +17,7 @@ from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     PrimitiveNode,
@@ -46,7 +47,7 @@ class DepartitionParams:
 
 @dataclass(frozen=True, slots=True)
 class RelativeAttentionParams:
-    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
+    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
 
 
 def _partition_infer(p: PartitionParams, inputs: Inputs) -> TensorSpec:

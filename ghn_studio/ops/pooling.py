@@ -14,6 +14,7 @@ from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     NoParams,
     OpSpec,
     Pair,
@@ -51,7 +52,7 @@ class AvgPoolParams:
 @dataclass(frozen=True, slots=True)
 class AdaptivePoolParams:
     output_size: Pair = param((1, 1), label="Output size", unit="px", low=1, key=True,
-                              help="Extent that leaves, whatever comes in.")
+                              help="Extent that leaves, whatever comes in.", measure=Measure.SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +263,7 @@ GLOBAL_AVG_POOL = OpSpec(
     id="global_avg_pool", title="GlobalAvgPool", category=Category.POOLING,
     summary="Averages each channel over all positions, to 1 × 1.",
     formula="y[c, 0, 0] = 1/(H·W) · Σ(i, j) x[c, i, j]",
+    aliases=("gap",),
     params=NoParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], 1, 1), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", 1),

@@ -12,7 +12,7 @@ from ghn_studio.ops.axes import axes_of_value, axis_of_value, has_batch, inner, 
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode
 from ghn_studio.ops.reach import POINT, WHOLE, Reach, Span, interpolated, nearest, over_axis
 from ghn_studio.ops.shapes import CHANNELS_LAST, IMAGE, ODD_IMAGE, TOKENS, VECTOR
-from ghn_studio.ops.spec import Category, Example, Inputs, OpSpec, Pair, Port, call, param
+from ghn_studio.ops.spec import Category, Example, Inputs, Measure, OpSpec, Pair, Port, call, param
 from ghn_studio.ops.torch_readers import rearrange as read
 
 
@@ -60,7 +60,7 @@ class SplitParams:
 class PadParams:
     padding: tuple[int, ...] = param((1, 1, 1, 1), label="Padding", key=True,
                                      help="Before and after the last axis, then the last but one, as torch has it; "
-                                          "negative numbers cut off.")
+                                          "negative numbers cut off.", measure=Measure.BORDER)
     value: float = param(0.0, label="Value", help="Of the new places.")
 
 
@@ -90,7 +90,8 @@ class RollParams:
 
 @dataclass(frozen=True, slots=True)
 class ResizeParams:
-    size: Pair = param((0, 0), label="Size", unit="px", low=0, key=True, help="0 × 0 takes the factor instead.")
+    size: Pair = param((0, 0), label="Size", unit="px", low=0, key=True, help="0 × 0 takes the factor instead.",
+                       measure=Measure.SIZE)
     scale: float = param(2.0, label="Factor", low=0.01, high=64.0, key=True, help="Used where the size is 0 × 0.")
     mode: str = param("nearest", label="Between pixels", choices=("nearest", "bilinear"),
                       help="The nearest pixel, or a mixture of four.")
@@ -460,6 +461,7 @@ ROLL = OpSpec(
 RESIZE = OpSpec(
     id="resize", title="Resize", category=Category.TENSOR, summary="Gives a map another height and width.",
     formula="y[c, i, j] = x[c, i·H/h, j·W/w],  nearest or interpolated",
+    aliases=("upsample", "interpolate"),
     params=ResizeParams, inputs=(Port("image", (4,)),), infer=_resize_infer,
     module=lambda p, i: call("torch.nn.Upsample", size=p.size if p.size[0] else None,
                              scale_factor=None if p.size[0] else p.scale, mode=p.mode,

@@ -9,7 +9,7 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxConstant, OnnxForm, OnnxMatch, OnnxNode, axes_of, is_batch, plain
 from ghn_studio.ops.reach import POINT, WHOLE
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR, same
-from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, call, param
+from ghn_studio.ops.spec import Category, Example, Inputs, Measure, NoParams, OpSpec, Port, call, param
 from ghn_studio.ops.torch_readers import reshape as read
 
 
@@ -26,7 +26,7 @@ class StochasticDepthParams:
 
 @dataclass(frozen=True, slots=True)
 class ChannelShuffleParams:
-    groups: int = param(2, label="Groups", low=1, key=True, help="Divides the channels.")
+    groups: int = param(2, label="Groups", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
 
 
 def _shuffle_infer(p: ChannelShuffleParams, inputs: Inputs) -> TensorSpec:

@@ -15,6 +15,7 @@ from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     NoParams,
     OpSpec,
     Pair,
@@ -34,7 +35,7 @@ _HIDDEN = 512
 
 @dataclass(frozen=True, slots=True)
 class WindowAttentionParams:
-    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
+    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
     window: Pair = param((7, 7), label="Window", unit="px", low=2, key=True, help="Rows and columns of a window.")
     shift: Pair = param((0, 0), label="Shift", unit="px", low=0, key=True,
                         help="Windows of every other layer are shifted by half of their size.")
