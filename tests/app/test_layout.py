@@ -173,3 +173,13 @@ def test_missing_places_in_a_drawing_that_runs_down_are_below() -> None:
     found = place_missing(graph, layout, sizes, Direction.DOWN)
     assert found == {NodeId("n2"): (0.0, 272.0), NodeId("n3"): (0.0, 408.0)}
     assert place_missing(graph, layout, sizes)[NodeId("n2")] == (208.0, 136.0)
+
+
+def test_wires_lie_in_the_order_of_the_inputs_they_end_at() -> None:
+    # 0 - 1 - 2 - 3, and 0 - 3: once as the first input of 3, once as the second.
+    for edges, lane_first in (([(0, 1), (1, 2), (0, 3), (2, 3)], True), ([(0, 1), (1, 2), (2, 3), (0, 3)], False)):
+        net = layered(4, edges)
+        for _ in sweep(net):
+            pass
+        assert crossings(net) == 0
+        assert [v >= net.real for v in net.layers[2]] == [lane_first, not lane_first]
