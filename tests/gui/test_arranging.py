@@ -346,3 +346,15 @@ def test_fit_glides_and_a_turn_of_the_wheel_takes_over(qtbot: QtBot, make_view) 
     qtbot.waitUntil(lambda: not view.arranging.glide.is_running)
     assert view.visible_rect().contains(view.canvas.content_rect(names(3, 4)))
     assert view.zoom == 1.0
+
+
+def test_a_mistake_in_the_layout_is_heard_of(qtbot: QtBot, make_view, monkeypatch) -> None:
+    from ghn_studio.app import arranging
+
+    view = make_view(620)
+    monkeypatch.setattr(arranging, "layered", lambda *a: 1 / 0)
+    with qtbot.capture_exceptions() as heard:
+        view.arrange()
+        qtbot.waitUntil(lambda: bool(heard) and not view.arranging.is_running, timeout=10_000)
+    assert heard[0][0] is ZeroDivisionError
+    assert not view.document.can_undo
