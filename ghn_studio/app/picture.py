@@ -117,7 +117,7 @@ def picture(
     shown = {homes[n]: None for n in own}
     drawn = set(shown) | set(near)
     blocks = tuple(dict.fromkeys(homes[n] for n in graph.nodes if homes[n] in drawn))
-    groups = {b: _ports(graph, b, homes, ops) for b in blocks if b not in graph.nodes}
+    groups = {b: ports_of(graph, b, ops) for b in blocks if b not in graph.nodes}
     carried = _wires(graph, homes, groups, shown, drawn)
     frames = tuple(sorted(
         (p for p in graph.groups if p not in groups and p != scope and _home(p + ".", collapsed, scope) == p + "."
@@ -139,9 +139,11 @@ def _home(name: str, collapsed: frozenset[str], scope: str) -> str:
     return name
 
 
-def _ports(graph: Architecture, path: str, homes: Mapping[NodeId, str], ops: OpRegistry) -> Ports:
+def ports_of(graph: Architecture, path: str, ops: OpRegistry = REGISTRY) -> Ports:
+    """The ports that a group has when it is drawn as one block."""
     entries: dict[Source | Target, list[Target]] = {}
     exits: dict[Source, None] = {}
+    inside = path + "."
     for node_id in graph.members(path):
         node = graph.nodes[node_id]
         known = node.op in ops
@@ -150,12 +152,12 @@ def _ports(graph: Architecture, path: str, homes: Mapping[NodeId, str], ops: OpR
             source = node.source(port)
             if source is None:
                 entries[(node_id, port)] = [(node_id, port)]
-            elif homes[source.node] != path:
+            elif not source.node.startswith(inside):
                 entries.setdefault(source, []).append((node_id, port))
         consumers = graph.consumers(node_id)
         if not consumers and (not known or ops[node.op].outputs(node.params)):
             exits[Source(node_id)] = None
-        exits.update({Source(e.source, e.source_port): None for e in consumers if homes[e.target] != path})
+        exits.update({Source(e.source, e.source_port): None for e in consumers if not e.target.startswith(inside)})
     return Ports(tuple(map(tuple, entries.values())), tuple(exits))
 
 
