@@ -14,7 +14,7 @@ plain lists, and 1,000 blocks take some tens of milliseconds.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
@@ -24,7 +24,7 @@ from ghn_studio.app.faces import PORT_Y
 from ghn_studio.app.flow import Direction, Point
 from ghn_studio.app.framing import Extents, Frame, Nest, Separation, gather, nests
 from ghn_studio.app.layering import Layering, layered, sweep
-from ghn_studio.app.places import GRID, Taken, snapped
+from ghn_studio.app.places import Taken, snapped
 from ghn_studio.app.straightening import straighten
 from ghn_studio.app.wrapping import Row, Strip, whole, wrapped
 from ghn_studio.jobs import Job, Progress
@@ -66,7 +66,7 @@ class Order:
     """
 
     sizes: Mapping[str, Size]
-    edges: Iterable[tuple[str, str]]
+    edges: Sequence[tuple[str, str]]
     nesting: Mapping[str, Nest] = field(default_factory=lambda: MappingProxyType({}))
     pinned: Mapping[str, Point] = field(default_factory=lambda: MappingProxyType({}))
     direction: Direction = Direction.RIGHT
@@ -75,7 +75,8 @@ class Order:
 
 
 def arranging(order: Order) -> Job[dict[str, Point]]:
-    """Return a position (top left corner, on the grid) for every block.
+    """Return a position (top left corner) for every block, on the grid; in a drawing that runs
+    down, middles are on the grid across.
 
     Blocks do not overlap, within a row wires run along the direction, groups beside each
     other keep their frames apart, pinned blocks stay and the others keep clear of them,
@@ -166,12 +167,10 @@ class _Drawing:
         self._row_gap = ROW_GAP + self._frame.above * depth
         wires = [net.crossing_wires(cut) for cut in range(len(net.layers) - 1)]
         strip = Strip(self._widths, self._gaps, self._reach(net, heights), wires, open_groups, self._row_gap)
-        rows = whole(strip)
-        if self._order.wrap:
-            aspect = 1 / ASPECT if self._is_down else ASPECT
-            for rows in wrapped(strip, aspect, self._order.one_row):
-                yield _step(6)
-        return rows
+        if not self._order.wrap:
+            return whole(strip)
+        aspect = 1 / ASPECT if self._is_down else ASPECT
+        return (yield from _paced(wrapped(strip, aspect, self._order.one_row), 6))
 
     def _gap(self, left: frozenset[str], right: frozenset[str]) -> float:
         """The distance of two layers: the frames that end and begin between them need room."""
@@ -202,8 +201,11 @@ class _Drawing:
             for number in range(row.start, row.stop):
                 for v in net.layers[number]:
                     if v < net.real:
-                        place = snapped(x), snapped(y + heights[v] - self._above[v] - high)
-                        found[self._names[v]] = place[::-1] if self._is_down else place
+                        across = y + heights[v] - self._above[v] - high
+                        if self._is_down:  # the wires' line lies on the grid, so that chains are straight
+                            found[self._names[v]] = snapped(across + self._above[v]) - self._above[v], snapped(x)
+                        else:
+                            found[self._names[v]] = snapped(x), snapped(across)
                 x += self._widths[number] + (self._gaps[number] if number < len(self._gaps) else 0.0)
             y += low - high + self._row_gap
         return found
@@ -240,12 +242,11 @@ def _step(number: int) -> Progress:
     return Progress("arranging", number, 8)
 
 
-def _paced(steps: Iterable[int], number: int) -> Generator[Progress, None, T]:
+def _paced(steps: Generator[int, None, T], number: int) -> Generator[Progress, None, T]:
     """Report after each of the ``steps``, and hand on what they return."""
-    source = iter(steps)
     while True:
         try:
-            next(source)
+            next(steps)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
         yield _step(number)

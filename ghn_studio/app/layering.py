@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 SWEEPS = 12
@@ -104,7 +104,7 @@ def _initial_order(
     return layers
 
 
-def sweep(net: Layering) -> Iterator[int]:
+def sweep(net: Layering) -> Generator[int, None, None]:
     """Reorder the layers to lessen crossings, in place; yields the crossings after each turn.
 
     Stopped early, it leaves some order of every layer.

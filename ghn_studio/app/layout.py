@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from ghn_studio.app import places
 from ghn_studio.app.arranging import LAYER_GAP, LAYER_GAP_DOWN, NODE_GAP, ONE_ROW, Order, Size, arranging
 from ghn_studio.app.flow import Direction, Point
-from ghn_studio.app.framing import Nest
 from ghn_studio.app.places import GRID, snapped
 from ghn_studio.ir.graph import Architecture, NodeId
 from ghn_studio.jobs import Job, run
@@ -20,41 +19,46 @@ __all__ = [
 def arrange(
     graph: Architecture, sizes: Mapping[NodeId, Size], direction: Direction = Direction.RIGHT
 ) -> dict[NodeId, Point]:
-    """Return a position (top left corner) for every node of ``graph``.
+    """Return a position (top left corner) for every block of ``graph`` that ``sizes`` names.
 
-    ``sizes`` holds width and height of each node in scene units; see
-    :func:`~ghn_studio.app.arranging.arranging` for what can be relied on.
+    ``sizes`` holds width and height of each node, or of a collapsed group by its path, in
+    scene units; see :func:`~ghn_studio.app.arranging.arranging` for what can be relied on.
     """
     return {NodeId(n): p for n, p in run(arranging(order_of(graph, sizes, direction=direction))).items()}
 
 
 def order_of(
     graph: Architecture, sizes: Mapping[NodeId, Size], *, direction: Direction = Direction.RIGHT,
-    pinned: Mapping[NodeId, Point] | None = None,
+    pinned: Mapping[str, Point] | None = None,
 ) -> Order:
-    """Everything of ``graph`` as an order to arrange it; every group is open."""
-    names = [n.id for n in graph.topological()]
-    return Order(
-        sizes={n: sizes[n] for n in names},
-        edges=((e.source, e.target) for e in graph.edges()),
-        nesting=nesting(graph),
-        pinned=dict(pinned or {}),
-        direction=direction,
-    )
+    """The blocks of ``graph`` that ``sizes`` names, as an order to arrange them.
+
+    A block is a node or the path of a collapsed group; nodes in none of them are left out.
+    Groups around blocks are open.
+    """
+    homes: dict[NodeId, str] = {}
+    for node in graph.topological():
+        home = _home(node.id, sizes)
+        if home is not None:
+            homes[node.id] = home
+    names = dict.fromkeys(homes.values())
+    edges = ((homes[e.source], homes[e.target]) for e in graph.edges() if e.source in homes and e.target in homes)
+    nesting = {n: inside for n in names if (inside := tuple(p for p in _paths(n) if p in graph.groups))}
+    return Order({n: sizes[NodeId(n)] for n in names}, tuple(dict.fromkeys((a, b) for a, b in edges if a != b)),
+                 nesting, dict(pinned or {}), direction)
 
 
-def nesting(graph: Architecture) -> dict[str, Nest]:
-    """The groups around each node, outermost first; nodes outside all groups are absent."""
-    found: dict[str, Nest] = {}
-    if not graph.groups:
-        return found
-    for name in graph.nodes:
-        parts = name.split(".")
-        paths = (".".join(parts[:i]) for i in range(1, len(parts)))
-        inside = tuple(p for p in paths if p in graph.groups)
-        if inside:
-            found[name] = inside
-    return found
+def _home(name: str, blocks: Mapping[NodeId, Size]) -> str | None:
+    """The block that a node is, or is in."""
+    return next((p for p in (*_paths(name), name) if p in blocks), None)
+
+
+def _paths(name: str) -> Iterator[str]:
+    """The paths around a name, outermost first: a, a.b for a.b.c."""
+    cut = name.find(".")
+    while cut > 0:
+        yield name[:cut]
+        cut = name.find(".", cut + 1)
 
 
 def rearranging(
@@ -98,26 +102,32 @@ def place_missing(
     graph: Architecture, layout: Mapping[NodeId, Point], sizes: Mapping[NodeId, Size],
     direction: Direction = Direction.RIGHT,
 ) -> dict[NodeId, Point]:
-    """Return positions for the nodes that ``layout`` lacks; the others are not moved.
+    """Return positions for the blocks of ``sizes`` that ``layout`` lacks; the others are not moved.
 
-    A network without any position is arranged as a whole. A single new node goes behind
+    A network without any position is arranged as a whole. A single new block goes behind
     what feeds it, or before what it feeds, at the first free place.
     """
-    missing = [n.id for n in graph.topological() if n.id not in layout]
-    if not missing:
+    if all(n in layout for n in sizes):
         return {}
-    if len(missing) == len(graph.nodes):
-        return arrange(graph, sizes, direction)
-    placed = {n: p for n, p in layout.items() if n in graph.nodes}
+    order = order_of(graph, sizes, direction=direction)
+    missing = [NodeId(n) for n in order.sizes if n not in layout]
+    if len(missing) == len(order.sizes):
+        return {NodeId(n): p for n, p in run(arranging(order)).items()}
+    placed: dict[str, Point] = {n: p for n, p in layout.items() if n in order.sizes}
     taken = places.Taken(NODE_GAP / 2)
     for name, place in placed.items():
-        taken.add(place, sizes[name])
+        taken.add(place, order.sizes[name])
+    sources: dict[str, list[str]] = {}
+    targets: dict[str, list[str]] = {}
+    for source, target in order.edges:
+        sources.setdefault(target, []).append(source)
+        targets.setdefault(source, []).append(target)
     found: dict[NodeId, Point] = {}
-    is_down = direction is Direction.DOWN
     for name in missing:
-        spot = taken.free(_wish(graph, name, placed, sizes, is_down=is_down), sizes[name], downwards=not is_down)
+        wish = _wish(order, name, placed, sources.get(name, ()), targets.get(name, ()))
+        spot = taken.free(wish, order.sizes[name], downwards=direction is Direction.RIGHT)
         found[name] = placed[name] = spot
-        taken.add(spot, sizes[name])
+        taken.add(spot, order.sizes[name])
     return found
 
 
@@ -128,21 +138,19 @@ def free_spot(wish: Point, size: Size, taken: list[tuple[float, float, float, fl
 
 
 def _wish(
-    graph: Architecture, name: NodeId, placed: Mapping[NodeId, Point], sizes: Mapping[NodeId, Size], *, is_down: bool
+    order: Order, name: str, placed: Mapping[str, Point], sources: Iterable[str], targets: Iterable[str]
 ) -> Point:
-    along = 1 if is_down else 0
-    gap = LAYER_GAP_DOWN if is_down else LAYER_GAP
-    sources = [s.node for s in graph.nodes[name].sources if s.node in placed]
-    if sources:
-        last = max(sources, key=lambda s: placed[s][along] + sizes[s][along])
-        return _shifted(placed[last], along, sizes[last][along] + gap)
-    targets = [e.target for e in graph.consumers(name) if e.target in placed]
-    if targets:
-        first = min(targets, key=lambda t: placed[t][along])
-        return _shifted(placed[first], along, -gap - sizes[name][along])
+    along, gap = (1, LAYER_GAP_DOWN) if order.direction is Direction.DOWN else (0, LAYER_GAP)
+    before, after = [s for s in sources if s in placed], [t for t in targets if t in placed]
+    if before:
+        last = max(before, key=lambda s: placed[s][along] + order.sizes[s][along])
+        return _shifted(placed[last], along, order.sizes[last][along] + gap)
+    if after:
+        first = min(after, key=lambda t: placed[t][along])
+        return _shifted(placed[first], along, -gap - order.sizes[name][along])
     if not placed:
         return 0.0, 0.0
-    return min(x for x, _ in placed.values()), max(y + sizes[n][1] for n, (_, y) in placed.items()) + NODE_GAP
+    return min(x for x, _ in placed.values()), max(y + order.sizes[n][1] for n, (_, y) in placed.items()) + NODE_GAP
 
 
 def _shifted(place: Point, along: int, by: float) -> Point:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -45,9 +45,9 @@ def whole(strip: Strip) -> list[Row]:
     return [Row(0, len(strip.widths))]
 
 
-def wrapped(strip: Strip, aspect: float, one_row: float) -> Iterator[list[Row]]:
+def wrapped(strip: Strip, aspect: float, one_row: float) -> Generator[int, None, list[Row]]:
     """Cut into rows so that the drawing is about ``aspect`` times as wide as high; yields
-    better and better cuts, the last one is the answer.
+    after each number of rows that was tried.
 
     Rows end preferably between groups and where one wire passes. What is at most
     ``one_row`` wide stays whole.
@@ -55,8 +55,7 @@ def wrapped(strip: Strip, aspect: float, one_row: float) -> Iterator[list[Row]]:
     count = len(strip.widths)
     edge = [0.0, *accumulate(w + g for w, g in zip(strip.widths, [*strip.gaps, 0.0], strict=True))]
     if edge[-1] <= one_row:
-        yield whole(strip)
-        return
+        return whole(strip)
     tall = sorted(low - high for high, low in strip.extents)[count * 3 // 4] + strip.row_gap
     # n rows are total / n wide and n rows high.
     wish = int((edge[-1] / (aspect * tall)) ** 0.5)
@@ -70,12 +69,11 @@ def wrapped(strip: Strip, aspect: float, one_row: float) -> Iterator[list[Row]]:
         high = sum(max(low for _, low in span) - min(top for top, _ in span) + strip.row_gap for span in spans)
         return max(wide / aspect, high)
 
-    best: list[Row] | None = None
+    tries: list[list[Row]] = []
     for number in numbers:
-        rows = cuts.best(edge[-1] / number)
-        if best is None or shrinks(rows) < shrinks(best):
-            best = rows
-        yield best
+        tries.append(cuts.best(edge[-1] / number))
+        yield number
+    return min(tries, key=shrinks)
 
 
 class _Cuts:

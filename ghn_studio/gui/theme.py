@@ -46,6 +46,7 @@ class Tokens:
     warning: str
     ok: str
     heat: str  # the strongest colour of a measured layer; text is read on it
+    guide: str  # lines that show what a dragged node is lined up with
     tint: float  # share of the accent in a node's header
     shadow: float  # opacity of each of the shadow's layers
     accents: tuple[str, ...]  # in the order of Category
@@ -61,7 +62,7 @@ DARK = Tokens(
     name="dark", canvas="#14171C", dot="#262B34", panel="#1A1E25", raised="#2A303B", body="#20252E", border="#39414E",
     text="#E8ECF2", muted="#9AA5B5", edge="#667085", edge_hot="#8AB4F8", selection="#6EA8FE", on_selection="#0B1220",
     primary="#2F6BDE", on_primary="#FFFFFF", error="#FF6B6B", on_error="#1A0000", warning="#F5B84B", ok="#4FCB8D",
-    heat="#B8481B",
+    heat="#B8481B", guide="#F27AA8",
     tint=0.20, shadow=0.030,
     accents=("#9AA5B5", "#5B9DFF", "#38BDD8", "#A08CFF", "#F5A742", "#F27AA8", "#4FCB8D", "#C3A98B", "#FF8A65",
              "#8FA3BF", "#9AA5B5"),
@@ -70,7 +71,7 @@ LIGHT = Tokens(
     name="light", canvas="#F4F5F7", dot="#D3D8DF", panel="#FFFFFF", raised="#F0F2F5", body="#FFFFFF",
     border="#CBD2DB", text="#1B222C", muted="#566171", edge="#788394", edge_hot="#2563EB", selection="#2563EB",
     on_selection="#FFFFFF", primary="#2563EB", on_primary="#FFFFFF", error="#C8262C", on_error="#FFFFFF",
-    warning="#9A6200", ok="#15754A", heat="#DD6B20", tint=0.13, shadow=0.011,
+    warning="#9A6200", ok="#15754A", heat="#DD6B20", guide="#B8306A", tint=0.13, shadow=0.011,
     accents=("#566171", "#1D5FD1", "#0B7285", "#6741D9", "#B35C00", "#B8306A", "#15754A", "#7A5C3A", "#C2410C",
              "#4A5F7D", "#566171"),
 )

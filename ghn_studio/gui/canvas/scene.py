@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from PySide6.QtCore import QLineF, QRectF, Signal
@@ -64,6 +64,8 @@ class CanvasScene(QGraphicsScene):
         self._selected_wire: Edge | None = None
         self._spots: dict[NodeId, tuple[float, float]] = {}
         self._obstacles = Obstacles()
+        #: Called before places are read or change; ends what only pretends to be at other places.
+        self.before_reading: Callable[[], object] = lambda: None
         self._boxes: dict[str, list[QRectF]] | None = None
         self._lines: list[QLineF] | None = None
         self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
@@ -79,6 +81,7 @@ class CanvasScene(QGraphicsScene):
     # --- drawing -------------------------------------------------------------------------
 
     def _on_change(self, change: Change) -> None:
+        self.before_reading()
         if change.reset:
             self._rebuild()
             self.redrawn.emit()
@@ -195,6 +198,7 @@ class CanvasScene(QGraphicsScene):
 
     def positions(self) -> dict[NodeId, tuple[float, float]]:
         """Where each node is drawn now, those that nobody placed included."""
+        self.before_reading()
         return {n: (i.left, i.top) for n, i in self.nodes.items()}
 
     def preview(self, positions: Mapping[NodeId, tuple[float, float]]) -> None:
@@ -203,9 +207,25 @@ class CanvasScene(QGraphicsScene):
             self.nodes[node_id].place(x, y)
         for wire in self._wires_of(positions):
             self._lay(wire, None)
-        if self._frames:
+        self.refresh_moving(frames=True)
+
+    def wires_at(self, node_ids: Iterable[NodeId]) -> list[Wire]:
+        """The wires that begin or end at nodes, each once."""
+        return list({id(w): w for w in self._wires_of(node_ids)}.values())
+
+    def refresh_moving(self, *, frames: bool) -> None:
+        """Follow nodes and wires that were placed from outside; without ``frames`` these are left out."""
+        self._frame_layer.setVisible(frames)
+        if frames:
             self._update_frames()
         self._forget_overview()
+
+    def turn_to(self, direction: Direction) -> None:
+        """Draw for wires that run this way, until the nodes say otherwise."""
+        if direction is not self.direction:
+            self.pictures.turn(direction)
+            self._reroute(None)
+            self.update()
 
     def _wires_of(self, node_ids: Iterable[NodeId]) -> Iterator[Wire]:
         graph, wires = self.document.graph, self.wires
