@@ -8,20 +8,21 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsRectItem, QStyleOptionGraphicsItem, QWidget
 
-from ghn_studio.app.flow import Direction
+from ghn_studio.app.boxes import TITLE, bands, framed, joined, turned
+from ghn_studio.app.flow import Box, Direction
 from ghn_studio.app.group_faces import caption
 from ghn_studio.app.picture import Picture
 from ghn_studio.gui.canvas.group_paint import draw_chevron
 from ghn_studio.gui.canvas.items import Layer, NodeItem
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures
-from ghn_studio.gui.canvas.routing import Box, turned_box
 from ghn_studio.gui.theme import Tokens, faded, ui_font
 from ghn_studio.ir.graph import Group
 
 _NO_PEN = QPen(Qt.PenStyle.NoPen)
-PAD, TITLE = 18.0, 26.0
 #: The title's size where it is read on the canvas, and the least it has on the screen far out.
 FONT, FAR_FONT = 12.0, 11.0
+#: More would not fit into the frame's upper edge.
+MOST_FONT = 26.0
 
 
 class FrameItem(QGraphicsRectItem):
@@ -64,7 +65,7 @@ class FrameItem(QGraphicsRectItem):
 
     def contains_title(self, x: float, y: float) -> bool:
         """True if the point lies on the frame's title line."""
-        high = TITLE + 6
+        high = TITLE - 8
         if self._is_above:
             high, y = 1.6 * self._size, y + 1.6 * self._size
         return self._has_title and any(b[0] <= x <= b[2] and b[1] <= y <= b[1] + high for b in self.boxes)
@@ -77,7 +78,7 @@ class FrameItem(QGraphicsRectItem):
     def _size(self) -> float:
         """Far out, the title keeps its size on the screen as long as its line has room."""
         zoom = self._pictures.zoom
-        return max(FONT, FAR_FONT / zoom if self._is_above else min(FAR_FONT / zoom, TITLE))
+        return max(FONT, FAR_FONT / zoom if self._is_above else min(FAR_FONT / zoom, MOST_FONT))
 
     @property
     def _is_above(self) -> bool:
@@ -87,7 +88,7 @@ class FrameItem(QGraphicsRectItem):
     @property
     def _has_title(self) -> bool:
         # Far out, an outer title would lie on the inner ones.
-        return bool(self.boxes) and not (self._is_outer and (PAD + TITLE) * self._pictures.zoom < 14)
+        return bool(self.boxes) and not (self._is_outer and TITLE * self._pictures.zoom < 13)
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         tokens, zoom = self._pictures.tokens, self._pictures.zoom
@@ -204,30 +205,8 @@ def _frames_of(
     if not strangers:
         return [framed(around)]
     if direction is Direction.DOWN:
-        return [framed(turned_box(b)) for b in bands(map(turned_box, boxes))]
+        return [framed(turned(b)) for b in bands(map(turned, boxes))]
     return [framed(b) for b in bands(boxes)]
-
-
-def framed(box: Box) -> Box:
-    """The frame around a box of members: a margin, and room for the title above."""
-    return box[0] - PAD, box[1] - PAD - TITLE + 6, box[2] + PAD, box[3] + PAD
-
-
-def joined(boxes: Iterable[Box]) -> Box:
-    """The smallest box around all ``boxes``."""
-    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
-    return min(lefts), min(tops), max(rights), max(bottoms)
-
-
-def bands(boxes: Iterable[Box]) -> list[Box]:
-    """Join boxes whose heights overlap; what lies in different rows stays apart."""
-    found: list[Box] = []
-    for box in sorted(boxes, key=lambda b: b[1]):
-        if found and box[1] < found[-1][3] + 48:
-            found[-1] = joined((found[-1], box))
-        else:
-            found.append(box)
-    return found
 
 
 def _rect(box: Box) -> QRectF:
