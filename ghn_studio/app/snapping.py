@@ -79,7 +79,8 @@ class _Lines:
         return best
 
     def guides(self, box: Box, *, is_upright: bool) -> list[Guide]:
-        """The lines that ``box`` shares, each from it to the nearest block on the line, at most one per side."""
+        """The lines that ``box`` shares, each from it to the nearest block on the line; the middle
+        is left out where both sides are shown."""
         low, high = (1, 3) if self._near == 0 else (0, 2)
         found = []
         for at, known in zip(self._of(box), self._boxes, strict=True):
@@ -88,4 +89,4 @@ class _Lines:
                 other = min(others, key=lambda b: max(b[low] - box[high], box[low] - b[high]))
                 start, stop = min(box[low], other[low]) - OVERHANG, max(box[high], other[high]) + OVERHANG
                 found.append(Guide(is_upright, at, start, stop))
-        return found
+        return [found[0], found[2]] if len(found) == 3 else found

@@ -6,20 +6,23 @@ Every colour is a token; contrast on the surface it is used on was computed: tex
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from functools import lru_cache
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
+from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
+from ghn_studio.gui.fonts import mono_font as mono_font
+from ghn_studio.gui.fonts import ui_font as ui_font
 from ghn_studio.gui.style_sheet import style_sheet
 from ghn_studio.ops.spec import Category
 
 SEMIBOLD = QFont.Weight.DemiBold
 
 MODES = ("system", "light", "dark")
+
+#: Shadows are translucent layers of it, in both themes.
+SHADOW_INK = "#000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,43 +210,3 @@ def _luminance(color: QColor) -> float:
     parts = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4
              for p in (color.redF(), color.greenF(), color.blueF())]
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
-
-
-def ui_font(size_px: int, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
-    """The interface's font in ``size_px`` logical pixels."""
-    return _font(_ui_families(), size_px, weight)
-
-
-def mono_font(size_px: int, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
-    """The font of shapes and numbers: every digit equally wide."""
-    font = _font(_mono_families(), size_px, weight)
-    font.setStyleHint(QFont.StyleHint.Monospace)
-    return font
-
-
-def _font(families: tuple[str, ...], size_px: int, weight: QFont.Weight) -> QFont:
-    font = QFont(list(families))
-    font.setPixelSize(size_px)
-    font.setWeight(weight)
-    font.setHintingPreference(QFont.HintingPreference.PreferNoHinting)
-    return font
-
-
-@lru_cache(maxsize=1)
-def _ui_families() -> tuple[str, ...]:
-    system = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont).family()
-    if sys.platform in ("win32", "darwin"):
-        return (system,)
-    return (*_present("Inter", "Noto Sans", "Cantarell", "Ubuntu", "Open Sans", "DejaVu Sans"), system)
-
-
-@lru_cache(maxsize=1)
-def _mono_families() -> tuple[str, ...]:
-    system = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont).family()
-    liked = ("JetBrains Mono", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "Noto Sans Mono", "DejaVu Sans Mono")
-    return (*_present(*liked), system)
-
-
-def _present(*names: str) -> tuple[str, ...]:
-    installed = set(QFontDatabase.families())
-    return tuple(n for n in names if n in installed)

@@ -80,7 +80,7 @@ class Glide(QObject):
         for wire, _, _ in self._courses:
             source, target = nodes[wire.edge.source], nodes[wire.edge.target]
             ends = source.output_point(wire.edge.source_port), target.input_point(wire.edge.target_port)
-            wire.set_route(self._scene.straight_course(*ends), min(source.top, target.top))
+            wire.float_along(self._scene.straight_course(*ends))
         self._scene.refresh_moving(frames=len(self._scene.document.graph.groups) <= MANY_FRAMES)
         if self._aims is not None:
             self._view.show_aim(_between(*self._aims, share), settled=False)

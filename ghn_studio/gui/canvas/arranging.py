@@ -70,7 +70,8 @@ class Arranging(QObject):
             self._view.status_message.emit("Select two nodes or more to arrange them, or press Shift+L for all.")
             return
         order = order_of(self._document.graph, self._sizes(), direction=self._scene.direction, pinned=self._pinned())
-        job = rearranging(order, dict(self._scene.positions()), frozenset(chosen))
+        present = {str(n): p for n, p in self._scene.positions().items()}
+        job = rearranging(order, present, frozenset(chosen))
         label = f"Arrange {len(chosen)} nodes"
         self._start(job, len(order.sizes) + len(order.edges), partial(self._take, label, whole=False))
 

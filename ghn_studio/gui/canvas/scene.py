@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QRectF, Signal
 from PySide6.QtWidgets import QGraphicsScene
 
+from ghn_studio.app.boxes import joined
 from ghn_studio.app.document import Change, Document
 from ghn_studio.app.entering import neighbour_places, surviving
 from ghn_studio.app.flow import Direction, direction_of
@@ -122,6 +123,7 @@ class CanvasScene(QGraphicsScene):
             self._caption_wires()
         if self._selected_group is not None and self._selected_group not in self._frames:
             self._selected_group = None
+        self._show_pins()
         self._overview.forget()
 
     def _rebuild(self) -> None:
@@ -143,6 +145,7 @@ class CanvasScene(QGraphicsScene):
             self.wires[edge] = Wire(edge, self._wire_layer)
         self._reroute(None)
         self._caption_wires()
+        self._show_pins()
         self._overview.forget()
 
     def enter(self, path: str) -> None:
@@ -182,6 +185,11 @@ class CanvasScene(QGraphicsScene):
                 resized.add(node_id)
             item.set_face(face)
         return resized
+
+    def _show_pins(self) -> None:
+        pinned = self.document.project.pinned
+        for node_id, item in self.nodes.items():
+            item.set_pinned(node_id in pinned)
 
     def _place(self, node_ids: Iterable[NodeId]) -> set[NodeId]:
         layout, neighbours = self.document.layout, self.picture.neighbours
@@ -251,24 +259,34 @@ class CanvasScene(QGraphicsScene):
 
     def preview(self, positions: Mapping[NodeId, tuple[float, float]]) -> None:
         """Draw nodes elsewhere while a gesture lasts; the document is not touched."""
+        self._overview.leave_out(positions)
+        wires = self.wires_at(positions)
+        stale = self._extent(positions, wires)
         for node_id, (x, y) in positions.items():
             self.nodes[node_id].place(x, y)
-        for wire in self._wires_of(positions):
+        for wire in wires:
             self._lay(wire, None)
-        self.refresh_moving(frames=True, near=positions)
+        self._frames.update(self.picture, self.nodes, self.direction, positions)
+        self._overview.follow(stale, self._extent(positions, wires))
+
+    def _extent(self, node_ids: Iterable[NodeId], wires: Iterable[Wire]) -> QRectF:
+        """The part of the scene that nodes and wires cover."""
+        boxes = [*(self.nodes[n].box for n in node_ids), *(w.box for w in wires)]
+        if not boxes:
+            return QRectF()
+        left, top, right, bottom = joined(boxes)
+        around = 4 / self.pictures.zoom
+        return QRectF(left - around, top - around, right - left + 2 * around, bottom - top + 2 * around)
 
     def wires_at(self, node_ids: Iterable[NodeId]) -> list[Wire]:
         """The wires that begin or end at nodes, each once."""
         return list({id(w): w for w in self._wires_of(node_ids)}.values())
 
-    def refresh_moving(self, *, frames: bool, near: Iterable[str] | None = None) -> None:
-        """Follow nodes and wires that were placed from outside; without ``frames`` these are left out.
-
-        ``near`` are the blocks that moved, if not all of them may have.
-        """
+    def refresh_moving(self, *, frames: bool) -> None:
+        """Follow nodes and wires that were placed from outside; without ``frames`` these are left out."""
         self._frame_layer.setVisible(frames)
         if frames:
-            self._frames.update(self.picture, self.nodes, self.direction, near)
+            self._frames.update(self.picture, self.nodes, self.direction)
         self._overview.forget()
 
     def turn_to(self, direction: Direction) -> None:
@@ -404,7 +422,7 @@ class CanvasScene(QGraphicsScene):
         return worst(self._heat[n] for n in self.document.graph.members(block) if n in self._heat)
 
     def overview_boxes(self) -> dict[str, list[QRectF]]:
-        """The blocks' boxes by colour; those with something the matter are drawn last."""
+        """The blocks' boxes by colour; those with something the matter are drawn last, those on the move very last."""
         return self._overview.boxes()
 
     def content_rect(self, node_ids: Iterable[NodeId] | None = None) -> QRectF:

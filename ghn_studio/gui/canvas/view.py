@@ -26,7 +26,6 @@ from ghn_studio.app.connecting import port_refusal
 from ghn_studio.app.document import Document
 from ghn_studio.app.edits import Edit
 from ghn_studio.app.layout import snapped
-from ghn_studio.gui import theme
 from ghn_studio.gui.canvas import keys, menus
 from ghn_studio.gui.canvas.arranging import Arranging
 from ghn_studio.gui.canvas.commands import Commands
@@ -432,17 +431,3 @@ class CanvasView(Viewport):
         if self._gesture is not None:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             self._gesture.paint(painter)
-        elif not self.canvas.nodes:
-            self._draw_invitation(painter)
-
-    def _draw_invitation(self, painter: QPainter) -> None:
-        painter.resetTransform()
-        middle = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter
-        room = QRectF(self.viewport().rect())
-        painter.setPen(QColor(self.tokens.text))
-        painter.setFont(theme.ui_font(17, theme.SEMIBOLD))
-        painter.drawText(room.translated(0, -14), middle, "Draw a network")
-        painter.setPen(QColor(self.tokens.muted))
-        painter.setFont(theme.ui_font(13))
-        painter.drawText(room.translated(0, 14), middle,
-                         "Press Tab or double-click to add a layer, or drop an operator or a file here")
