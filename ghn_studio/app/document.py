@@ -15,10 +15,11 @@ from typing import Any
 
 from ghn_studio.analysis.shapes import Problem, ShapeReport, infer_shapes
 from ghn_studio.app.faces import NodeFace, face_of
-from ghn_studio.app.group_faces import group_face
+from ghn_studio.app.group_faces import copies, group_face
+from ghn_studio.app.grouping import ends_of
 from ghn_studio.app.picture import Picture, picture, ports_of
 from ghn_studio.errors import ArchitectureError
-from ghn_studio.ir.graph import Architecture, GraphDiff, NodeId, diff
+from ghn_studio.ir.graph import Architecture, GraphDiff, NodeId, Source, diff
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.project import Project
@@ -163,6 +164,24 @@ class Document:
             faces[block] = group_face(self.graph, block, ports_of(self.graph, block, self._ops), known.shapes,
                                       parameters, known.first_problems, unfinished, self._ops)
         return faces[block]
+
+    def ends(self, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The extents of what a group takes and of what it gives, as far as shapes are known."""
+        entries, exits = ends_of(self.graph, path)
+
+        def extents(sources: Iterable[Source]) -> tuple[str, ...]:
+            given = ((self.shapes.outputs.get(s.node), s.port) for s in sources)
+            return tuple(specs[port].extents for specs, port in given if specs is not None and port < len(specs))
+
+        return extents(entries), extents(exits)
+
+    def group_cost(self, path: str) -> Cost:
+        """What a group costs, each of its copies counted."""
+        total = Cost()
+        for node_id in self.graph.members(path):
+            cost, times = self.costs.get(node_id, Cost()), copies(self.graph, node_id, path)
+            total += Cost(cost.parameters * times, cost.macs * times)
+        return total
 
     def block_sizes(self, blocks: Iterable[str]) -> dict[str, tuple[float, float]]:
         """Width and height of blocks as drawn, in scene units."""

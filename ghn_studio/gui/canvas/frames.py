@@ -63,6 +63,14 @@ class FrameItem(QGraphicsRectItem):
             right = min(right, left + 46 + 8 * len(caption(self.shown)))
         return left, top + 8, right, top + 34
 
+    def title_rect(self) -> QRectF | None:
+        """The title's line, as it is drawn at this zoom."""
+        if not self.boxes:
+            return None
+        left, top, right, _ = self.boxes[0]
+        high = 1.8 * self._size
+        return QRectF(left + 8, top - high if self._is_above else top + 4, right - left - 16, high)
+
     def contains_title(self, x: float, y: float) -> bool:
         """True if the point lies on the frame's title line."""
         high = TITLE - 8
@@ -178,6 +186,13 @@ class Frames:
     def boxes(self) -> list[Box]:
         """All frames."""
         return [b for frame in self._items.values() for b in frame.boxes]
+
+    def around(self, points: Iterable[tuple[float, float]]) -> str | None:
+        """The innermost group in whose frames all the points lie."""
+        spots = tuple(points)
+        hits = (p for p, f in self._items.items() if all(
+            any(b[0] <= x <= b[2] and b[1] <= y <= b[3] for b in f.boxes) for x, y in spots))
+        return max(hits, key=len, default=None)
 
     def title_at(self, x: float, y: float) -> str | None:
         """The innermost group whose title line contains the point."""

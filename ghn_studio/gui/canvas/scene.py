@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QGraphicsScene
 from ghn_studio.app.boxes import joined
 from ghn_studio.app.document import Change, Document
 from ghn_studio.app.entering import neighbour_places, surviving
+from ghn_studio.app.faces import HEADER
 from ghn_studio.app.flow import Direction, direction_of
 from ghn_studio.app.layout import place_missing
 from ghn_studio.app.picture import Picture, PictureDiff, changes
@@ -560,6 +561,18 @@ class CanvasScene(QGraphicsScene):
     def group_at(self, x: float, y: float) -> str | None:
         """The innermost open group whose title line contains the point."""
         return self._frames.title_at(x, y)
+
+    def frame_around(self, blocks: Iterable[NodeId]) -> str | None:
+        """The innermost open group in whose frame the middles of all the blocks lie."""
+        middles = [(i.left + i.face.width / 2, i.top + i.face.height / 2) for i in map(self.nodes.__getitem__, blocks)]
+        return self._frames.around(middles)
+
+    def title_rect(self, path: str) -> QRectF | None:
+        """Where the title of an open or collapsed group stands; None if it is not drawn."""
+        if path in self.picture.groups and path in self.nodes:
+            item = self.nodes[NodeId(path)]
+            return QRectF(item.left, item.top, item.face.width, HEADER)
+        return self._frames[path].title_rect() if path in self._frames else None
 
     def chevron_at(self, x: float, y: float) -> str | None:
         """The group whose arrow, on its frame or its block, contains the point."""
