@@ -532,6 +532,7 @@ class MainWindow(QMainWindow):
             self._is_painted = True
             if self.document.graph.nodes:
                 self.hints.happened("network")
+            self.help.prepare()
             self.loader.start_later()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
