@@ -12,6 +12,7 @@ from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     Primitive,
@@ -25,8 +26,8 @@ from ghn_studio.ops.torch_readers import attention as read
 
 @dataclass(frozen=True, slots=True)
 class MultiheadAttentionParams:
-    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
-    bias: bool = param(True, label="Bias")
+    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
+    bias: bool = param(True, label="Bias", help="Adds learned numbers to queries, keys, values and output.")
 
 
 def _infer(p: MultiheadAttentionParams, inputs: Inputs) -> TensorSpec:
@@ -87,6 +88,7 @@ def _onnx(p: MultiheadAttentionParams, inputs: Inputs) -> OnnxForm:
 MULTIHEAD_ATTENTION = OpSpec(
     id="multihead_attention", title="MultiheadAttention", category=Category.ATTENTION,
     summary="Self-attention over tokens with the parameters of torch's layer (Vaswani et al., 2017).",
+    formula="y = Wₒ · softmax(Q·Kᵀ / √d) · V,  Q, K, V = W·x + b per head", source="arXiv:1706.03762",
     params=MultiheadAttentionParams, inputs=(Port("tokens", (3,)),), infer=_infer,
     module=lambda p, i: call("ghn_studio.blocks.MultiheadAttention", i[0].size(2), p.heads, bias=p.bias),
     function=lambda p, i: call("ghn_studio.blocks.multihead_attention", heads=p.heads),

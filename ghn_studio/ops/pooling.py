@@ -14,6 +14,7 @@ from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     NoParams,
     OpSpec,
     Pair,
@@ -28,25 +29,30 @@ from ghn_studio.ops.torch_readers import pooling as read
 
 @dataclass(frozen=True, slots=True)
 class MaxPoolParams:
-    kernel_size: Pair = param((2, 2), label="Window", unit="px", low=1, key=True)
-    stride: Pair = param((2, 2), label="Stride", unit="px", low=1, key=True)
+    kernel_size: Pair = param((2, 2), label="Window", unit="px", low=1, key=True,
+                              help="Extent of the window that slides.")
+    stride: Pair = param((2, 2), label="Stride", unit="px", low=1, key=True,
+                         help="Step of the window; 2 halves the extent.")
     padding: Pair = param((0, 0), label="Padding", unit="px", low=0, help="At most half the window.")
-    dilation: Pair = param((1, 1), label="Dilation", low=1)
-    ceil_mode: bool = param(False, label="Round sizes up")
+    dilation: Pair = param((1, 1), label="Dilation", low=1, help="Distance between the places a window looks at.")
+    ceil_mode: bool = param(False, label="Round sizes up", help="Lets the last window reach past the end.")
 
 
 @dataclass(frozen=True, slots=True)
 class AvgPoolParams:
-    kernel_size: Pair = param((2, 2), label="Window", unit="px", low=1, key=True)
-    stride: Pair = param((2, 2), label="Stride", unit="px", low=1, key=True)
+    kernel_size: Pair = param((2, 2), label="Window", unit="px", low=1, key=True,
+                              help="Extent of the window that slides.")
+    stride: Pair = param((2, 2), label="Stride", unit="px", low=1, key=True,
+                         help="Step of the window; 2 halves the extent.")
     padding: Pair = param((0, 0), label="Padding", unit="px", low=0, help="At most half the window.")
-    ceil_mode: bool = param(False, label="Round sizes up")
-    count_include_pad: bool = param(True, label="Count the padding")
+    ceil_mode: bool = param(False, label="Round sizes up", help="Lets the last window reach past the end.")
+    count_include_pad: bool = param(True, label="Count the padding", help="Zeros at the border count in the average.")
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptivePoolParams:
-    output_size: Pair = param((1, 1), label="Output size", unit="px", low=1, key=True)
+    output_size: Pair = param((1, 1), label="Output size", unit="px", low=1, key=True,
+                              help="Extent that leaves, whatever comes in.", measure=Measure.SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +215,7 @@ def _token_write(p: TokenPoolParams, inputs: Inputs) -> OnnxForm:
 
 MAX_POOL = OpSpec(
     id="max_pool", title="MaxPool2d", category=Category.POOLING, summary="Keeps the largest value of each window.",
+    formula="y[c, i, j] = max(u, v) x[c, s·i + u − p, s·j + v − p]",
     params=MaxPoolParams, inputs=(Port("image", (4,)),), infer=_window,
     module=lambda p, i: call("torch.nn.MaxPool2d", p.kernel_size, stride=p.stride, padding=p.padding,
                              dilation=p.dilation, ceil_mode=p.ceil_mode),
@@ -225,6 +232,7 @@ MAX_POOL = OpSpec(
 )
 AVG_POOL = OpSpec(
     id="avg_pool", title="AvgPool2d", category=Category.POOLING, summary="Averages each window.",
+    formula="y[c, i, j] = mean(u, v) x[c, s·i + u − p, s·j + v − p]",
     params=AvgPoolParams, inputs=(Port("image", (4,)),), infer=_window,
     module=lambda p, i: call("torch.nn.AvgPool2d", p.kernel_size, stride=p.stride, padding=p.padding,
                              ceil_mode=p.ceil_mode, count_include_pad=p.count_include_pad),
@@ -243,6 +251,7 @@ AVG_POOL = OpSpec(
 ADAPTIVE_AVG_POOL = OpSpec(
     id="adaptive_avg_pool", title="AdaptiveAvgPool2d", category=Category.POOLING,
     summary="Averages to a fixed output size, whatever the input size.",
+    formula="y[c, i, j] = mean of rows ⌊i·H/h⌋ to ⌈(i + 1)·H/h⌉, columns alike",
     params=AdaptivePoolParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], *p.output_size), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", p.output_size), onnx=OnnxBinding(_adaptive_write),
@@ -253,6 +262,8 @@ ADAPTIVE_AVG_POOL = OpSpec(
 GLOBAL_AVG_POOL = OpSpec(
     id="global_avg_pool", title="GlobalAvgPool", category=Category.POOLING,
     summary="Averages each channel over all positions, to 1 × 1.",
+    formula="y[c, 0, 0] = 1/(H·W) · Σ(i, j) x[c, i, j]",
+    aliases=("gap",),
     params=NoParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], 1, 1), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", 1),
@@ -265,6 +276,7 @@ GLOBAL_AVG_POOL = OpSpec(
 SPATIAL_MEAN = OpSpec(
     id="spatial_mean", title="Spatial mean", category=Category.POOLING,
     summary="Averages each channel over all positions, to a vector.",
+    formula="y[c] = 1/(H·W) · Σ(i, j) x[c, i, j]",
     params=NoParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec(i[0].shape[:2], i[0].dtype),
     module=lambda p, i: call("ghn_studio.blocks.SpatialMean"),
@@ -279,6 +291,7 @@ SPATIAL_MEAN = OpSpec(
 TOKEN_POOL = OpSpec(
     id="token_pool", title="Token pooling", category=Category.POOLING,
     summary="Reduces a token sequence to one vector: its class token or its mean.",
+    formula="y = x[0],  or y = 1/n · Σ(t) x[t]",
     params=TokenPoolParams, inputs=(Port("tokens", (3,)),),
     infer=lambda p, i: TensorSpec((i[0].shape[0], i[0].shape[2]), i[0].dtype),
     module=lambda p, i: call("ghn_studio.blocks.TokenPool", p.mode),

@@ -15,14 +15,14 @@ from ghn_studio.ops.torch_readers import pooling as read
 
 @dataclass(frozen=True, slots=True)
 class Pool1dParams:
-    kernel_size: int = param(2, label="Window", low=1, key=True)
-    stride: int = param(2, label="Stride", low=1, key=True)
+    kernel_size: int = param(2, label="Window", low=1, key=True, help="Extent of the window that slides.")
+    stride: int = param(2, label="Stride", low=1, key=True, help="Step of the window; 2 halves the extent.")
     padding: int = param(0, label="Padding", low=0, help="At most half the window.")
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptivePool1dParams:
-    output_size: int = param(1, label="Output size", low=1, key=True)
+    output_size: int = param(1, label="Output size", low=1, key=True, help="Extent that leaves, whatever comes in.")
 
 
 def _infer(p: Pool1dParams, inputs: Inputs) -> TensorSpec:
@@ -73,6 +73,7 @@ def _adaptive_max_onnx(p: AdaptivePoolParams, inputs: Inputs) -> OnnxForm:
 MAX_POOL1D = OpSpec(
     id="max_pool1d", title="MaxPool1d", category=Category.POOLING,
     summary="Keeps the largest value of each window of a sequence.",
+    formula="y[c, i] = max(u) x[c, s·i + u − p]",
     params=Pool1dParams, inputs=(Port("sequence", (3,)),), infer=_infer,
     module=lambda p, i: call("torch.nn.MaxPool1d", p.kernel_size, stride=p.stride, padding=p.padding),
     onnx=OnnxBinding(lambda p, i: OnnxForm("MaxPool", _window(p), since=12), {"MaxPool": _max_read}),
@@ -83,6 +84,7 @@ MAX_POOL1D = OpSpec(
 )
 AVG_POOL1D = OpSpec(
     id="avg_pool1d", title="AvgPool1d", category=Category.POOLING, summary="Averages each window of a sequence.",
+    formula="y[c, i] = mean(u) x[c, s·i + u − p]",
     params=Pool1dParams, inputs=(Port("sequence", (3,)),), infer=_infer,
     module=lambda p, i: call("torch.nn.AvgPool1d", p.kernel_size, stride=p.stride, padding=p.padding),
     onnx=OnnxBinding(lambda p, i: OnnxForm("AveragePool", {**_window(p), "count_include_pad": 1}, since=12),
@@ -95,6 +97,7 @@ AVG_POOL1D = OpSpec(
 ADAPTIVE_AVG_POOL1D = OpSpec(
     id="adaptive_avg_pool1d", title="AdaptiveAvgPool1d", category=Category.POOLING,
     summary="Averages a sequence to a fixed length.",
+    formula="y[c, i] = mean of places ⌊i·L/l⌋ to ⌈(i + 1)·L/l⌉",
     params=AdaptivePool1dParams, inputs=(Port("sequence", (3,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], p.output_size), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool1d", p.output_size), onnx=OnnxBinding(_adaptive_onnx),
@@ -105,6 +108,7 @@ ADAPTIVE_AVG_POOL1D = OpSpec(
 ADAPTIVE_MAX_POOL = OpSpec(
     id="adaptive_max_pool", title="AdaptiveMaxPool2d", category=Category.POOLING,
     summary="Keeps the largest values for a fixed output size, whatever the input size.",
+    formula="y[c, i, j] = max of rows ⌊i·H/h⌋ to ⌈(i + 1)·H/h⌉, columns alike",
     params=AdaptivePoolParams, inputs=(Port("image", (4,)),),
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], *p.output_size), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveMaxPool2d", p.output_size), onnx=OnnxBinding(_adaptive_max_onnx),

@@ -13,8 +13,8 @@ from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Por
 @dataclass(frozen=True, slots=True)
 class InputParams:
     channels: int = param(3, label="Channels", low=1, key=True, help="3 for colour images, 1 for grey ones.")
-    height: int = param(32, label="Height", unit="px", low=1, key=True)
-    width: int = param(32, label="Width", unit="px", low=1, key=True)
+    height: int = param(32, label="Height", unit="px", low=1, key=True, help="Rows of each image.")
+    width: int = param(32, label="Width", unit="px", low=1, key=True, help="Columns of each image.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class OpaqueParams:
 
 INPUT = OpSpec(
     id="input", title="Input", category=Category.TERMINAL, summary="The batch of images the network receives.",
+    formula="y = images",
     params=InputParams, inputs=(), primitive=Primitive.INPUT,
     infer=lambda p, _: TensorSpec(("N", p.channels, p.height, p.width)),
     module=lambda p, _: call("torch.nn.Identity"),
@@ -36,6 +37,7 @@ INPUT = OpSpec(
 )
 OUTPUT = OpSpec(
     id="output", title="Output", category=Category.TERMINAL, summary="Marks what the network returns.",
+    formula="y = x",
     params=NoParams, inputs=(Port("x"),), infer=same,
     module=lambda p, _: call("torch.nn.Identity"),
     examples=(Example(NoParams(), (VECTOR,)), Example(NoParams(), (IMAGE,))),

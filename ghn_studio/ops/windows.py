@@ -15,6 +15,7 @@ from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     NoParams,
     OpSpec,
     Pair,
@@ -34,14 +35,15 @@ _HIDDEN = 512
 
 @dataclass(frozen=True, slots=True)
 class WindowAttentionParams:
-    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
-    window: Pair = param((7, 7), label="Window", unit="px", low=2, key=True)
+    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
+    window: Pair = param((7, 7), label="Window", unit="px", low=2, key=True, help="Rows and columns of a window.")
     shift: Pair = param((0, 0), label="Shift", unit="px", low=0, key=True,
                         help="Windows of every other layer are shifted by half of their size.")
     version: int = param(1, label="Version", choices=(1, 2),
                          help="1 looks position biases up in a table, 2 computes them and compares by angle.")
-    qkv_bias: bool = param(True, label="Bias of query, key, value")
-    proj_bias: bool = param(True, label="Bias of the output")
+    qkv_bias: bool = param(True, label="Bias of query, key, value",
+                           help="Adds learned numbers to what is compared and passed on.")
+    proj_bias: bool = param(True, label="Bias of the output", help="Adds learned numbers after the heads are joined.")
 
 
 def _infer(p: WindowAttentionParams, inputs: Inputs) -> TensorSpec:
@@ -326,6 +328,7 @@ _ODD = TensorSpec(("N", 5, 7, 6))
 WINDOW_ATTENTION = OpSpec(
     id="window_attention", title="Window attention", category=Category.ATTENTION,
     summary="Self-attention inside shifted windows of a map with its channels last (Liu et al., 2021).",
+    formula="y = Wₒ · softmax(Q·Kᵀ / √d + B) · V  inside each window", source="arXiv:2103.14030",
     params=WindowAttentionParams, inputs=(Port("map", (4,)),), infer=_infer, module=_module, function=_function,
     onnx=OnnxBinding(_onnx), weights=_weights, primitives=_graph, macs=_macs, suggest=_suggest,
     torch=read.WINDOW_ATTENTION,
@@ -340,6 +343,7 @@ WINDOW_ATTENTION = OpSpec(
 SPACE_TO_DEPTH = OpSpec(
     id="space_to_depth", title="Patch merging", category=Category.ATTENTION,
     summary="Stacks each 2 × 2 block of a map with its channels last into one position with four times the channels.",
+    formula="y[i, j] = [x[2i, 2j], x[2i + 1, 2j], x[2i, 2j + 1], x[2i + 1, 2j + 1]]", source="arXiv:2103.14030",
     params=NoParams, inputs=(Port("map", (4,)),), infer=_merge_infer,
     module=lambda p, i: call("ghn_studio.blocks.SpaceToDepth"), onnx=OnnxBinding(_merge_onnx),
     torch=read.SPACE_TO_DEPTH,
