@@ -17,7 +17,7 @@ GESTURES = (
     ("Show the selection", "F"),
     ("Move the selection", "Drag, or arrow keys; Shift for small steps"),
     ("Go from node to node", "Alt and arrow keys"),
-    ("Move off the grid and the guides", "Ctrl or Alt while dragging"),
+    ("Move off the grid and past guides", "Hold Ctrl while dragging"),
     ("Duplicate while dragging", "Alt and drag"),
     ("Rename", "F2"),
     ("Pass a node by, or use it again", "M"),

@@ -22,8 +22,10 @@ def operator_tip(spec: OpSpec[Any]) -> str:
 
 def formula(spec: OpSpec[Any]) -> str:
     """The operator's formula in the font of numbers; "" if it has none."""
+    if not spec.formula:
+        return ""
     family = theme.mono_font(11).family()
-    return f"<span style='font-family:\"{family}\"; font-size:11px'>{escape(spec.formula)}</span>" if spec.formula else ""
+    return f"<span style='font-family:\"{family}\"; font-size:11px'>{escape(spec.formula)}</span>"
 
 
 def tip(title: str, lines: Iterable[str], more: str = "") -> str:

@@ -12,6 +12,7 @@ from ghn_studio.app.document import Document
 from ghn_studio.app.faces import count_text
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.canvas.gestures import WIRE_REACH_PX
+from ghn_studio.gui.canvas.group_menu import add_moves, describe_group, group_entries
 from ghn_studio.gui.operator_tips import formula, tip
 from ghn_studio.ir.graph import Edge, NodeId
 
@@ -27,7 +28,9 @@ def context_menu(view: CanvasView, at: QPoint) -> QMenu:
     node_id = view.canvas.node_at(spot.x(), spot.y())
     wire = view.canvas.wire_at(spot.x(), spot.y(), WIRE_REACH_PX / view.zoom) if node_id is None else None
     group = view.canvas.group_at(spot.x(), spot.y()) if node_id is None else None
-    if node_id is not None:
+    if node_id is not None and view.canvas.nodes[node_id].is_neighbour:
+        menu.addAction("Go there", lambda: view.groups.go_to(node_id))
+    elif node_id is not None:
         if node_id not in view.selected():
             view.select((node_id,))
         _for_nodes(menu, view)
@@ -36,7 +39,8 @@ def context_menu(view: CanvasView, at: QPoint) -> QMenu:
         _for_wire(menu, view, wire, at)
     else:
         if group is not None:
-            menu.addAction("Ungroup", lambda: view.commands.ungroup(group))
+            view.select((group,))
+            group_entries(menu, view, group)
             menu.addSeparator()
         _for_canvas(menu, view, at)
     return menu
@@ -44,14 +48,17 @@ def context_menu(view: CanvasView, at: QPoint) -> QMenu:
 
 def _for_nodes(menu: QMenu, view: CanvasView) -> None:
     chosen = view.selected()
+    if view.selected_group() is not None:
+        group_entries(menu, view, str(view.selected_group()))
+        menu.addSeparator()
     menu.addAction(icons.icon("copy"), "Copy", "Ctrl+C", view.copy)
     menu.addAction("Cut", "Ctrl+X", view.cut)
     menu.addAction(icons.icon("duplicate"), "Duplicate", "Ctrl+D", view.duplicate_selection)
     menu.addSeparator()
-    if len(chosen) > 1:
-        menu.addAction(icons.icon("group"), "Group", "Ctrl+G", view.group_selection)
+    menu.addAction(icons.icon("group"), "Group", "Ctrl+G", view.group_selection)
+    add_moves(menu, view)
     menu.addAction("Disconnect", lambda: view.commands.disconnect(chosen))
-    menu.addAction("Show closely", "F", view.fit_selection)
+    menu.addAction("Show closely", "F", view.glide_to_selection)
     menu.addSeparator()
     if len(chosen) > 1:
         menu.addAction(icons.icon("arrange"), "Arrange selection", "L", view.arranging.arrange_selection)
@@ -73,13 +80,15 @@ def _for_canvas(menu: QMenu, view: CanvasView, at: QPoint) -> None:
     menu.addSeparator()
     menu.addAction("Select all", "Ctrl+A", view.select_all)
     menu.addAction(icons.icon("arrange"), "Arrange", "Shift+L", view.arrange)
-    menu.addAction(icons.icon("fit"), "Fit", "Home", view.fit)
+    menu.addAction(icons.icon("fit"), "Fit", "Home", view.glide_to_all)
 
 
 def describe(document: Document, node_id: NodeId) -> str:
     """A node's name, what it does, its shapes and costs, and every problem, as rich text."""
+    if node_id not in document.graph.nodes:
+        return describe_group(document, node_id)
     node, shapes = document.graph.nodes[node_id], document.shapes
-    spec = document.ops[node.op] if node.op in document.ops else None
+    spec = document.ops[node.op] if node.op in document.ops else None  # noqa: SIM401 - a registry, not a dictionary
     lines = [escape(spec.summary), formula(spec)] if spec is not None else []
     if node_id in shapes.outputs:
         taken = ", ".join(x.extents for x in shapes.inputs[node_id])
@@ -88,6 +97,6 @@ def describe(document: Document, node_id: NodeId) -> str:
     cost = document.costs.get(node_id)
     if cost is not None and (cost.parameters or cost.macs):
         lines.append(f"{count_text(cost.parameters)} parameters, {count_text(cost.macs)} multiply-adds")
-    wrong = theme.current().tokens.error
-    lines.extend(f"<span style='color:{wrong}'>{escape(p.message)}</span>" for p in shapes.problems if p.node == node_id)
+    wrong = f"color:{theme.current().tokens.error}"
+    lines.extend(f"<span style='{wrong}'>{escape(p.message)}</span>" for p in shapes.problems if p.node == node_id)
     return tip(node_id, lines, f"F1 explains {spec.title}" if spec is not None else "")
