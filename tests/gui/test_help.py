@@ -10,15 +10,22 @@ import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QHelpEvent
 from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSpinBox,
     QApplication,
     QCheckBox,
     QComboBox,
     QLabel,
     QLineEdit,
+    QMenuBar,
+    QPlainTextEdit,
     QPushButton,
     QRadioButton,
     QSpinBox,
     QTabBar,
+    QTextBrowser,
+    QToolBar,
     QToolButton,
     QToolTip,
     QTreeWidget,
@@ -34,6 +41,7 @@ from ghn_studio.gui import theme
 from ghn_studio.gui.actions import ACTIONS, shortcut_rows
 from ghn_studio.gui.choice_box import ChoiceBox
 from ghn_studio.gui.dialogs import ShortcutsDialog
+from ghn_studio.gui.gallery import ExampleCard
 from ghn_studio.gui.gesture_table import GESTURES
 from ghn_studio.gui.help_panel import HelpPanel, manual_of
 from ghn_studio.gui.hints import HINTS
@@ -415,3 +423,22 @@ def test_what_is_missing_looks_other_than_what_is_wrong(window: MainWindow) -> N
 def _badges(window: MainWindow) -> list[str]:
     names = (label.accessibleName() for label in window.problems.widget().findChildren(QLabel))
     return [name for name in names if name]
+
+
+def test_whatever_takes_the_keyboard_has_a_name(window: MainWindow) -> None:
+    """A screen reader says something for every control; a label that names its field counts."""
+    window.helping.show(CONTENTS)
+    window.canvas.select(tuple(window.document.graph.nodes)[1:2])
+    buddies = {label.buddy() for label in window.findChildren(QLabel) if label.buddy() is not None}
+    nameless = []
+    for kind in (QAbstractButton, QLineEdit, QComboBox, QAbstractItemView, QTextBrowser, QPlainTextEdit, ExampleCard):
+        for widget in window.findChildren(kind):
+            home = widget.parentWidget()
+            inside = (isinstance(home, QComboBox | QAbstractSpinBox | QTabBar | QMenuBar | QToolBar)
+                      or home.metaObject().className() == "QComboBoxPrivateContainer")
+            if widget.focusPolicy() == Qt.FocusPolicy.NoFocus or widget.objectName().startswith("qt_") or inside:
+                continue
+            text = widget.text() if isinstance(widget, QAbstractButton) else ""
+            if not (widget.accessibleName() or text or widget in buddies or home in buddies):
+                nameless.append(f"{type(widget).__name__} {widget.objectName()} in {home.objectName()}")
+    assert not nameless, "\n".join(nameless)
