@@ -75,9 +75,6 @@ FIRST_EXAMPLE = "example:plain_cnn"
 #: Height the results take when there are some to show.
 RESULTS_HEIGHT = 338
 
-#: Narrower windows leave the titles in the run bar out.
-ROOMY_WIDTH = 1440
-
 #: How long closing waits for a job to stop.
 CLOSE_WAIT_S = 3.0
 
@@ -554,7 +551,7 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Give the run bar the room it needs: a tool bar hides a widget that does not fit."""
         super().resizeEvent(event)
-        self.run_bar.set_compact(event.size().width() < ROOMY_WIDTH)
+        self.run_bar.set_room(event.size().width())
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take networks, and operators meant for an empty canvas."""

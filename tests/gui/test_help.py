@@ -294,6 +294,33 @@ def test_the_names_in_the_run_bar_are_whole_at_the_usual_width(qtbot: QtBot, win
         assert box.shown_text == box.currentText(), box.objectName()
 
 
+@pytest.mark.parametrize("width", [1024, 1200, 1300, 1440])
+def test_everything_that_runs_is_in_the_bar_at_every_width(qtbot: QtBot, window: MainWindow, width: int) -> None:
+    window.resize(width, 800)
+    qtbot.waitUntil(lambda: window.width() == width)
+    bar = window.run_bar
+    for control in (bar.ghn, bar.dataset, bar.head, bar.device, bar.compare_button, bar.budget_button,
+                    bar.predict_button):
+        assert control.isVisible()
+        right = control.mapTo(window, control.rect().topRight()).x()
+        assert right <= width, control.objectName()
+    assert bar.compare_button.accessibleName() == "Compare with SGD", "also where there is only its icon"
+
+
+def test_a_narrow_window_shows_the_manual_in_the_place_of_the_inspector(qtbot: QtBot, window: MainWindow) -> None:
+    window.resize(1100, 800)
+    qtbot.waitUntil(lambda: window.width() == 1100)
+    window.actions_by_id["help.manual"].trigger()
+    qtbot.waitUntil(lambda: window.help.isVisible() and window.help.width() >= 380)
+    assert window.canvas.width() > 350
+    qtbot.mouseClick(window.help.close_button, LEFT)
+    qtbot.waitUntil(lambda: window.inspector.isVisible())
+    window.resize(1440, 800)
+    qtbot.waitUntil(lambda: window.width() == 1440)
+    window.actions_by_id["help.manual"].trigger()
+    qtbot.waitUntil(lambda: window.help.isVisible() and window.inspector.isVisible() and window.inspector.width() > 200)
+
+
 # --- hints --------------------------------------------------------------------------------------
 
 
