@@ -12,7 +12,10 @@ from ghn_studio.app import fuzzy
 REMEMBERED = 8
 #: What a command gains by having been used lately; less than the step between two ranks of ``fuzzy``.
 _LATELY = 0.04
-_FAINT = 0.9
+#: What it loses while it cannot be run.
+_REFUSED = 0.09
+#: The share of a match that needs more than the title.
+_BEYOND_TITLE = 0.45
 
 
 class Kind(StrEnum):
@@ -73,6 +76,7 @@ def ranked(query: str, commands: Iterable[Command], recent: Sequence[str] = ()) 
         hit = _match(query, command)
         if hit is not None:
             value = hit.score * _SHARE.get(command.kind, 1.0) + (_LATELY if command.key in place else 0.0)
+            value -= _REFUSED if command.reason else 0.0
             found.append((-value, _ORDER[command.kind], Hit(command, hit.positions)))
     found.sort(key=lambda entry: entry[:2])
     return [hit for _, _, hit in found]
@@ -90,4 +94,4 @@ def _match(query: str, command: Command) -> fuzzy.Match | None:
     both = fuzzy.match(query, f"{command.title} {command.kind} {command.detail}")
     if both is None:
         return None
-    return fuzzy.Match(both.score * _FAINT * 0.5, tuple(p for p in both.positions if p < len(command.title)))
+    return fuzzy.Match(both.score * _BEYOND_TITLE, tuple(p for p in both.positions if p < len(command.title)))

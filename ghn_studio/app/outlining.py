@@ -36,6 +36,15 @@ def tree(graph: Architecture, kept: Collection[str] | None = None) -> Tree:
     return {path: tuple(inside) for path, inside in children.items()}
 
 
+def sizes(graph: Architecture) -> dict[str, int]:
+    """How many nodes lie inside each group, those of inner groups included."""
+    found = dict.fromkeys(graph.groups, 0)
+    for name in graph.nodes:
+        for path in enclosing(graph, name):
+            found[path] += 1
+    return found
+
+
 def caption(graph: Architecture, name: str) -> str:
     """What a row is called: a group's title, or the part of a node's name behind its innermost group."""
     group = graph.groups.get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QModelIndex, QObject, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
@@ -121,6 +121,13 @@ class FindBar(QFrame):
         if node_id in self._found.nodes:
             self._index = self._found.nodes.index(node_id)
         self._show()
+        self._clear_view(block_of(self._canvas, node_id))
+
+    def _clear_view(self, block: NodeId) -> None:
+        """Bring the hit into the middle of what the bar leaves free."""
+        if block in self._canvas.canvas.nodes:
+            middle = self._canvas.canvas.content_rect((block,)).center()
+            self._canvas.look_at(middle - QPointF(0, self.geometry().bottom() / 2 / self._canvas.zoom))
 
     def _show(self) -> None:
         """Say what was found and ring it."""

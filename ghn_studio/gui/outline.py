@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QObject, QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QKeyEvent, QPainter
+from PySide6.QtGui import QColor, QFontMetrics, QKeyEvent, QPainter, QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QLineEdit,
@@ -23,7 +23,7 @@ from ghn_studio.app.edits import renamed
 from ghn_studio.app.figures import LiveFigures
 from ghn_studio.app.finding import find
 from ghn_studio.app.grouping import titled
-from ghn_studio.app.outlining import tree
+from ghn_studio.app.outlining import sizes, tree
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.canvas import CanvasView
 from ghn_studio.gui.canvas.menus import selection_menu
@@ -42,8 +42,9 @@ class Outline(QWidget):
     def __init__(self, canvas: CanvasView, figures: LiveFigures, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("outline")
-        self._canvas, self._document, self._figures = canvas, canvas.document, figures
+        self.canvas, self._document, self._figures = canvas, canvas.document, figures
         self._is_following = False
+        self._is_stale = self._is_unseen = True
         self.filter = QLineEdit(placeholderText="Filter nodes", clearButtonEnabled=True)
         self.filter.setObjectName("outline.filter")
         self.filter.setAccessibleName("Filter the outline")
@@ -65,16 +66,16 @@ class Outline(QWidget):
         self.tree.selectionModel().selectionChanged.connect(self._on_tree_selection)
         canvas.selection_changed.connect(self._on_canvas_selection)
         self.destroyed.connect(self._document.subscribe(self._on_change))
-        self.refresh()
 
-    def refresh(self) -> None:
-        """Show the present network, as far as the filter leaves it."""
+    def refresh(self, changed: Iterable[str] = ()) -> None:
+        """Show the present network, as far as the filter leaves it; ``changed`` names nodes with another content."""
         query = self.filter.text().strip()
         graph, found = self._document.graph, find(query, self._figures.now) if query else None
         kept = None if found is None or (found.note and not found.nodes) else set(found.nodes)
         self._is_following = True  # rows that go take their selection along; the canvas keeps its own
-        self.model.show_tree(tree(graph, kept))
+        self.model.show_tree(tree(graph, kept), changed)
         self._is_following = False
+        self.tree.show_figures(sizes(graph), {p.node for p in self._document.shapes.problems})
         text = "" if graph.nodes else "The network appears here, group by group."
         if found is not None:
             text = found.note or ("" if found.nodes else "Nothing matches.")
@@ -83,23 +84,36 @@ class Outline(QWidget):
 
     def restyle(self) -> None:
         """Draw again in the colours of the current theme."""
-        self.tree.viewport().update()
+        self.tree.restyle()
 
     def _refilter(self) -> None:
         self.refresh()
         if self.filter.text().strip():
             self.tree.expandAll()
-        self._on_canvas_selection(self._canvas.selected())
+        self._on_canvas_selection(self.canvas.selected())
 
     def _on_change(self, change: Change) -> None:
         if change.reset:
             self.filter.clear()
-        if change.reset or change.redrawn or not change.diff.is_empty:
+        if not self.isVisible():
+            self._is_stale = self._is_stale or change.reset or not change.diff.is_empty
+            self._is_unseen = self._is_unseen or change.reset
+        elif change.reset or change.redrawn or not change.diff.is_empty:
             was_empty = not self.model.rowCount()
-            self.refresh()
+            self.refresh(n.id for n in change.diff.changed)
             if change.reset or was_empty:
                 self.tree.open_top()
-            self._on_canvas_selection(self._canvas.selected())
+            self._on_canvas_selection(self.canvas.selected())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Catch up with what changed while nobody looked."""
+        super().showEvent(event)
+        if self._is_stale:
+            self.refresh()
+            if self._is_unseen:
+                self.tree.open_top()
+            self._is_stale = self._is_unseen = False
+        self._on_canvas_selection(self.canvas.selected())
 
     # --- selection, both ways ------------------------------------------------------------------
 
@@ -124,20 +138,20 @@ class Outline(QWidget):
         for index in self.tree.selectionModel().selectedIndexes():
             blocks.update(dict.fromkeys(self._blocks(self.model.name_of(index))))
         self._is_following = True
-        self._canvas.select(blocks)
+        self.canvas.select(blocks)
         self._is_following = False
         if len(blocks) == 1:
-            self._canvas.reveal(next(iter(blocks)))
+            self.canvas.reveal(next(iter(blocks)))
 
     def _blocks(self, name: str) -> list[NodeId]:
         """What stands for a row on the canvas."""
-        shown = block_of(self._canvas, NodeId(name))
-        if shown in self._canvas.canvas.nodes:
+        shown = block_of(self.canvas, NodeId(name))
+        if shown in self.canvas.canvas.nodes:
             return [shown]
-        return [n for n in self._document.graph.members(name) if n in self._canvas.canvas.nodes]
+        return [n for n in self._document.graph.members(name) if n in self.canvas.canvas.nodes]
 
     def _go(self, name: str) -> None:
-        go_to(self._canvas, name)
+        go_to(self.canvas, name)
 
     # --- what a person does with a row ---------------------------------------------------------
 
@@ -146,11 +160,11 @@ class Outline(QWidget):
         if not text or text == name:
             return False
         if name in graph.groups:
-            return self._canvas.apply("Rename group", titled(name, text))
-        return self._canvas.apply(f"Rename {name}", renamed(NodeId(name), NodeId(text))) and self._choose(text)
+            return self.canvas.apply("Rename group", titled(name, text))
+        return self.canvas.apply(f"Rename {name}", renamed(NodeId(name), NodeId(text))) and self._choose(text)
 
     def _choose(self, name: str) -> bool:
-        self._canvas.select((NodeId(name),))
+        self.canvas.select((NodeId(name),))
         return True
 
     def _on_menu(self, at: QPoint) -> None:
@@ -160,7 +174,7 @@ class Outline(QWidget):
 
     def menu_for(self, index: QModelIndex) -> QMenu:
         """The menu of the canvas for the selected nodes, with what only a row can do."""
-        menu = selection_menu(self._canvas)
+        menu = selection_menu(self.canvas)
         first = menu.actions()[0] if menu.actions() else None
         name = self.model.name_of(index)
         show = menu.addAction(icons.icon("fit"), "Show on the canvas", "Return", lambda: self._go(name))
@@ -183,7 +197,8 @@ class _Tree(QTreeView):
         self.setAccessibleName("Outline of the network")
         self.setAccessibleDescription("Groups and nodes in the order in which they run")
         self.setModel(model)
-        self.setItemDelegate(_Row(document, self))
+        self._row = _Row(document, self)
+        self.setItemDelegate(self._row)
         self.setHeaderHidden(True)
         self.setUniformRowHeights(True)
         self.setIndentation(14)
@@ -192,7 +207,21 @@ class _Tree(QTreeView):
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setExpandsOnDoubleClick(False)
+        self.restyle()
         self.doubleClicked.connect(lambda index: self.wanted.emit(model.name_of(index)))
+
+    def restyle(self) -> None:
+        """Leave the marking of rows to the delegate: Qt's own would fill the indentation."""
+        palette = self.palette()
+        palette.setColor(QPalette.ColorRole.Highlight, Qt.GlobalColor.transparent)
+        self.setPalette(palette)
+        self.viewport().update()
+
+    def show_figures(self, sizes: Mapping[str, int], wrong: Collection[str]) -> None:
+        """Paint the rows in view anew, with the sizes of groups and marks at nodes with a problem."""
+        self._row.sizes = sizes
+        self._row.wrong = {path for name in wrong for path in (name, *_paths(name))}
+        self.viewport().update()
 
     def open_top(self) -> None:
         """Open the outermost groups, as in a network that is seen for the first time."""
@@ -215,6 +244,8 @@ class _Row(QStyledItemDelegate):
     def __init__(self, document: Document, parent: QObject) -> None:
         super().__init__(parent)
         self._document = document
+        self.sizes: Mapping[str, int] = {}
+        self.wrong: Collection[str] = ()
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         return QSize(120, ROW)
@@ -242,15 +273,14 @@ class _Row(QStyledItemDelegate):
         tokens, document = theme.current().tokens, self._document
         is_group = name in document.graph.groups
         face = None if is_group else document.face(NodeId(name))
-        wrong = self._is_wrong(name)
         icon = icons.icon("group", tokens.muted) if face is None else operator_icon(face.category)
         icon.paint(painter, QRect(box.left(), box.top() + (box.height() - 16) // 2, 16, 16))
         box = box.adjusted(22, 0, 0, 0)
-        if wrong:
+        if name in self.wrong:
             mark = QRect(box.right() - 14, box.top() + (box.height() - 14) // 2, 14, 14)
             icons.icon("error", tokens.error).paint(painter, mark)
             box = box.adjusted(0, 0, -20, 0)
-        text = str(len(document.graph.members(name))) if face is None else face.shape
+        text = str(self.sizes.get(name, 0)) if face is None else face.shape
         painter.setFont(theme.ui_font(12, theme.SEMIBOLD) if is_group else theme.ui_font(12))
         used = painter.fontMetrics().horizontalAdvance(title)
         shape_font = theme.mono_font(10)
@@ -263,19 +293,19 @@ class _Row(QStyledItemDelegate):
         shown = painter.fontMetrics().elidedText(title, Qt.TextElideMode.ElideMiddle, box.width() - room)
         painter.drawText(box, side | Qt.AlignmentFlag.AlignLeft, shown)
         painter.setPen(QColor(tokens.muted))
-        if face is not None and used + room + 24 < box.width():
-            values = "  ".join(value for _, value in face.rows)
-            painter.setFont(theme.ui_font(11))
-            space = box.adjusted(used + 10, 0, -room, 0)
-            values = painter.fontMetrics().elidedText(values, Qt.TextElideMode.ElideRight, space.width())
-            painter.drawText(space, side | Qt.AlignmentFlag.AlignLeft, values if len(values) > 1 else "")
+        painter.setFont(theme.ui_font(11))
+        values = name.rpartition(".")[2] if face is None else "  ".join(value for _, value in face.rows)
+        space = box.adjusted(used + 10, 0, -room - 6, 0)
+        if painter.fontMetrics().horizontalAdvance(values) <= space.width():
+            painter.drawText(space, side | Qt.AlignmentFlag.AlignLeft, values)
         if text:
             painter.setFont(shape_font)
             painter.drawText(box, side | Qt.AlignmentFlag.AlignRight, text)
 
-    def _is_wrong(self, name: str) -> bool:
-        wrong = {p.node for p in self._document.shapes.problems}
-        return name in wrong or (name in self._document.graph.groups and any(n.startswith(name + ".") for n in wrong))
-
     def updateEditorGeometry(self, editor: QWidget, option: QStyleOptionViewItem, index: Index) -> None:
         editor.setGeometry(option.rect)
+
+
+def _paths(name: str) -> Iterator[str]:
+    """Every path a name lies below."""
+    return (name[:i] for i, letter in enumerate(name) if letter == ".")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, Qt
@@ -34,13 +34,16 @@ class OutlineModel(QAbstractItemModel):
 
     # --- taking a tree over ------------------------------------------------------------------
 
-    def show_tree(self, tree: Tree) -> None:
-        """Become ``tree``. What every row says may differ as well; rows in view are painted anew."""
+    def show_tree(self, tree: Tree, changed: Iterable[str] = ()) -> None:
+        """Become ``tree``; ``changed`` names rows that say something else than before."""
         for path in [p for p in self._tree if p and p not in tree]:
             self._forget(path)
         for path in tree:  # outer groups come before those inside
             self._take(path, tree[path])
-        self._say_changed()
+        for name in changed:
+            index = self.index_of(name)
+            if index.isValid():
+                self.dataChanged.emit(index, index)
 
     def _take(self, path: str, wanted: tuple[str, ...]) -> None:
         """Let a group have these children, in this order."""
@@ -111,11 +114,6 @@ class OutlineModel(QAbstractItemModel):
         self.changePersistentIndexList(moved, [self.index_of(n) for n in names])
         self.layoutChanged.emit()
 
-    def _say_changed(self) -> None:
-        for inside in self._tree.values():
-            if inside:
-                self.dataChanged.emit(self.index_of(inside[0]), self.index_of(inside[-1]))
-
     # --- what Qt asks --------------------------------------------------------------------------
 
     def name_of(self, index: Index) -> str:
@@ -149,6 +147,8 @@ class OutlineModel(QAbstractItemModel):
         return 1
 
     def flags(self, index: Index) -> Qt.ItemFlag:
+        if not self.name_of(index):
+            return Qt.ItemFlag.NoItemFlags
         flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEditable
         return flags if self.name_of(index) in self._tree else flags | Qt.ItemFlag.ItemNeverHasChildren
 
