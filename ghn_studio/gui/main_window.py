@@ -292,7 +292,7 @@ class MainWindow(QMainWindow):
             "run.explain": lambda: self.explanations.explain(), "run.cancel": lambda: self.desk.cancel(),
             "ghn.show": lambda: self.show_tab(self.ghns), "ghn.train": lambda: self.trainings.ask(),
             "ghn.add": lambda: self.hypernetworks.ask_to_add(),
-            "view.fit": lambda: self.canvas.fit(), "view.zoom_in": lambda: self.canvas.zoom_in(),
+            "view.fit": lambda: self.canvas.glide_to_all(), "view.zoom_in": lambda: self.canvas.zoom_in(),
             "view.zoom_out": lambda: self.canvas.zoom_out(), "view.arrange": lambda: self.canvas.arrange(),
             "edit.find": self.show_find_bar,
             "edit.find_next": lambda: self._step_found(1), "edit.find_previous": lambda: self._step_found(-1),
@@ -582,6 +582,7 @@ class MainWindow(QMainWindow):
             self._is_painted = True
             if self.document.graph.nodes:
                 self.hints.happened("network")
+            self.help.prepare()
             self.loader.start_later()
 
     def resizeEvent(self, event: QResizeEvent) -> None:

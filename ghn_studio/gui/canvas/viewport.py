@@ -66,7 +66,6 @@ class Viewport(QGraphicsView):
         self.bar.zoom_in.clicked.connect(self.zoom_in)
         self.bar.zoom_out.clicked.connect(self.zoom_out)
         self.bar.percent.clicked.connect(lambda: self.zoom_to(1.0))
-        self.bar.fit.clicked.connect(self.fit)
         self.bar.minimap.toggled.connect(lambda on: self._update_minimap())
         self.minimap.look_at.connect(self.look_at)
         self.minimap.wheel_turned.connect(lambda steps: self.zoom_to(self.zoom * ZOOM_STEP**steps))
@@ -120,6 +119,7 @@ class Viewport(QGraphicsView):
         self._show_rect(self.canvas.content_rect(self.canvas.selected or None))
 
     def _show_rect(self, rect: QRectF) -> None:
+        self.canvas.before_reading()
         aim = self.aim_at(rect)
         self._needs_fit = aim is None
         if aim is not None:
