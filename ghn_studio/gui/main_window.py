@@ -36,13 +36,16 @@ from ghn_studio.gui.actions import ActionSet, WindowState
 from ghn_studio.gui.advice import Notice, notices
 from ghn_studio.gui.banner import Banner, DropHint, Message
 from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
+from ghn_studio.gui.canvas.jumping import Jumping
 from ghn_studio.gui.choosing import Choosing
+from ghn_studio.gui.command_palette import CommandPalette
 from ghn_studio.gui.curve_panel import CurvePanel
 from ghn_studio.gui.dialogs import AboutDialog, DetailsDialog, ShortcutsDialog
 from ghn_studio.gui.empty_canvas import EmptyCanvas
 from ghn_studio.gui.explanations import Explanations
 from ghn_studio.gui.exporting import Exporting
 from ghn_studio.gui.files import Files
+from ghn_studio.gui.find_bar import FindBar
 from ghn_studio.gui.gallery import Gallery
 from ghn_studio.gui.held_values import of_report, same_network
 from ghn_studio.gui.help_panel import HelpPanel, manual_of
@@ -53,8 +56,10 @@ from ghn_studio.gui.hypernetworks_panel import HypernetworksPanel
 from ghn_studio.gui.inspector import Inspector
 from ghn_studio.gui.job_desk import JobDesk
 from ghn_studio.gui.log_panel import LogPanel
+from ghn_studio.gui.outline import Outline
 from ghn_studio.gui.overlays import WORTH, Overlays
 from ghn_studio.gui.palette import Palette
+from ghn_studio.gui.palette_offers import offers
 from ghn_studio.gui.predictions import Predictions
 from ghn_studio.gui.problems_panel import ProblemsPanel
 from ghn_studio.gui.recent_menu import RecentMenu
@@ -133,6 +138,9 @@ class MainWindow(QMainWindow):
         self.predictions = Predictions(self.document, self.run_bar, self.desk, self.choosing.dataset, self)
         self.figures = LiveFigures(self.document)
         self.overlays = Overlays(self.document, self.canvas, self.figures, self)
+        self.find_bar = FindBar(self.canvas, self.figures)
+        self.jumping = Jumping(self.canvas)
+        self.outline = Outline(self.canvas, self.figures)
         self.explanations = Explanations(
             self.document, self.why, self.canvas, self.overlays, self.desk, self.predictions.choices, self
         )
@@ -143,6 +151,7 @@ class MainWindow(QMainWindow):
         self._build_centre()
         self._build_docks()
         self._build_bars()
+        self.command_palette = CommandPalette(self, self.settings, lambda: offers(self))
 
     def _build_centre(self) -> None:
         self.pages = QStackedWidget()
@@ -165,9 +174,14 @@ class MainWindow(QMainWindow):
                              (self.ghns, "Hypernetworks"), (self.training, "Training"), (self.problems, "Problems"),
                              (self.log, "Log")):
             self.tabs.addTab(panel, title)
+        self.left_tabs = QTabWidget()
+        self.left_tabs.setObjectName("left_tabs")
+        self.left_tabs.setDocumentMode(True)
+        self.left_tabs.addTab(self.palette_panel, "Operators")
+        self.left_tabs.addTab(self.outline, "Outline")
         areas = Qt.DockWidgetArea
         self._docks = (
-            self._dock("Operators", "dock.palette", self.palette_panel, areas.LeftDockWidgetArea),
+            self._dock("Operators and outline", "dock.palette", self.left_tabs, areas.LeftDockWidgetArea),
             self._dock("Inspector", "dock.inspector", self.inspector, areas.RightDockWidgetArea),
             self._dock("Results", "dock.results", self.tabs, areas.BottomDockWidgetArea),
         )
@@ -244,11 +258,11 @@ class MainWindow(QMainWindow):
         self.predictions.compared.connect(self._on_compared)
         self.predictions.compare_stopped.connect(self.curve.show_stopped)
         self.totals.overlay_requested.connect(self._toggle_overlay)
-        self.totals.problems_requested.connect(lambda: self._show_tab(self.problems))
+        self.totals.problems_requested.connect(lambda: self.show_tab(self.problems))
         self.overlays.changed.connect(lambda shown: self._refresh_actions())
-        self.explanations.began.connect(lambda: self._show_tab(self.why))
+        self.explanations.began.connect(lambda: self.show_tab(self.why))
         self.why.neighbours.opened.connect(self.files.open)
-        self.trainings.began.connect(lambda: self._show_tab(self.training))
+        self.trainings.began.connect(lambda: self.show_tab(self.training))
         self.trainings.written.connect(self.hypernetworks.written)
         self.trainings.use_requested.connect(self.hypernetworks.use_folder)
         self.hypernetworks.continue_requested.connect(self.trainings.ask_to_go_on)
@@ -276,10 +290,14 @@ class MainWindow(QMainWindow):
             "edit.delete": lambda: self.canvas.delete_selection(), "edit.select_all": lambda: self.canvas.select_all(),
             "run.predict": lambda: self.predictions.predict(), "run.compare": lambda: self.predictions.compare(),
             "run.explain": lambda: self.explanations.explain(), "run.cancel": lambda: self.desk.cancel(),
-            "ghn.show": lambda: self._show_tab(self.ghns), "ghn.train": lambda: self.trainings.ask(),
+            "ghn.show": lambda: self.show_tab(self.ghns), "ghn.train": lambda: self.trainings.ask(),
             "ghn.add": lambda: self.hypernetworks.ask_to_add(),
             "view.fit": lambda: self.canvas.glide_to_all(), "view.zoom_in": lambda: self.canvas.zoom_in(),
             "view.zoom_out": lambda: self.canvas.zoom_out(), "view.arrange": lambda: self.canvas.arrange(),
+            "edit.find": self.show_find_bar,
+            "edit.find_next": lambda: self._step_found(1), "edit.find_previous": lambda: self._step_found(-1),
+            "edit.producer": lambda: self.jumping.to_producer(), "edit.consumer": lambda: self.jumping.to_consumer(),
+            "view.palette": lambda: self.command_palette.open_palette(),
             "view.overlay.none": lambda: self.overlays.show(""),
             **{f"view.overlay.{i}": partial(self._toggle_overlay, i) for i in (*(m.id for m in MEASURES), WORTH)},
             "view.arrange_selection": lambda: self.canvas.arranging.arrange_selection(),
@@ -292,7 +310,7 @@ class MainWindow(QMainWindow):
             "help.topic": lambda: self.helping.show_topic(), "help.manual": lambda: self.helping.show(),
             "help.hints": lambda: self.hints.show_again(),
             "help.shortcuts": lambda: ShortcutsDialog(self).open(), "help.about": lambda: AboutDialog(self).open(),
-            "help.log": lambda: self._show_tab(self.log),
+            "help.log": lambda: self.show_tab(self.log),
         }
 
     # --- what a person asks for ------------------------------------------------------------
@@ -326,6 +344,21 @@ class MainWindow(QMainWindow):
         """Go light, dark or with the system, now and next time."""
         self.settings.theme = mode
         theme.current().set_mode(mode)
+
+    def show_outline(self) -> None:
+        """Show the network as a tree beside the canvas and take the focus there."""
+        self._docks[0].show()
+        self.left_tabs.setCurrentWidget(self.outline)
+        self.outline.tree.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def show_find_bar(self) -> None:
+        """Show the canvas with the field that finds nodes."""
+        self.show_canvas()
+        self.find_bar.open_bar()
+
+    def _step_found(self, by: int) -> None:
+        self.show_canvas()
+        self.find_bar.step(by)
 
     def _toggle_overlay(self, overlay_id: str) -> None:
         self.show_canvas()
@@ -390,7 +423,7 @@ class MainWindow(QMainWindow):
         self.results.set_stale(not same_network(graph, self.document.graph))
         self.explanations.show_prediction(report, graph)
         if not self.desk.is_running:
-            self._show_tab(self.results)
+            self.show_tab(self.results)
             self.hints.happened("result")
             done = "evaluated" if report.accuracy is not None else "predicted"
             seconds = report.graph_seconds + report.predict_seconds + report.evaluate_seconds
@@ -399,12 +432,12 @@ class MainWindow(QMainWindow):
 
     def _on_compare_began(self) -> None:
         self.curve.begin()
-        self._show_tab(self.curve)
+        self.show_tab(self.curve)
 
     def _on_compared(self, report: CompareReport, graph: Architecture) -> None:
         self.curve.show_report(report)
         self.curve.set_stale(not same_network(graph, self.document.graph))
-        self._show_tab(self.curve)
+        self.show_tab(self.curve)
 
     def _focus_problem(self, node_id: str) -> None:
         self.show_canvas()
@@ -491,7 +524,8 @@ class MainWindow(QMainWindow):
                 dock.show()
             self._put_away = []
 
-    def _show_tab(self, panel: QWidget) -> None:
+    def show_tab(self, panel: QWidget) -> None:
+        """Show one of the panels below the canvas."""
         self.show_canvas()
         self._docks[2].show()
         wide = panel not in (self.problems, self.log)
@@ -524,9 +558,9 @@ class MainWindow(QMainWindow):
 
     def _restyle(self) -> None:
         self.actions_by_id.refresh_icons()
-        for panel in (self.palette_panel, self.inspector, self.problems, self.results, self.curve, self.gallery,
-                      self.banner, self.empty_canvas, self.help, self.hints, self.run_bar, self.explanations,
-                      self.ghns, self.training):
+        for panel in (self.palette_panel, self.outline, self.find_bar, self.inspector, self.problems, self.results,
+                      self.curve, self.gallery, self.banner, self.empty_canvas, self.help, self.hints, self.run_bar,
+                      self.explanations, self.ghns, self.training):
             panel.restyle()
 
     def _restore(self) -> None:

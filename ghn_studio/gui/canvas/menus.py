@@ -46,6 +46,15 @@ def context_menu(view: CanvasView, at: QPoint) -> QMenu:
     return menu
 
 
+def selection_menu(view: CanvasView) -> QMenu:
+    """The menu for the selected nodes, for views beside the canvas; empty if there are none."""
+    menu = QMenu(view)
+    menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    if view.selected():
+        _for_nodes(menu, view)
+    return menu
+
+
 def _for_nodes(menu: QMenu, view: CanvasView) -> None:
     chosen = view.selected()
     if view.selected_group() is not None:
