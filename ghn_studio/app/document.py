@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
-from ghn_studio.analysis.shapes import Problem, ShapeReport, infer_shapes
-from ghn_studio.app.faces import NodeFace, face_of
-from ghn_studio.errors import ArchitectureError
+from ghn_studio.analysis.shapes import ShapeReport
+from ghn_studio.app.analysing import Analysis, Cost, analyse
+from ghn_studio.app.faces import NodeFace
 from ghn_studio.ir.graph import Architecture, GraphDiff, NodeId, diff
-from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.project import Project
 
@@ -39,37 +36,11 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """Trainable parameters, and multiply-accumulates for one image."""
-
-    parameters: int = 0
-    macs: int = 0
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.parameters + other.parameters, self.macs + other.macs)
-
-
-@dataclass(frozen=True, slots=True)
 class _Step:
     label: str
     before: Project
     after: Project
     merge_key: object
-
-
-@dataclass(frozen=True)
-class _Analysis:
-    """What was worked out about one architecture value."""
-
-    graph: Architecture
-    shapes: ShapeReport
-    costs: Mapping[NodeId, Cost]
-    total: Cost
-
-    @cached_property
-    def first_problems(self) -> Mapping[NodeId, str]:
-        """The first sentence about each wrong node."""
-        return {p.node: p.message for p in reversed(self.shapes.problems)}
 
 
 class Document:
@@ -83,7 +54,7 @@ class Document:
         self._undo: deque[_Step] = deque(maxlen=HISTORY_LIMIT)
         self._redo: list[_Step] = []
         self._subscribers: list[Callable[[Change], None]] = []
-        self._analysis: _Analysis | None = None
+        self._analysis: Analysis | None = None
 
     # --- the value -------------------------------------------------------------------------
 
@@ -129,17 +100,16 @@ class Document:
 
     def face(self, node_id: NodeId) -> NodeFace:
         """What the node shows: title, key parameters, shape, what is wrong."""
-        known = self._analysed()
-        cost = known.costs.get(node_id)
-        return face_of(
-            self.graph.nodes[node_id], self._ops, known.shapes.inputs.get(node_id), known.shapes.outputs.get(node_id),
-            cost.parameters if cost else None, known.first_problems.get(node_id, ""),
-        )
+        return self._analysed().faces[node_id]
+
+    @property
+    def faces(self) -> Mapping[NodeId, NodeFace]:
+        """What every node shows; a face that an edit did not change stays the same object."""
+        return self._analysed().faces
 
     def sizes(self) -> dict[NodeId, tuple[float, float]]:
         """Width and height of every node as drawn, in scene units."""
-        faces = {n: self.face(n) for n in self.graph.nodes}
-        return {n: (f.width, f.height) for n, f in faces.items()}
+        return {n: (f.width, f.height) for n, f in self.faces.items()}
 
     # --- edits -----------------------------------------------------------------------------
 
@@ -251,9 +221,9 @@ class Document:
         for callback in tuple(self._subscribers):
             callback(change)
 
-    def _analysed(self) -> _Analysis:
+    def _analysed(self) -> Analysis:
         if self._analysis is None or self._analysis.graph is not self.graph:
-            self._analysis = _analyse(self.graph, self._ops)
+            self._analysis = analyse(self.graph, self._ops, self._analysis)
         return self._analysis
 
 
@@ -263,57 +233,3 @@ def _moved(before: Project, after: Project) -> tuple[NodeId, ...]:
     kept = before.architecture.nodes.keys() & after.architecture.nodes.keys()
     old, new = before.layout, after.layout
     return tuple(n for n in after.architecture.nodes if n in kept and old.get(n) != new.get(n))
-
-
-def _analyse(graph: Architecture, ops: OpRegistry) -> _Analysis:
-    shapes = infer_shapes(graph, ops)
-    costs = _costs(graph, shapes, ops)
-    if not any(g.repeat > 1 for g in graph.groups.values()):
-        return _Analysis(graph, shapes, costs, _sum(costs))
-    try:
-        written_out = graph.expanded()
-    except ArchitectureError as error:
-        report = replace(shapes, problems=(*shapes.problems, Problem(NodeId(""), str(error))))
-        return _Analysis(graph, report, costs, _sum(costs))
-    full = infer_shapes(written_out, ops)
-    if not shapes.problems and full.problems:
-        # The block fits once but not behind itself: its exit differs from its entry.
-        shapes = replace(shapes, problems=tuple(_in_copy(p, graph) for p in full.problems[:3]))
-    return _Analysis(graph, shapes, costs, _sum(_costs(written_out, full, ops)))
-
-
-def _in_copy(problem: Problem, graph: Architecture) -> Problem:
-    """Address a problem of a written-out copy to the node as drawn."""
-    for group in graph.groups.values():
-        rest = problem.node.removeprefix(group.path + ".").partition(".")
-        drawn = NodeId(f"{group.path}.{rest[2]}")
-        if group.repeat > 1 and rest[0].isdigit() and drawn in graph.nodes:
-            return Problem(drawn, f"in copy {int(rest[0]) + 1} of {group.repeat}: {problem.message}")
-    return Problem(problem.node if problem.node in graph.nodes else NodeId(""), str(problem))
-
-
-def _costs(graph: Architecture, shapes: ShapeReport, ops: OpRegistry) -> dict[NodeId, Cost]:
-    found = {
-        node.id: _cost(ops, node.op, node.params, shapes.inputs[node.id])
-        for node in graph.nodes.values() if node.id in shapes.inputs
-    }
-    shared = (n.id for n in graph.nodes.values() if n.shares is not None and n.id in found)
-    return {**found, **{n: replace(found[n], parameters=0) for n in shared}}
-
-
-@lru_cache(maxsize=16384)
-def _cost(ops: OpRegistry, op: str, params: Any, inputs: tuple[TensorSpec, ...]) -> Cost:
-    # Any: each operator has a parameter type of its own. Cached: networks repeat layers.
-    spec = ops[op]
-    parameters = 0
-    for weight in spec.weights(params, inputs):
-        if weight.trainable:
-            size = 1
-            for extent in weight.shape:
-                size *= extent
-            parameters += size
-    return Cost(parameters, spec.macs(params, inputs))
-
-
-def _sum(costs: Mapping[NodeId, Cost]) -> Cost:
-    return Cost(sum(c.parameters for c in costs.values()), sum(c.macs for c in costs.values()))
