@@ -95,6 +95,8 @@ def _inferred(
     """What one node receives and gives, or why that is unknown: no reason if it was told upstream."""
     if node.op not in ops:
         return None, None, [Problem(node.id, f"unknown operator '{node.op}'")]
+    if node.bypassed:
+        return _passed_on(node, outputs)
     spec = ops[node.op]
     wrong = [Problem(node.id, text) for text in (*check_params(node.params), *_missing(spec, node))]
     if wrong:
@@ -139,6 +141,8 @@ def _sharing_problems(
         if node.shares is None or node.id not in received or node.shares not in received:
             continue
         owner, spec = graph.nodes[node.shares], ops[node.op]
+        if node.bypassed or owner.bypassed:
+            continue  # left out of what runs; the first use left becomes the owner
         if owner.params != node.params:
             yield Problem(node.id, f"shares the parameters of '{owner.id}' but has other settings")
             continue
@@ -150,6 +154,19 @@ def _sharing_problems(
                 yield Problem(node.id, f"needs {mine.keyword} of shape {list(mine.shape)}, "
                                        f"'{owner.id}' has {list(theirs.shape)}")
                 break
+
+
+def _passed_on(
+    node: Node, outputs: Mapping[NodeId, _Specs]
+) -> tuple[_Specs | None, _Specs | None, list[Problem]]:
+    """Like :func:`_inferred` for a bypassed node: it gives what its first connected input gets."""
+    if not node.sources:
+        return None, None, [Problem(node.id, "is bypassed and has no input to pass on")]
+    absent = _absent_port(node, outputs)
+    if absent is not None:
+        return None, None, [absent]
+    inputs = _inputs(node, outputs)
+    return inputs, None if inputs is None else inputs[:1], []
 
 
 def _missing(spec: OpSpec[object], node: Node) -> list[str]:

@@ -92,6 +92,8 @@ def _costs(
     found = {}
     for node_id, inputs in shapes.inputs.items():
         node = graph.nodes[node_id]
+        if node.bypassed:
+            continue
         if old_nodes.get(node_id) is node and old_inputs.get(node_id) is inputs:
             found[node_id] = old[node_id]
             continue

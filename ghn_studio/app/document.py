@@ -14,6 +14,7 @@ from pathlib import Path
 from ghn_studio.analysis.shapes import ShapeReport
 from ghn_studio.app.analysing import Analysis, Cost, analyse
 from ghn_studio.app.faces import NodeFace
+from ghn_studio.app.picture import Picture, picture
 from ghn_studio.ir.graph import Architecture, GraphDiff, NodeId, diff
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.project import Project
@@ -26,13 +27,15 @@ HISTORY_LIMIT = 5_000
 class Change:
     """What a view has to do to show the new value.
 
-    ``moved`` lists nodes whose position differs, new and removed ones left out. With
-    ``reset`` another project was opened: forget everything and draw anew.
+    ``moved`` lists nodes, and collapsed groups, whose position differs, new and removed nodes left
+    out. ``redrawn`` says that what is collapsed, pinned or noted differs. With ``reset`` another
+    project was opened: forget everything and draw anew.
     """
 
     diff: GraphDiff
     moved: tuple[NodeId, ...] = ()
     reset: bool = False
+    redrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Document:
         self._redo: list[_Step] = []
         self._subscribers: list[Callable[[Change], None]] = []
         self._analysis: Analysis | None = None
+        self._picture: tuple[tuple[Architecture, frozenset[str], str], Picture] | None = None
 
     # --- the value -------------------------------------------------------------------------
 
@@ -97,6 +101,13 @@ class Document:
     def totals(self) -> Cost:
         """What the whole network costs, repeated groups counted in full, as far as shapes are known."""
         return self._analysed().total
+
+    def picture(self, scope: str = "") -> Picture:
+        """What to draw, of the whole network or of the inside of one group; worked out once per value."""
+        key = (self.graph, self._project.collapsed, scope)
+        if self._picture is None or self._picture[0][0] is not key[0] or self._picture[0][1:] != key[1:]:
+            self._picture = key, picture(*key, self._ops)
+        return self._picture[1]
 
     def face(self, node_id: NodeId) -> NodeFace:
         """What the node shows: title, key parameters, shape, what is wrong."""
@@ -215,7 +226,8 @@ class Document:
 
     def _show(self, after: Project) -> None:
         before, self._project = self._project, after
-        self._tell(Change(diff(before.architecture, after.architecture), _moved(before, after)))
+        redrawn = (before.collapsed, before.pinned, before.notes) != (after.collapsed, after.pinned, after.notes)
+        self._tell(Change(diff(before.architecture, after.architecture), _moved(before, after), redrawn=redrawn))
 
     def _tell(self, change: Change) -> None:
         for callback in tuple(self._subscribers):
@@ -230,6 +242,7 @@ class Document:
 def _moved(before: Project, after: Project) -> tuple[NodeId, ...]:
     if before.layout is after.layout:
         return ()
-    kept = before.architecture.nodes.keys() & after.architecture.nodes.keys()
     old, new = before.layout, after.layout
-    return tuple(n for n in after.architecture.nodes if n in kept and old.get(n) != new.get(n))
+    was, now = before.architecture, after.architecture
+    blocks = (*now.nodes, *map(NodeId, after.collapsed & before.collapsed))
+    return tuple(n for n in blocks if (n in was.nodes or n in was.groups) and old.get(n) != new.get(n))

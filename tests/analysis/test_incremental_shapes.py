@@ -35,6 +35,7 @@ EDIT = st.one_of(
     st.tuples(st.just("remove"), NAME),
     st.tuples(st.just("rename"), NAME, NAME),
     st.tuples(st.just("share"), NAME, NAME),
+    st.tuples(st.just("bypass"), NAME, st.booleans()),
     st.tuples(st.just("loop"), NAME, NAME),
 )
 
@@ -58,6 +59,8 @@ def edited(graph: Architecture, edit: tuple[Any, ...]) -> Architecture:
                 return graph.renamed(name, rest[0])
             case "share":
                 return graph.with_node(replace(graph.nodes[name], shares=rest[0]))
+            case "bypass":
+                return graph.with_node(replace(graph.nodes[name], bypassed=rest[0]))
             case _:  # past the rules: what a broken file could hold
                 return _with(graph, graph.nodes[name].with_source(0, Source(rest[0])))
     except (ArchitectureError, KeyError):
