@@ -127,7 +127,7 @@ def _draw_ports(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
 class Wire:
     """One edge and its native path item, which is drawn without any Python call."""
 
-    __slots__ = ("box", "caption", "ceiling", "edge", "is_bad", "is_hot", "item", "lines", "route", "text")
+    __slots__ = ("box", "caption", "ceiling", "edge", "is_bad", "is_hot", "item", "lines", "pen", "route", "text", "value")
 
     def __init__(self, edge: Edge, layer: Layer) -> None:
         self.edge = edge
@@ -139,6 +139,9 @@ class Wire:
         self.ceiling = 0.0
         self.lines: list[QLineF] | None = None
         self.is_hot = self.is_bad = False
+        self.pen: QPen | None = None
+        #: What flows, to see at a glance whether the caption still holds.
+        self.value: object = None
 
     def set_route(self, route: Route, ceiling: float) -> None:
         """Take a course. ``ceiling`` is the top of the higher of the two nodes."""
@@ -161,10 +164,15 @@ class Wire:
 
     def set_state(self, pens: Pens, *, is_hot: bool, is_bad: bool) -> None:
         """Draw the wire plain, emphasised, or as the place of a mistake."""
+        pen = pens.bad if is_bad else pens.hot if is_hot else pens.plain
+        if pen is not self.pen:
+            self.pen = pen
+            self.item.setPen(pen)
+            self.item.setZValue(2 if is_bad else 1 if is_hot else 0)
+        moves = is_bad != self.is_bad
         self.is_hot, self.is_bad = is_hot, is_bad
-        self.item.setPen(pens.bad if is_bad else pens.hot if is_hot else pens.plain)
-        self.item.setZValue(2 if is_bad else 1 if is_hot else 0)
-        self._place_caption()
+        if moves:
+            self._place_caption()
 
     def straight_lines(self) -> list[QLineF]:
         """The course as straight lines, for the overview."""

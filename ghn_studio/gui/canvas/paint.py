@@ -383,6 +383,7 @@ def _text(
 # --- wires -------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)
 def pill_size(text: str) -> tuple[float, float]:
     """Width and height of a wire's caption, in scene units."""
     return QFontMetricsF(mono_font(10)).horizontalAdvance(text) + 14, 18.0

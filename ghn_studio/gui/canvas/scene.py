@@ -132,8 +132,9 @@ class CanvasScene(QGraphicsScene):
     def _refresh_faces(self) -> set[NodeId]:
         """Show what each node says now; return those whose ports may have moved."""
         resized = set()
-        for node_id, item in self.nodes.items():
-            face, old = self.document.face(node_id), item.face
+        for node_id, face in self.document.faces.items():
+            item = self.nodes[node_id]
+            old = item.face
             if face is old or face == old:
                 continue
             if (face.width, face.inputs, face.outputs) != (old.width, old.inputs, old.outputs):
@@ -204,16 +205,16 @@ class CanvasScene(QGraphicsScene):
         """Lay the wires anew: all of them, or those at and near the ``touched`` nodes."""
         self._update_frames()
         titles = [(p, box) for p, f in self._frames.items() if (box := f.title_box()) is not None]
-        self._obstacles = Obstacles.of(((n, i.box) for n, i in self.nodes.items()), titles)
+        self._obstacles.follow(((n, i.box) for n, i in self.nodes.items()), titles)
         if touched is None:
             lanes = Lanes()
             for wire in self.wires.values():
                 self._lay(wire, lanes)
         else:
-            near = [self.nodes[n].box for n in touched if n in self.nodes]
+            near = Obstacles.of((n, self.nodes[n].box) for n in touched if n in self.nodes)
             for wire in self.wires.values():
                 ends = wire.edge.source in touched or wire.edge.target in touched
-                if ends or wire.route is None or _overlaps(wire.box, near):
+                if ends or wire.route is None or near.meets(wire.box):
                     self._lay(wire, None)
         bounds = self.content_rect()
         for sheet in (*self._pill_sheets, self._overview):
@@ -222,14 +223,16 @@ class CanvasScene(QGraphicsScene):
 
     def _caption_wires(self) -> None:
         shapes = self.document.shapes
-        bad = {p.edge: p for p in shapes.problems if p.edge is not None}
+        bad = {p.edge for p in shapes.problems if p.edge is not None}
         for edge, wire in self.wires.items():
             given = shapes.outputs.get(edge.source)
-            text = given[edge.source_port].extents if given and edge.source_port < len(given) else ""
-            if edge in bad and text:
-                text = self._clash(edge, text)
-            wire.set_text(text)
-            wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=edge in bad)
+            value = given[edge.source_port] if given and edge.source_port < len(given) else None
+            is_bad = edge in bad
+            if value is not wire.value or is_bad or wire.is_bad:
+                wire.value = value
+                text = value.extents if value is not None else ""
+                wire.set_text(self._clash(edge, text) if is_bad and text else text)
+            wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=is_bad)
         self._collect_captions()
 
     def _clash(self, edge: Edge, text: str) -> str:

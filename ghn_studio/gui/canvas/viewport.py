@@ -60,7 +60,7 @@ class Viewport(QGraphicsView):
         self.bar.minimap.toggled.connect(lambda on: self._update_minimap())
         self.minimap.look_at.connect(self.look_at)
         self.minimap.wheel_turned.connect(lambda steps: self.zoom_to(self.zoom * ZOOM_STEP**steps))
-        self._settle.timeout.connect(lambda: self._refresh_detail(settled=True))
+        self._settle.timeout.connect(self.settle)
         theme.current().changed.connect(self.restyle)
 
     @property
@@ -94,6 +94,11 @@ class Viewport(QGraphicsView):
         self._refresh_detail(settled=False)
         self._settle.start()
         self.zoom_changed.emit(zoom)
+
+    def settle(self) -> None:
+        """Draw sharply for the zoom reached; happens by itself a moment after the last zoom step."""
+        self._settle.stop()
+        self._refresh_detail(settled=True)
 
     def scroll_by(self, dx: float, dy: float) -> None:
         """Move the view over the scene, in pixels."""

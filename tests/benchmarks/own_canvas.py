@@ -1,0 +1,245 @@
+"""Our own canvas and window measured: ``python tests/benchmarks/own_canvas.py 500`` prints JSON; see bench_canvas.
+
+The other arguments measure edits in a network of 1,000 nodes (``edits``), networks of torchvision (``models``)
+and the check for cycles (``cycles``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from canvas_probes import HEIGHT, WIDTH, Figures, cpu_ms, measure, residual_links
+from PySide6.QtCore import QEventLoop, QPointF, QTimer
+from PySide6.QtWidgets import QApplication
+
+from ghn_studio.app.architectures import open_architecture
+from ghn_studio.app.document import Document
+from ghn_studio.app.edits import Edit, on_graph
+from ghn_studio.app.layout import arrange
+from ghn_studio.gui import theme
+from ghn_studio.gui.canvas import CanvasView
+from ghn_studio.gui.main_window import MainWindow
+from ghn_studio.ir.graph import Architecture, Edge, Node, NodeId, Source
+from ghn_studio.ops import REGISTRY
+from ghn_studio.ops.convolution import Conv2dParams
+from ghn_studio.ops.terminals import InputParams
+from ghn_studio.project import Project
+
+KINDS = {"input": "input", "conv": "conv2d", "norm": "batch_norm", "act": "relu", "add": "add"}
+MODELS = ("efficientnet_b7", "swin_s")
+IDLE_S = 2.0
+
+
+def residual_network(nodes: int) -> Architecture:
+    """The network of every canvas benchmark; all its shapes are right."""
+    made: list[Node] = []
+    for index, (kind, sources) in enumerate(residual_links(nodes)):
+        op = KINDS[kind]
+        params = {"conv2d": Conv2dParams(16), "input": InputParams(16, 32, 32)}.get(op) or REGISTRY[op].params()
+        name = NodeId(f"block{(index - 1) // 7}.{kind}{index}" if index else "input")
+        made.append(Node(name, op, params, tuple(Source(made[s].id) for s in sources)))
+    return Architecture.build(made)
+
+
+class OwnStage:
+    """A canvas as it is in the window. Opening includes finding a place for every node."""
+
+    def __init__(self, nodes: int) -> None:
+        self.document = Document()
+        self.view = CanvasView(self.document)
+        self._network = residual_network(nodes)
+
+    def load(self) -> None:
+        """Open the network as one that nobody has laid out yet."""
+        self.document.replace(Project(self._network))
+        self.view.fit()
+
+    def show_at(self, zoom: float) -> None:
+        """Show the middle of the network at a zoom."""
+        self.view.zoom_to(zoom)
+        self.view.look_at(self.view.canvas.content_rect().center())
+        self.settle()
+
+    def show_all(self) -> None:
+        """The command does it."""
+        self.view.fit()
+
+    def settle(self) -> None:
+        """What the view does by itself a moment after the last zoom step."""
+        self.view.settle()
+
+    def fit(self) -> None:
+        """Show everything."""
+        self.view.fit()
+
+    def ground(self) -> QPointF:
+        """The middle button drags the view from everywhere."""
+        return QPointF(WIDTH / 2, HEIGHT / 2)
+
+    def grip(self) -> QPointF:
+        """The title of the node nearest to the middle."""
+        item = self.view.canvas.nodes[self._node()]
+        return QPointF(self.view.mapFromScene(item.left + 40, item.top + 16))
+
+    def place(self) -> tuple[float, float]:
+        """Where that node is drawn."""
+        item = self.view.canvas.nodes[self._node()]
+        return item.left, item.top
+
+    def _node(self) -> NodeId:
+        names = list(self._network.nodes)
+        return names[len(names) // 2]
+
+
+def changed(node: NodeId, kernels: tuple[int, int], padding: tuple[int, int], turn: int) -> Edit:
+    """Give a convolution one of two kernel sizes with their paddings, in px."""
+    size, pad = kernels[turn % 2], padding[turn % 2]
+    params = Conv2dParams(16, (size, size), (1, 1), (pad, pad))
+    return on_graph(lambda graph: graph.with_params(node, params))
+
+
+def edits() -> Figures:
+    """An edit by way of the document, with everything that follows, to the painted frame."""
+    found: Figures = {}
+    network = residual_network(1000)
+    convolutions = [n.id for n in network.nodes.values() if n.op == "conv2d"]
+    document = Document(Project(network))
+    view = CanvasView(document)
+    _shown(view)
+    for name, node, padding in (
+        ("last", convolutions[-1], (1, 2)), ("middle", convolutions[len(convolutions) // 2], (1, 2)),
+    ):
+        found[f"edit {name}"] = _edit_ms(view, document, lambda t, n=node, p=padding: changed(n, (3, 5), p, t))
+    for name, sizes in (("first", (32, 48)), ("broken", (32, 1))):
+        # An input of another size changes every shape; one of one pixel fits no window without padding.
+        def resized(turn: int, sizes: tuple[int, int] = sizes) -> Edit:
+            side = sizes[turn % 2]
+            return on_graph(lambda graph: graph.with_params(NodeId("input"), InputParams(16, side, side)))
+
+        if name == "broken":
+            first = changed(convolutions[0], (3, 3), (0, 0), 0)
+            document.apply("No padding", first)
+        found[f"edit {name}"] = _edit_ms(view, document, resized)
+    view.close()
+    window = _window()
+    window.files._show(Project(network), None)
+    QApplication.processEvents()
+    found["edit window"] = _edit_ms(
+        window, window.document,
+        lambda t: on_graph(lambda g: g.with_params(NodeId("input"), InputParams(16, (32, 48)[t % 2], 32))),
+    )
+    _wait(IDLE_S)
+    found["idle"] = statistics_of_idle()
+    window.document.mark_saved()
+    window.close()
+    sizes = Document(Project(network)).sizes()
+    found["layout 1000"] = cpu_ms(lambda: arrange(network, sizes))
+    return found
+
+
+def statistics_of_idle() -> float:
+    """Processor time of the whole process while nothing happens, in ms."""
+    start = time.process_time()
+    _wait(IDLE_S)
+    return (time.process_time() - start) * 1e3
+
+
+def models() -> Figures:
+    """Networks of torchvision, from the imported architecture to the painted canvas."""
+    found: Figures = {}
+    for name in MODELS:
+        project = open_architecture(f"torchvision:{name}")
+
+        def opened(project: Project = project) -> None:
+            view = CanvasView(Document())
+            _shown(view)
+            spent.append(cpu_ms(lambda: (view.document.replace(project), view.fit(), QApplication.processEvents()), 1))
+            view.close()
+
+        spent: list[float] = []
+        for _ in range(3):
+            opened()
+        found[f"open {name}"] = sorted(spent)[1]
+    dense = open_architecture("torchvision:densenet121").architecture
+    sizes = Document(Project(dense)).sizes()
+    found["layout densenet121"] = cpu_ms(lambda: arrange(dense, sizes), 3)
+    return found
+
+
+def cycles() -> Figures:
+    """Wall time to draw the first wire of a chain of residual blocks again, by the number of blocks."""
+    found: Figures = {}
+    for blocks in (8, 10, 12, 14):
+        graph = residual_network(7 * blocks + 1)
+        first, second = list(graph.nodes)[:2]
+        edge = Edge(first, 0, second, 0)
+        cut = graph.without_edge(edge)
+        start = time.perf_counter()
+        cut.with_edge(edge)
+        found[f"first wire, {blocks} blocks"] = (time.perf_counter() - start) * 1e3
+    return found
+
+
+def _edit_ms(view: CanvasView | MainWindow, document: Document, edit: Callable[[int], Edit]) -> float:
+    canvas = view.canvas if isinstance(view, MainWindow) else view
+    canvas.zoom_to(1.0)
+    canvas.settle()
+    QApplication.processEvents()
+    turns = count(1)
+
+    def once() -> None:
+        if not document.apply("Edit", edit(next(turns))):
+            raise RuntimeError("the edit changed nothing")
+        canvas.viewport().repaint()
+        QApplication.processEvents()
+
+    once()
+    return cpu_ms(once, 8)
+
+
+def _shown(view: CanvasView) -> None:
+    view.resize(WIDTH, HEIGHT)
+    view.show()
+    QApplication.processEvents()
+
+
+def _window() -> MainWindow:
+    window = MainWindow()
+    window.resize(WIDTH, HEIGHT)
+    window.show()
+    _wait(6.0)
+    return window
+
+
+def _wait(seconds: float) -> None:
+    loop = QEventLoop()
+    QTimer.singleShot(round(seconds * 1e3), loop.quit)
+    loop.exec()
+
+
+def main() -> None:
+    """Measure what the argument says and print the figures as JSON."""
+    app = QApplication(sys.argv[:1])
+    theme.current().install("light")
+    what = sys.argv[1]
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["GHN_STUDIO_SETTINGS"] = os.environ["GHN_STUDIO_DATA"] = folder
+        work: dict[str, Callable[[], Figures]] = {"edits": edits, "models": models, "cycles": cycles}
+        found = work[what]() if what in work else measure(OwnStage(int(what)))
+    print(json.dumps(found))
+    app.processEvents()
+
+
+if __name__ == "__main__":
+    main()
