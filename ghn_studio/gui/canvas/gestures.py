@@ -15,7 +15,6 @@ from ghn_studio.app import edits
 from ghn_studio.app.connecting import CYCLE, downstream, port_refusal, refusal, upstream
 from ghn_studio.app.layout import snapped
 from ghn_studio.gui.canvas.paint import PORT, draw_port
-from ghn_studio.gui.canvas.routing import direct
 from ghn_studio.gui.canvas.scene import PortRef
 from ghn_studio.gui.theme import faded
 from ghn_studio.ir.graph import Edge, NodeId, Source
@@ -333,6 +332,6 @@ class Connect:
         own = self._point(self._port)
         start, end = (own, here) if self._port.is_output else (here, own)
         path = QPainterPath(QPointF(*start))
-        for a, b, c in direct(start, end).pieces:
+        for a, b, c in self._view.canvas.straight_course(start, end).pieces:
             path.cubicTo(QPointF(*a), QPointF(*b), QPointF(*c))
         return path

@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, 
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsPathItem, QGraphicsRectItem, QStyleOptionGraphicsItem, QWidget
 
 from ghn_studio.app.faces import NodeFace
+from ghn_studio.app.flow import Direction
 from ghn_studio.gui.canvas.heat import Heat, draw_tag
 from ghn_studio.gui.canvas.paint import (
     MARGIN,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _NO_PEN = QPen(Qt.PenStyle.NoPen)
 #: A caption is shown where the wire is this much longer than it, in scene units.
 PILL_ROOM = 40.0
+PILL_ROOM_DOWN = 24.0
 
 
 class Layer(QGraphicsRectItem):
@@ -80,14 +82,13 @@ class NodeItem(QGraphicsRectItem):
 
     def input_point(self, port: int) -> Point:
         """Where a wire into input ``port`` ends; the last slot for ports that are not shown."""
-        slots = self.face.inputs
-        y = slots[min(port, len(slots) - 1)].y if slots else 16.0
-        return self.left, self.top + y
+        x, y = self.face.port_point(port, self._pictures.direction, is_output=False)
+        return self.left + x, self.top + y
 
     def output_point(self, port: int) -> Point:
         """Where a wire out of output ``port`` begins."""
-        slots = self.face.outputs
-        return self.left + self.face.width, self.top + (slots[min(port, len(slots) - 1)].y if slots else 16.0)
+        x, y = self.face.port_point(port, self._pictures.direction, is_output=True)
+        return self.left + x, self.top + y
 
     def mark(self, *, selected: bool | None = None, hovered: bool | None = None, faded: bool | None = None) -> None:
         """Change how the node stands out."""
@@ -107,21 +108,21 @@ class NodeItem(QGraphicsRectItem):
             draw_ring(painter, face, pictures.tokens, is_strong=self.is_selected)
             # The ring crosses the ports and the tag; they belong on top.
             if self.is_selected and pictures.zoom >= TEXT_ZOOM:
-                _draw_ports(painter, face, pictures.tokens)
+                _draw_ports(painter, face, pictures.tokens, pictures.direction)
             if self.heat is not None:
                 draw_tag(painter, face, self.heat, pictures.tokens, compact=pictures.zoom < TEXT_ZOOM)
 
 
-def _draw_ports(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
+def _draw_ports(painter: QPainter, face: NodeFace, tokens: Tokens, direction: Direction) -> None:
     accent, ring = QColor(tokens.accent(face.category)), QColor(tokens.selection)
     painter.setPen(QPen(ring, 1.5))
-    for slot in face.inputs:
+    for i, slot in enumerate(face.inputs):
         painter.setBrush(QColor(tokens.body) if slot.is_free else accent)
         radius = 3.4 if slot.is_spare else 5.5
-        painter.drawEllipse(QPointF(0, slot.y), radius, radius)
+        painter.drawEllipse(QPointF(*face.port_point(i, direction, is_output=False)), radius, radius)
     painter.setBrush(accent)
-    for slot in face.outputs:
-        painter.drawEllipse(QPointF(face.width, slot.y), 5.5, 5.5)
+    for i in range(len(face.outputs)):
+        painter.drawEllipse(QPointF(*face.port_point(i, direction, is_output=True)), 5.5, 5.5)
 
 
 class Wire:
@@ -201,7 +202,7 @@ class Wire:
             return
         width, height = pill_size(self.text)
         x, y = self.route.label
-        if self.route.room <= width + PILL_ROOM:
+        if self.route.room <= (height + PILL_ROOM_DOWN if self.route.is_upright else width + PILL_ROOM):
             if not self.is_bad:
                 return
             y = self.ceiling - height  # over the nodes it lies between

@@ -9,6 +9,7 @@ from PySide6.QtCore import QLineF, QRectF, Signal
 from PySide6.QtWidgets import QGraphicsScene
 
 from ghn_studio.app.document import Change, Document
+from ghn_studio.app.flow import Direction, direction_of
 from ghn_studio.app.layout import place_missing
 from ghn_studio.gui import theme
 from ghn_studio.gui.canvas.heat import UNMEASURED, Heat, colour_of
@@ -25,7 +26,7 @@ from ghn_studio.gui.canvas.items import (
     joined,
 )
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures, trouble
-from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, route
+from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, Point, Route, direct, route, turned_box
 from ghn_studio.ir.graph import Edge, NodeId
 
 #: Room to pan around the network, in scene units.
@@ -53,6 +54,8 @@ class CanvasScene(QGraphicsScene):
         self.document = document
         self.pictures = Pictures(theme.current().tokens)
         self.pens = Pens(self.pictures.tokens)
+        #: Which way networks without places are laid out.
+        self.preferred = Direction.RIGHT
         self.nodes: dict[NodeId, NodeItem] = {}
         self.wires: dict[Edge, Wire] = {}
         self.captioned: list[Wire] = []
@@ -91,6 +94,8 @@ class CanvasScene(QGraphicsScene):
         if not diff.is_empty:
             touched |= self._refresh_faces()
         touched |= self._place(change.moved)
+        if len(change.moved) > 1 and 2 * len(change.moved) >= len(self.nodes) and self._turn():
+            touched |= self.nodes.keys()
         touched |= self._place_missing()
         for edge in diff.connected:
             self.wires[edge] = Wire(edge, self._wire_layer)
@@ -110,6 +115,8 @@ class CanvasScene(QGraphicsScene):
         for node_id in self.document.graph.nodes:
             self._add_node(node_id)
         self._place(tuple(self.nodes))
+        self.pictures.turn(self.preferred)
+        self._turn()
         self._place_missing()
         for edge in self.document.graph.edges():
             self.wires[edge] = Wire(edge, self._wire_layer)
@@ -164,11 +171,28 @@ class CanvasScene(QGraphicsScene):
         if any(n not in self._spots for n in loose):
             sizes = {n: (i.face.width, i.face.height) for n, i in self.nodes.items()}
             known = {n: self._spots[n] for n in loose if n in self._spots}
-            self._spots.update(place_missing(graph, {**known, **layout}, sizes))
+            self._spots.update(place_missing(graph, {**known, **layout}, sizes, self.direction))
         moved = {n for n in loose if (self.nodes[n].left, self.nodes[n].top) != self._spots[n]}
         for node_id in moved:
             self.nodes[node_id].place(*self._spots[node_id])
         return moved
+
+    @property
+    def direction(self) -> Direction:
+        """Which way the drawing runs: it follows from where the nodes lie."""
+        return self.pictures.direction
+
+    def _turn(self) -> bool:
+        """Follow a drawing that runs the other way now; True if it does."""
+        layout = self.document.layout
+        boxes: dict[str, Box] = {n: i.box for n, i in self.nodes.items() if n in layout}
+        found = direction_of(((e.source, e.target) for e in self.document.graph.edges()), boxes, self.direction)
+        if found is self.direction:
+            return False
+        self.pictures.turn(found)
+        for item in self.nodes.values():
+            item.update()
+        return True
 
     def positions(self) -> dict[NodeId, tuple[float, float]]:
         """Where each node is drawn now, those that nobody placed included."""
@@ -198,14 +222,28 @@ class CanvasScene(QGraphicsScene):
         source, target = self.nodes[edge.source], self.nodes[edge.target]
         start, end = source.output_point(edge.source_port), target.input_point(edge.target_port)
         value = (edge.source, edge.source_port)
-        course = route(start, end, edge.source, edge.target, self._obstacles, lanes, value)
+        if self.direction is Direction.RIGHT:
+            course = route(start, end, edge.source, edge.target, self._obstacles, lanes, value)
+        else:  # the same in a mirror
+            ends = start[::-1], end[::-1]
+            course = route(*ends, edge.source, edge.target, self._obstacles, lanes, value).turned()
         wire.set_route(course, min(source.top, target.top))
+
+    def straight_course(self, start: Point, end: Point) -> Route:
+        """The course of a wire when nothing is in its way."""
+        if self.direction is Direction.RIGHT:
+            return direct(start, end)
+        return direct(start[::-1], end[::-1]).turned()
 
     def _reroute(self, touched: set[NodeId] | None) -> None:
         """Lay the wires anew: all of them, or those at and near the ``touched`` nodes."""
         self._update_frames()
         titles = [(p, box) for p, f in self._frames.items() if (box := f.title_box()) is not None]
-        self._obstacles.follow(((n, i.box) for n, i in self.nodes.items()), titles)
+        boxes = ((n, i.box) for n, i in self.nodes.items())
+        if self.direction is Direction.DOWN:  # wires are laid in a mirror
+            boxes = ((n, turned_box(box)) for n, box in boxes)
+            titles = [(p, turned_box(box)) for p, box in titles]
+        self._obstacles.follow(boxes, titles)
         if touched is None:
             lanes = Lanes()
             for wire in self.wires.values():
@@ -274,7 +312,11 @@ class CanvasScene(QGraphicsScene):
         around = joined(boxes)
         own = set(members)
         strangers = any(n not in own and _overlaps(i.box, [around]) for n, i in self.nodes.items())
-        return [framed(b) for b in (bands(boxes) if strangers else [around])]
+        if not strangers:
+            return [framed(around)]
+        if self.direction is Direction.DOWN:
+            return [framed(turned_box(b)) for b in bands(map(turned_box, boxes))]
+        return [framed(b) for b in bands(boxes)]
 
     def restyle(self) -> None:
         """Draw everything in the theme's colours."""
@@ -412,9 +454,10 @@ class CanvasScene(QGraphicsScene):
             if not (item.left - radius <= x <= item.left + face.width + radius
                     and item.top - radius <= y <= item.top + face.height + radius):
                 continue
-            for is_output, slots, px in ((False, face.inputs, item.left), (True, face.outputs, item.left + face.width)):
-                for index, slot in enumerate(slots):
-                    distance = (px - x) ** 2 + (item.top + slot.y - y) ** 2
+            for is_output, slots in ((False, face.inputs), (True, face.outputs)):
+                for index in range(len(slots)):
+                    px, py = item.output_point(index) if is_output else item.input_point(index)
+                    distance = (px - x) ** 2 + (py - y) ** 2
                     if distance <= best:
                         best, found = distance, PortRef(node_id, is_output, index)
         return found
