@@ -12,8 +12,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -59,6 +57,7 @@ class OwnStage:
         self.document = Document()
         self.view = CanvasView(self.document)
         self._network = residual_network(nodes)
+        self._grabbed: NodeId | None = None
 
     def load(self) -> None:
         """Open the network as one that nobody has laid out yet."""
@@ -66,9 +65,10 @@ class OwnStage:
         self.view.fit()
 
     def show_at(self, zoom: float) -> None:
-        """Show the middle of the network at a zoom."""
+        """Show the node in the middle, and what is around it."""
+        item = self.view.canvas.nodes[self._node()]
         self.view.zoom_to(zoom)
-        self.view.look_at(self.view.canvas.content_rect().center())
+        self.view.look_at(QPointF(item.left + item.face.width / 2, item.top))
         self.settle()
 
     def show_all(self) -> None:
@@ -88,7 +88,7 @@ class OwnStage:
         return QPointF(WIDTH / 2, HEIGHT / 2)
 
     def grip(self) -> QPointF:
-        """The title of the node nearest to the middle."""
+        """The title of that node."""
         item = self.view.canvas.nodes[self._node()]
         return QPointF(self.view.mapFromScene(item.left + 40, item.top + 16))
 
@@ -98,8 +98,11 @@ class OwnStage:
         return item.left, item.top
 
     def _node(self) -> NodeId:
-        names = list(self._network.nodes)
-        return names[len(names) // 2]
+        middle = self.view.canvas.content_rect().center()
+        if self._grabbed is None:
+            self._grabbed = min(self.view.canvas.nodes.values(), key=lambda item: (
+                abs(item.left - middle.x()) + abs(item.top - middle.y()))).node_id
+        return self._grabbed
 
 
 def changed(node: NodeId, kernels: tuple[int, int], padding: tuple[int, int], turn: int) -> Edit:

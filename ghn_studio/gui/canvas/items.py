@@ -34,6 +34,8 @@ _NO_PEN = QPen(Qt.PenStyle.NoPen)
 #: A caption is shown where the wire is this much longer than it, in scene units.
 PILL_ROOM = 40.0
 PILL_ROOM_DOWN = 24.0
+#: What a selection's ring, and a hairline, cover beside their box at the smallest zoom, in scene units.
+RING, HAIR = 50.0, 25.0
 
 
 class Layer(QGraphicsRectItem):
@@ -74,6 +76,10 @@ class NodeItem(QGraphicsRectItem):
         """Put the top left corner at a scene position."""
         self.left, self.top = x, y
         self.setPos(x, y)
+
+    def shown_rect(self) -> QRectF:
+        """What the node covers in the overview, with the ring of a selection far out."""
+        return QRectF(self.left, self.top, self.face.width, self.face.height).adjusted(-RING, -RING, RING, RING)
 
     @property
     def box(self) -> Box:
@@ -128,7 +134,8 @@ def _draw_ports(painter: QPainter, face: NodeFace, tokens: Tokens, direction: Di
 class Wire:
     """One edge and its native path item, which is drawn without any Python call."""
 
-    __slots__ = ("box", "caption", "ceiling", "edge", "is_bad", "is_hot", "item", "lines", "pen", "route", "text", "value")
+    __slots__ = ("box", "caption", "ceiling", "edge", "is_bad", "is_hot", "item", "lines", "pen", "route", "text",
+                 "value")
 
     def __init__(self, edge: Edge, layer: Layer) -> None:
         self.edge = edge
@@ -144,10 +151,12 @@ class Wire:
         #: What flows, to see at a glance whether the caption still holds.
         self.value: object = None
 
+    def is_laid(self, route: Route, ceiling: float) -> bool:
+        """True if the wire takes this course already."""
+        return route == self.route and ceiling == self.ceiling
+
     def set_route(self, route: Route, ceiling: float) -> None:
         """Take a course. ``ceiling`` is the top of the higher of the two nodes."""
-        if route == self.route and ceiling == self.ceiling:
-            return
         self.route, self.ceiling, self.lines = route, ceiling, None
         path = QPainterPath(QPointF(*route.start))
         for a, b, end in route.pieces:
@@ -174,6 +183,11 @@ class Wire:
         self.is_hot, self.is_bad = is_hot, is_bad
         if moves:
             self._place_caption()
+
+    def shown_rect(self) -> QRectF:
+        """What the wire covers in the overview."""
+        left, top, right, bottom = self.box
+        return QRectF(left - HAIR, top - HAIR, right - left + 2 * HAIR, bottom - top + 2 * HAIR)
 
     def straight_lines(self) -> list[QLineF]:
         """The course as straight lines, for the overview."""
@@ -221,7 +235,7 @@ class Pens:
             pen.setCapStyle(Qt.PenCapStyle.RoundCap)
 
 
-class _Sheet(QGraphicsRectItem):
+class Sheet(QGraphicsRectItem):
     """An item as large as the network that draws many small things in one call."""
 
     def __init__(self, scene: CanvasScene, z: float) -> None:
@@ -233,7 +247,7 @@ class _Sheet(QGraphicsRectItem):
         scene.addItem(self)
 
 
-class PillSheet(_Sheet):
+class PillSheet(Sheet):
     """The captions of all wires, or of those where something is wrong: these lie over the nodes."""
 
     def __init__(self, scene: CanvasScene, z: float, *, bad: bool) -> None:
@@ -253,28 +267,6 @@ class PillSheet(_Sheet):
             if box[0] < right and left < box[2] and box[1] < bottom and top < box[3]:
                 picture = pictures.pill(wire.text, is_bad=wire.is_bad, is_hot=wire.is_hot)
                 blit(painter, picture, pictures, box[0] - 1, box[1] - 1, box[2] - box[0] + 2, box[3] - box[1] + 2)
-
-
-class OverviewSheet(_Sheet):
-    """All nodes and wires as plain boxes and hairlines, for zooms where nothing else can be read."""
-
-    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
-        scene = self._scene
-        if scene.pictures.zoom >= OVERVIEW_ZOOM:
-            return
-        tokens = scene.pictures.tokens
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        painter.setPen(QPen(faded(tokens.edge, 0.75), 0))
-        painter.drawLines(scene.overview_lines())
-        painter.setPen(_NO_PEN)
-        for color, boxes in scene.overview_boxes().items():
-            painter.setBrush(QColor(color))
-            painter.drawRects(boxes)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        ring = QPen(QColor(tokens.selection), 2)
-        ring.setCosmetic(True)
-        painter.setPen(ring)
-        painter.drawRects([QRectF(i.left, i.top, i.face.width, i.face.height) for i in scene.selected_items()])
 
 
 class FrameItem(QGraphicsRectItem):

@@ -35,7 +35,7 @@ class _Bundle(Generic[T]):
     __slots__ = ("bounds", "is_stale", "lines", "marked", "members", "plain")
 
     def __init__(self, members: list[T]) -> None:
-        self.members = members
+        self.members: list[T] = members
         self.is_stale = True
         self.bounds: Box = (0.0, 0.0, 0.0, 0.0)
         self.plain: dict[str, list[QRectF]] = {}

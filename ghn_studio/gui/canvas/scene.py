@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from PySide6.QtCore import QLineF, QRectF, Signal
+from PySide6.QtCore import QRectF, Signal
 from PySide6.QtWidgets import QGraphicsScene
 
 from ghn_studio.app.document import Change, Document
 from ghn_studio.app.flow import Direction, direction_of
 from ghn_studio.app.layout import place_missing
 from ghn_studio.gui import theme
-from ghn_studio.gui.canvas.heat import UNMEASURED, Heat, colour_of
+from ghn_studio.gui.canvas.heat import UNMEASURED, Heat
 from ghn_studio.gui.canvas.items import (
     FrameItem,
     Layer,
     NodeItem,
-    OverviewSheet,
     Pens,
     PillSheet,
     Wire,
@@ -25,7 +24,8 @@ from ghn_studio.gui.canvas.items import (
     framed,
     joined,
 )
-from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures, trouble
+from ghn_studio.gui.canvas.overview import Overview, OverviewSheet
+from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures
 from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, Point, Route, direct, route, turned_box
 from ghn_studio.ir.graph import Edge, NodeId
 
@@ -64,8 +64,10 @@ class CanvasScene(QGraphicsScene):
         self._selected_wire: Edge | None = None
         self._spots: dict[NodeId, tuple[float, float]] = {}
         self._obstacles = Obstacles()
-        self._boxes: dict[str, list[QRectF]] | None = None
-        self._lines: list[QLineF] | None = None
+        self.overview = Overview(self)
+        self._content: QRectF | None = None
+        #: The parts of the scene that the view is painting just now.
+        self.exposed: list[Box] = []
         self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
         self._frame_layer, self._wire_layer, self._node_layer = (Layer(z) for z in (0, 1, 3))
         for layer in (self._frame_layer, self._wire_layer, self._node_layer):
@@ -98,12 +100,13 @@ class CanvasScene(QGraphicsScene):
             touched |= self.nodes.keys()
         touched |= self._place_missing()
         for edge in diff.connected:
-            self.wires[edge] = Wire(edge, self._wire_layer)
+            self._add_wire(edge)
             touched.add(edge.target)
-        self._reroute(None if len(self.wires) <= MANY_WIRES else touched)
+        if touched or diff.disconnected or diff.removed or diff.groups_changed:
+            self._reroute(None if len(self.wires) <= MANY_WIRES else touched)
         if not diff.is_empty:
             self._caption_wires()
-        self._forget_overview()
+        self._show_overview()
         self.redrawn.emit()
 
     def _rebuild(self) -> None:
@@ -119,19 +122,27 @@ class CanvasScene(QGraphicsScene):
         self._turn()
         self._place_missing()
         for edge in self.document.graph.edges():
-            self.wires[edge] = Wire(edge, self._wire_layer)
+            self._add_wire(edge)
         self._reroute(None)
         self._caption_wires()
-        self._forget_overview()
+        self._show_overview()
 
     def _add_node(self, node_id: NodeId) -> None:
         self.nodes[node_id] = NodeItem(node_id, self.document.face(node_id), self.pictures, self._node_layer)
+        self.overview.forget()
 
     def _remove_node(self, node_id: NodeId) -> None:
+        self.overview.forget()
+        self._content = None
         self._selected.pop(node_id, None)
         self.removeItem(self.nodes.pop(node_id))
 
+    def _add_wire(self, edge: Edge) -> None:
+        self.wires[edge] = Wire(edge, self._wire_layer)
+        self.overview.forget()
+
     def _remove_wire(self, edge: Edge) -> None:
+        self.overview.forget()
         if edge == self._selected_wire:
             self._selected_wire = None
         self.removeItem(self.wires.pop(edge).item)
@@ -144,9 +155,10 @@ class CanvasScene(QGraphicsScene):
             old = item.face
             if face is old or face == old:
                 continue
-            if (face.width, face.inputs, face.outputs) != (old.width, old.inputs, old.outputs):
+            if not face.is_shaped_like(old):
                 resized.add(node_id)
             item.set_face(face)
+            self.overview.renew((item,))
         return resized
 
     def _place(self, node_ids: Iterable[NodeId]) -> set[NodeId]:
@@ -155,7 +167,7 @@ class CanvasScene(QGraphicsScene):
         for node_id in node_ids:
             position = layout.get(node_id)
             if position is not None:
-                self.nodes[node_id].place(*position)
+                self._put(self.nodes[node_id], *position)
                 placed.add(node_id)
         return placed
 
@@ -174,7 +186,7 @@ class CanvasScene(QGraphicsScene):
             self._spots.update(place_missing(graph, {**known, **layout}, sizes, self.direction))
         moved = {n for n in loose if (self.nodes[n].left, self.nodes[n].top) != self._spots[n]}
         for node_id in moved:
-            self.nodes[node_id].place(*self._spots[node_id])
+            self._put(self.nodes[node_id], *self._spots[node_id])
         return moved
 
     @property
@@ -201,12 +213,19 @@ class CanvasScene(QGraphicsScene):
     def preview(self, positions: Mapping[NodeId, tuple[float, float]]) -> None:
         """Draw nodes elsewhere while a gesture lasts; the document is not touched."""
         for node_id, (x, y) in positions.items():
-            self.nodes[node_id].place(x, y)
+            self._put(self.nodes[node_id], x, y)
         for wire in self._wires_of(positions):
             self._lay(wire, None)
         if self._frames:
             self._update_frames()
-        self._forget_overview()
+            self._content = None
+
+    def _put(self, item: NodeItem, x: float, y: float) -> None:
+        self._expose(item.shown_rect())
+        item.place(x, y)
+        self._expose(item.shown_rect())
+        self.overview.renew((item,))
+        self._content = None
 
     def _wires_of(self, node_ids: Iterable[NodeId]) -> Iterator[Wire]:
         graph, wires = self.document.graph, self.wires
@@ -227,7 +246,12 @@ class CanvasScene(QGraphicsScene):
         else:  # the same in a mirror
             ends = start[::-1], end[::-1]
             course = route(*ends, edge.source, edge.target, self._obstacles, lanes, value).turned()
-        wire.set_route(course, min(source.top, target.top))
+        if wire.is_laid(course, ceiling := min(source.top, target.top)):
+            return
+        self._expose(wire.shown_rect())
+        wire.set_route(course, ceiling)
+        self._expose(wire.shown_rect())
+        self.overview.renew((wire,))
 
     def straight_course(self, start: Point, end: Point) -> Route:
         """The course of a wire when nothing is in its way."""
@@ -238,6 +262,7 @@ class CanvasScene(QGraphicsScene):
     def _reroute(self, touched: set[NodeId] | None) -> None:
         """Lay the wires anew: all of them, or those at and near the ``touched`` nodes."""
         self._update_frames()
+        self._content = None  # faces may have another size
         titles = [(p, box) for p, f in self._frames.items() if (box := f.title_box()) is not None]
         boxes = ((n, i.box) for n, i in self.nodes.items())
         if self.direction is Direction.DOWN:  # wires are laid in a mirror
@@ -325,7 +350,7 @@ class CanvasScene(QGraphicsScene):
         for edge, wire in self.wires.items():
             wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=wire.is_bad)
         self._update_frames()
-        self._forget_overview()
+        self.overview.forget()
         self.update()
 
     def look_at(self, zoom: float, ratio: float, *, settled: bool) -> None:
@@ -341,53 +366,31 @@ class CanvasScene(QGraphicsScene):
         """Colour the nodes by a measured quantity; the ones without a figure step back. None: by category again."""
         for node_id, item in self.nodes.items():
             item.set_heat(None if heat is None else heat.get(node_id, UNMEASURED))
-        self._forget_overview()
+        self.overview.forget()
+        self._show_overview()
 
     # --- the overview ----------------------------------------------------------------------
 
-    def _forget_overview(self) -> None:
-        self._boxes = self._lines = None
+    def _show_overview(self) -> None:
         if self.pictures.zoom < OVERVIEW_ZOOM:
             self._overview.update()
 
-    def overview_boxes(self) -> dict[str, list[QRectF]]:
-        """The nodes' boxes by colour; those with something the matter are drawn last."""
-        if self._boxes is None:
-            tokens = self.pictures.tokens
-            boxes: dict[str, list[QRectF]] = {}
-            marked: dict[str, list[QRectF]] = {}
-            for item in self.nodes.values():
-                box = QRectF(item.left, item.top, item.face.width, item.face.height)
-                color = trouble(item.face, tokens)
-                if color:
-                    marked.setdefault(color, []).append(box)
-                else:
-                    boxes.setdefault(self._overview_colour(item), []).append(box)
-            self._boxes = {**boxes, **marked}
-        return self._boxes
+    def _expose(self, rect: QRectF) -> None:
+        if self.pictures.zoom < OVERVIEW_ZOOM:
+            self._overview.update(rect)
 
-    def _overview_colour(self, item: NodeItem) -> str:
-        tokens = self.pictures.tokens
-        if item.heat is None:
-            return tokens.accent(item.face.category)
-        return tokens.border if item.heat.level is None else colour_of(item.heat, tokens).name()
-
-    def overview_lines(self) -> list[QLineF]:
-        """The wires as straight lines."""
-        if self._lines is None:
-            self._lines = [line for wire in self.wires.values() for line in wire.straight_lines()]
-        return self._lines
+    def seen(self, exposed: QRectF) -> list[Box]:
+        """What is being painted, in scene units: ``exposed``, or the smaller parts of it that the view knows."""
+        return self.exposed or [(exposed.left(), exposed.top(), exposed.right(), exposed.bottom())]
 
     def content_rect(self, node_ids: Iterable[NodeId] | None = None) -> QRectF:
         """The box around all nodes, or around some, with a little air."""
-        boxes = [self.nodes[n].box for n in (self.nodes if node_ids is None else node_ids)]
-        if node_ids is None:
-            boxes += [b for frame in self._frames.values() for b in frame.boxes]
-        if not boxes:
-            return QRectF(-400, -300, 800, 600)
-        left, top = min(b[0] for b in boxes), min(b[1] for b in boxes)
-        right, bottom = max(b[2] for b in boxes), max(b[3] for b in boxes)
-        return QRectF(left - 48, top - 64, right - left + 96, bottom - top + 128)
+        if node_ids is not None:
+            return _around([self.nodes[n].box for n in node_ids])
+        if self._content is None:
+            boxes = [item.box for item in self.nodes.values()]
+            self._content = _around(boxes + [b for frame in self._frames.values() for b in frame.boxes])
+        return QRectF(self._content)
 
     # --- selection -------------------------------------------------------------------------
 
@@ -486,6 +489,13 @@ class CanvasScene(QGraphicsScene):
         """The innermost group whose title line contains the point."""
         hits = [path for path, frame in self._frames.items() if frame.contains_title(x, y)]
         return max(hits, key=len, default=None)
+
+
+def _around(boxes: list[Box]) -> QRectF:
+    if not boxes:
+        return QRectF(-400, -300, 800, 600)
+    left, top, right, bottom = joined(boxes)
+    return QRectF(left - 48, top - 64, right - left + 96, bottom - top + 128)
 
 
 def _overlaps(box: Box, others: list[Box]) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import cast
 
-from PySide6.QtCore import QPointF, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QBrush, QColor, QPainter, QPixmap, QResizeEvent, QShowEvent
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QBrush, QColor, QPainter, QPaintEvent, QPixmap, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QGraphicsView, QWidget
 
 from ghn_studio.gui import theme
@@ -21,6 +22,8 @@ ZOOM_STEP = 1.2
 FIT_ZOOM = 1.0
 #: After this long without a zoom step, pictures are drawn sharp for the zoom reached.
 SETTLE_MS = 120
+#: A frame of more parts than this is painted as one.
+MANY_PARTS = 8
 
 
 class Viewport(QGraphicsView):
@@ -208,6 +211,17 @@ class Viewport(QGraphicsView):
         super().showEvent(event)
         if self._needs_fit:
             self.fit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Tell the scene which parts are painted: of a strip at two edges, items learn only the box around it."""
+        region = event.region()
+        parts = cast("Iterable[QRect]", region)  # the binding's stubs do not say so
+        rects = list(parts) if region.rectCount() <= MANY_PARTS else [region.boundingRect()]
+        inverse, _ = self.viewportTransform().inverted()
+        boxes = [inverse.mapRect(QRectF(rect).adjusted(-1, -1, 1, 1)) for rect in rects]
+        self.canvas.exposed = [(b.left(), b.top(), b.right(), b.bottom()) for b in boxes]
+        super().paintEvent(event)
+        self.canvas.exposed = []
 
     def scrollContentsBy(self, dx: int, dy: int) -> None:
         super().scrollContentsBy(dx, dy)
