@@ -47,7 +47,8 @@ def rows(zooms: tuple[float, ...]) -> tuple[Row, ...]:
         Row("pan step, all in view", ("pan, all in view",), 4),
         Row("drag of one node, zoom 1", ("drag, zoom 1",), 8),
         Row("drag of one node, all in view", ("drag, all in view",), 8),
-        Row("fit", ("fit",), 10),
+        Row("fit, the command", ("fit",), 10),
+        Row("fit, with its frame", ("fit and frame",), None),
         Row("memory above the empty window, after use", ("memory",), 80, "MB"),
     )
 
@@ -69,7 +70,7 @@ OWN_ROWS = (
 def main() -> int:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--peer-python", type=Path, help="interpreter with NodeGraphQt; default: this one, if it has it")
+    options.add_argument("--peer-python", type=Path, help="one that has NodeGraphQt; default: this one")
     options.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="numbers of nodes")
     options.add_argument("--processes", type=int, default=3, help="processes per size of our own (peer: 1)")
     options.add_argument("--every-zoom", action="store_true", help="also print each zoom")

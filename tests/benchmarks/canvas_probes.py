@@ -114,11 +114,15 @@ def measure(stage: Stage) -> Figures:
         found[f"repaint, {name}"] = cpu_ms(paint)
         found[f"pan, {name}"] = panned(stage)
         found[f"drag, {name}"] = dragged_node(stage)
-    QApplication.processEvents()
-    found["fit"] = cpu_ms(stage.fit, 1)
+
+    def look_elsewhere() -> None:
+        stage.show_at(1.0)
+        paint()
+
+    found["fit"] = cpu_ms(stage.fit, 1, look_elsewhere)
     if found["fit"] < 1000:
-        found["fit"] = cpu_ms(stage.fit, 5)
-    found["fit and frame"] = cpu_ms(paint, 1)
+        found["fit"] = cpu_ms(stage.fit, 5, look_elsewhere)
+    found["fit and frame"] = cpu_ms(lambda: (stage.fit(), paint()), 1, look_elsewhere)
     found["memory"] = unshared_mib() - empty
     return found
 

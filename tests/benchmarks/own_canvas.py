@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -143,7 +144,7 @@ def edits() -> Figures:
         lambda t: on_graph(lambda g: g.with_params(NodeId("input"), InputParams(16, (32, 48)[t % 2], 32))),
     )
     _wait(IDLE_S)
-    found["idle"] = statistics_of_idle()
+    found["idle"] = idle_ms()
     window.document.mark_saved()
     window.close()
     sizes = Document(Project(network)).sizes()
@@ -151,7 +152,7 @@ def edits() -> Figures:
     return found
 
 
-def statistics_of_idle() -> float:
+def idle_ms() -> float:
     """Processor time of the whole process while nothing happens, in ms."""
     start = time.process_time()
     _wait(IDLE_S)
@@ -163,21 +164,25 @@ def models() -> Figures:
     found: Figures = {}
     for name in MODELS:
         project = open_architecture(f"torchvision:{name}")
-
-        def opened(project: Project = project) -> None:
-            view = CanvasView(Document())
-            _shown(view)
-            spent.append(cpu_ms(lambda: (view.document.replace(project), view.fit(), QApplication.processEvents()), 1))
-            view.close()
-
-        spent: list[float] = []
-        for _ in range(3):
-            opened()
-        found[f"open {name}"] = sorted(spent)[1]
+        found[f"open {name}"] = statistics.median(_opening_ms(project) for _ in range(3))
     dense = open_architecture("torchvision:densenet121").architecture
     sizes = Document(Project(dense)).sizes()
     found["layout densenet121"] = cpu_ms(lambda: arrange(dense, sizes), 3)
     return found
+
+
+def _opening_ms(project: Project) -> float:
+    view = CanvasView(Document())
+    _shown(view)
+
+    def shown() -> None:
+        view.document.replace(project)
+        view.fit()
+        QApplication.processEvents()
+
+    spent = cpu_ms(shown, 1)
+    view.close()
+    return spent
 
 
 def cycles() -> Figures:

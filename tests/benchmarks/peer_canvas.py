@@ -14,7 +14,7 @@ import time
 from itertools import pairwise
 from typing import Any
 
-from canvas_probes import HEIGHT, SKIP, WIDTH, Figures, measure, residual_links
+from canvas_probes import HEIGHT, WIDTH, Figures, measure, residual_links
 from NodeGraphQt import BaseNode, NodeGraph
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtWidgets import QApplication

@@ -23,7 +23,7 @@ FIT_ZOOM = 1.0
 #: After this long without a zoom step, pictures are drawn sharp for the zoom reached.
 SETTLE_MS = 120
 #: A frame of more parts than this is painted as one.
-MANY_PARTS = 8
+MANY_PARTS = 24
 
 
 class Viewport(QGraphicsView):
@@ -35,10 +35,14 @@ class Viewport(QGraphicsView):
         super().__init__(scene, parent)
         self.canvas = scene
         self._needs_fit = True
+        self._is_scrolling = False
         self.hint = Hint(self)
-        self.bar = ZoomBar(self)
-        self.minimap = MiniMap(self, scene)
-        self.legend = HeatLegend(self)
+        # What lies over the viewport for good lies inside it: beside it, it would keep Qt from moving the
+        # picture while scrolling, and each step would paint everything.
+        inside = self.viewport()
+        self.bar = ZoomBar(inside)
+        self.minimap = MiniMap(inside, scene)
+        self.legend = HeatLegend(inside)
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
@@ -54,6 +58,10 @@ class Viewport(QGraphicsView):
         self.setTransformationAnchor(QGraphicsView.ViewportAnchor.NoAnchor)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        for overlay in (self.bar, self.minimap, self.legend):
+            overlay.setAttribute(Qt.WidgetAttribute.WA_NoMousePropagation)  # a press there is none on the canvas
+        self.bar.setCursor(Qt.CursorShape.ArrowCursor)
+        self.legend.setCursor(Qt.CursorShape.ArrowCursor)
 
     def _wire_up(self) -> None:
         self.bar.zoom_in.clicked.connect(self.zoom_in)
@@ -106,8 +114,12 @@ class Viewport(QGraphicsView):
     def scroll_by(self, dx: float, dy: float) -> None:
         """Move the view over the scene, in pixels."""
         across, down = self.horizontalScrollBar(), self.verticalScrollBar()
+        # Both ways before anything is put back: Qt moves no picture of which a part is to be painted.
+        self._is_scrolling = True
         across.setValue(across.value() + round(dx))
         down.setValue(down.value() + round(dy))
+        self._is_scrolling = False
+        self._after_scrolling()
 
     def fit(self) -> None:
         """Show the whole network, at most in natural size."""
@@ -225,4 +237,9 @@ class Viewport(QGraphicsView):
 
     def scrollContentsBy(self, dx: int, dy: int) -> None:
         super().scrollContentsBy(dx, dy)
+        if not self._is_scrolling:
+            self._after_scrolling()
+
+    def _after_scrolling(self) -> None:
+        self._place_overlays()  # they moved with the picture
         self._update_minimap()
