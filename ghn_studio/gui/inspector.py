@@ -53,7 +53,8 @@ class Inspector(QScrollArea):
         self._selection: tuple[NodeId, ...] = ()
         self._body: _Network | _Nodes | None = None
         self._shown: object = None
-        document.subscribe(self._on_change)
+        # The document may outlive the panel: stop listening with it.
+        self.destroyed.connect(document.subscribe(self._on_change))
         self._refresh()
 
     @property

@@ -11,6 +11,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -32,7 +33,9 @@ Figures = dict[str, float]
 class Stage(Protocol):
     """A canvas in a window of its own, empty at first."""
 
-    view: QGraphicsView
+    @property
+    def view(self) -> QGraphicsView:
+        """What is measured."""
 
     def load(self) -> None:
         """Put the network on it."""
@@ -81,6 +84,15 @@ def cpu_ms(work: Callable[[], object], times: int = 5, before: Callable[[], obje
     return statistics.median(spent)
 
 
+def in_turn(*works: Callable[[], object]) -> Callable[[], None]:
+    """All of these, one after the other."""
+    def work() -> None:
+        for each in works:
+            each()
+
+    return work
+
+
 def unshared_mib() -> float:
     """Memory that only this process holds, in MiB; NaN where the system does not tell."""
     gc.collect()
@@ -97,32 +109,26 @@ def measure(stage: Stage) -> Figures:
     stage.view.show()
     QApplication.processEvents()
     empty = unshared_mib()
-    found = {"load": cpu_ms(lambda: (stage.load(), QApplication.processEvents()), 1)}
+    found = {"load": cpu_ms(in_turn(stage.load, QApplication.processEvents), 1)}
     paint = stage.view.viewport().repaint
     for zoom in ZOOMS:
-        stage.show_at(zoom)
-        paint()
+        look, turn = in_turn(partial(stage.show_at, zoom), paint), partial(wheel, stage)
+        look()
         found[f"repaint {zoom}"] = cpu_ms(paint)
-        found[f"step {zoom}"] = cpu_ms(lambda: wheel(stage), 3, before=lambda z=zoom: (stage.show_at(z), paint()))
-        found[f"sharp {zoom}"] = cpu_ms(
-            lambda: (stage.settle(), paint()), 3, before=lambda z=zoom: (stage.show_at(z), paint(), wheel(stage))
-        )
-    for name, zoom in (("zoom 1", 1.0), ("all in view", None)):
-        stage.show_at(zoom) if zoom else stage.show_all()
+        found[f"step {zoom}"] = cpu_ms(turn, 3, before=look)
+        found[f"sharp {zoom}"] = cpu_ms(in_turn(stage.settle, paint), 3, before=in_turn(look, turn))
+    for name, look in (("zoom 1", partial(stage.show_at, 1.0)), ("all in view", stage.show_all)):
+        look()
         QApplication.processEvents()
         paint()
         found[f"repaint, {name}"] = cpu_ms(paint)
         found[f"pan, {name}"] = panned(stage)
         found[f"drag, {name}"] = dragged_node(stage)
-
-    def look_elsewhere() -> None:
-        stage.show_at(1.0)
-        paint()
-
-    found["fit"] = cpu_ms(stage.fit, 1, look_elsewhere)
+    elsewhere = in_turn(partial(stage.show_at, 1.0), paint)
+    found["fit"] = cpu_ms(stage.fit, 1, elsewhere)
     if found["fit"] < 1000:
-        found["fit"] = cpu_ms(stage.fit, 5, look_elsewhere)
-    found["fit and frame"] = cpu_ms(lambda: (stage.fit(), paint()), 1, look_elsewhere)
+        found["fit"] = cpu_ms(stage.fit, 5, elsewhere)
+    found["fit and frame"] = cpu_ms(in_turn(stage.fit, paint), 1, elsewhere)
     found["memory"] = unshared_mib() - empty
     return found
 

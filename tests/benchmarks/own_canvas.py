@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -38,6 +39,7 @@ from ghn_studio.project import Project
 KINDS = {"input": "input", "conv": "conv2d", "norm": "batch_norm", "act": "relu", "add": "add"}
 MODELS = ("efficientnet_b7", "swin_s")
 IDLE_S = 2.0
+PATIENCE_S = 120.0
 
 
 def residual_network(nodes: int) -> Architecture:
@@ -106,11 +108,17 @@ class OwnStage:
         return self._grabbed
 
 
-def changed(node: NodeId, kernels: tuple[int, int], padding: tuple[int, int], turn: int) -> Edit:
-    """Give a convolution one of two kernel sizes with their paddings, in px."""
-    size, pad = kernels[turn % 2], padding[turn % 2]
-    params = Conv2dParams(16, (size, size), (1, 1), (pad, pad))
+def kernel(node: NodeId, turn: int) -> Edit:
+    """Give a convolution another kernel; its shape stays."""
+    size = (3, 5)[turn % 2]
+    params = Conv2dParams(16, (size, size), (1, 1), (size // 2, size // 2))
     return on_graph(lambda graph: graph.with_params(node, params))
+
+
+def image(sides: tuple[int, int], turn: int) -> Edit:
+    """Give the image another size; every shape changes."""
+    side = sides[turn % 2]
+    return on_graph(lambda graph: graph.with_params(NodeId("input"), InputParams(16, side, side)))
 
 
 def edits() -> Figures:
@@ -121,34 +129,26 @@ def edits() -> Figures:
     document = Document(Project(network))
     view = CanvasView(document)
     _shown(view)
-    for name, node, padding in (
-        ("last", convolutions[-1], (1, 2)), ("middle", convolutions[len(convolutions) // 2], (1, 2)),
-    ):
-        found[f"edit {name}"] = _edit_ms(view, document, lambda t, n=node, p=padding: changed(n, (3, 5), p, t))
-    for name, sizes in (("first", (32, 48)), ("broken", (32, 1))):
-        # An input of another size changes every shape; one of one pixel fits no window without padding.
-        def resized(turn: int, sizes: tuple[int, int] = sizes) -> Edit:
-            side = sizes[turn % 2]
-            return on_graph(lambda graph: graph.with_params(NodeId("input"), InputParams(16, side, side)))
-
-        if name == "broken":
-            first = changed(convolutions[0], (3, 3), (0, 0), 0)
-            document.apply("No padding", first)
-        found[f"edit {name}"] = _edit_ms(view, document, resized)
+    for name, node in (("last", convolutions[-1]), ("middle", convolutions[len(convolutions) // 2])):
+        found[f"edit {name}"] = _edit_ms(view, document, partial(kernel, node))
+    found["edit first"] = _edit_ms(view, document, partial(image, (32, 48)))
+    # Without padding, an image of one pixel is too small for the first convolution: no shape is known.
+    document.apply("No padding", on_graph(lambda graph: graph.with_params(
+        convolutions[0], Conv2dParams(16, padding=(0, 0)))))
+    found["edit broken"] = _edit_ms(view, document, partial(image, (32, 1)))
     view.close()
     window = _window()
     window.files._show(Project(network), None)
     QApplication.processEvents()
-    found["edit window"] = _edit_ms(
-        window, window.document,
-        lambda t: on_graph(lambda g: g.with_params(NodeId("input"), InputParams(16, (32, 48)[t % 2], 32))),
-    )
+    middle = convolutions[len(convolutions) // 2]
+    found["window middle"] = _edit_ms(window.canvas, window.document, partial(kernel, middle))
+    found["window first"] = _edit_ms(window.canvas, window.document, partial(image, (32, 48)))
     _wait(IDLE_S)
     found["idle"] = idle_ms()
     window.document.mark_saved()
     window.close()
-    sizes = Document(Project(network)).sizes()
-    found["layout 1000"] = cpu_ms(lambda: arrange(network, sizes))
+    boxes = Document(Project(network)).sizes()
+    found["layout 1000"] = cpu_ms(lambda: arrange(network, boxes))
     return found
 
 
@@ -199,8 +199,7 @@ def cycles() -> Figures:
     return found
 
 
-def _edit_ms(view: CanvasView | MainWindow, document: Document, edit: Callable[[int], Edit]) -> float:
-    canvas = view.canvas if isinstance(view, MainWindow) else view
+def _edit_ms(canvas: CanvasView, document: Document, edit: Callable[[int], Edit]) -> float:
     canvas.zoom_to(1.0)
     canvas.settle()
     QApplication.processEvents()
@@ -226,7 +225,9 @@ def _window() -> MainWindow:
     window = MainWindow()
     window.resize(WIDTH, HEIGHT)
     window.show()
-    _wait(6.0)
+    deadline = time.monotonic() + PATIENCE_S
+    while not window.loader.is_loaded and time.monotonic() < deadline:  # PyTorch comes in the background
+        _wait(0.2)
     return window
 
 
