@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
 from typing import TypeVar
@@ -24,7 +24,7 @@ from ghn_studio.app.faces import PORT_Y
 from ghn_studio.app.flow import Direction, Point
 from ghn_studio.app.framing import Extents, Frame, Nest, Separation, gather, nests
 from ghn_studio.app.layering import Layering, layered, sweep
-from ghn_studio.app.places import Taken, snapped
+from ghn_studio.app.places import GRID, Taken, snapped
 from ghn_studio.app.straightening import straighten
 from ghn_studio.app.wrapping import Row, Strip, whole, wrapped
 from ghn_studio.jobs import Job, Progress
@@ -85,12 +85,39 @@ def arranging(order: Order) -> Job[dict[str, Point]]:
     """
     if not order.sizes:
         return {}
-    names, edges = _topological(order)
-    drawing = _Drawing(order, names, edges)
-    places = yield from drawing.places()
+    joined = {name for edge in order.edges if edge[0] != edge[1] for name in edge}
+    loose = [n for n in order.sizes if n not in joined and not order.nesting.get(n)]
+    places: dict[str, Point] = {}
+    if len(loose) < len(order.sizes):
+        left = set(loose)
+        part = replace(order, sizes={n: s for n, s in order.sizes.items() if n not in left})
+        places = yield from _Drawing(part, *_topological(part)).places()
+    places.update(_shelved(loose, places, order))
     if order.pinned:
         places = yield from _around_pinned(places, order)
     return places
+
+
+def _shelved(loose: list[str], places: Mapping[str, Point], order: Order) -> dict[str, Point]:
+    """Blocks that nothing is wired to, in lines behind the drawing: they have no order to keep."""
+    along = 1 if order.direction is Direction.DOWN else 0
+    ends = [(p[along] + order.sizes[n][along], p[1 - along] + order.sizes[n][1 - along]) for n, p in places.items()]
+    longest = max([order.one_row * (1 / ASPECT if along else 1.0), *(end for end, _ in ends)])
+    x, y, thick = 0.0, max((end for _, end in ends), default=-ROW_GAP) + ROW_GAP, 0.0
+    found: dict[str, Point] = {}
+    for name in loose:
+        length, across = order.sizes[name][along], order.sizes[name][1 - along]
+        if x and x + length > longest:
+            x, y, thick = 0.0, y + thick + NODE_GAP, 0.0
+        place = snapped(x), _up(y)
+        found[name] = place[::-1] if along else place
+        x = place[0] + length + LAYER_GAP
+        thick = max(thick, across)
+    return found
+
+
+def _up(value: float) -> float:
+    return -(-value // GRID) * GRID
 
 
 def _topological(order: Order) -> tuple[list[str], list[tuple[int, int]]]:

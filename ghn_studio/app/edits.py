@@ -155,6 +155,12 @@ def inserted(node: Node, edge: Edge, position: Point | None = None) -> Edit:
     return edit
 
 
+def id_between(graph: Architecture, stem: str, source: NodeId, target: NodeId) -> NodeId:
+    """A fresh id for a node on the wire between two others: inside the innermost group that holds both."""
+    shared = [p for p in graph.groups if source.startswith(p + ".") and target.startswith(p + ".")]
+    return graph.fresh_id(f"{max(shared, key=len)}.{stem}" if shared else stem)
+
+
 def suggested_params(op_id: str, inputs: tuple[TensorSpec, ...] | None, ops: OpRegistry) -> Any:
     """Parameters for a new node: the operator's defaults, fitted to ``inputs`` where they are known."""
     spec = ops[op_id]

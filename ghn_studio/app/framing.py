@@ -112,33 +112,49 @@ class Separation:
 
     def separate(self, layers: range, heights: list[float]) -> None:
         """Change the ``heights`` of the blocks of ``layers``, downwards only."""
-        blocks = [v for i in layers for v in self._net.layers[i] if v < self._net.real]
-        if any(self._nest[v] for v in blocks) and any(
-            sum(v < self._net.real for v in self._net.layers[i]) > 1 for i in layers
-        ):
-            self._settle(blocks, 0, heights)
+        inside = [v for i in layers for v in self._net.layers[i]]
+        crowded = any(sum(v < self._net.real for v in self._net.layers[i]) > 1 for i in layers)
+        if crowded and any(self._nest[v] for v in inside):
+            self._settle(inside, 0, heights)
 
-    def _settle(self, blocks: list[int], depth: int, heights: list[float]) -> tuple[float, float]:
+    def _settle(self, inside: list[int], depth: int, heights: list[float]) -> tuple[float, float]:
         """Arrange what lies directly in one group; its top and bottom."""
-        parts = self._parts(blocks, depth, heights)
+        parts = self._parts(inside, depth, heights)
         if len(parts) > 1:
             self._push(parts, heights)
         return min(p.top for p in parts), max(p.bottom for p in parts)
 
-    def _parts(self, blocks: list[int], depth: int, heights: list[float]) -> list[_Part]:
-        inside: dict[object, list[int]] = {}
-        for v in blocks:
-            inside.setdefault(self._nest[v][depth] if len(self._nest[v]) > depth else v, []).append(v)
-        return [self._part(key, members, depth, heights) for key, members in inside.items()]
+    def _parts(self, inside: list[int], depth: int, heights: list[float]) -> list[_Part]:
+        """Blocks, and groups. A group that has nothing in a layer, not even a wire that stays in it, falls
+        apart there: strangers between its pieces are part of the chain, not in the way."""
+        parts: list[_Part] = []
+        groups: dict[str, list[int]] = {}
+        for v in inside:
+            if len(self._nest[v]) > depth:
+                groups.setdefault(self._nest[v][depth], []).append(v)
+            elif v < self._net.real:
+                line, layer = heights[v], self._net.layer_of[v]
+                top, bottom = line - self._extents.above[v], line + self._extents.below[v]
+                parts.append(_Part([v], layer, layer, top, bottom, is_group=False))
+        for members in groups.values():
+            for piece in self._pieces(members):
+                if any(v < self._net.real for v in piece):
+                    at = [self._net.layer_of[v] for v in piece]
+                    top, bottom = self._settle(piece, depth + 1, heights)
+                    top, bottom = top - self._frame.above, bottom + self._frame.below
+                    parts.append(_Part(piece, min(at), max(at), top, bottom, is_group=True))
+        return parts
 
-    def _part(self, key: object, members: list[int], depth: int, heights: list[float]) -> _Part:
-        at = [self._net.layer_of[v] for v in members]
-        if isinstance(key, int):
-            line = heights[key]
-            top, bottom = line - self._extents.above[key], line + self._extents.below[key]
-            return _Part(members, at[0], at[0], top, bottom, is_group=False)
-        top, bottom = self._settle(members, depth + 1, heights)
-        return _Part(members, min(at), max(at), top - self._frame.above, bottom + self._frame.below, is_group=True)
+    def _pieces(self, members: list[int]) -> list[list[int]]:
+        found: list[list[int]] = []
+        last = -2
+        for v in sorted(members, key=self._net.layer_of.__getitem__):  # keeps the order within a layer
+            layer = self._net.layer_of[v]
+            if layer > last + 1:
+                found.append([])
+            found[-1].append(v)
+            last = layer
+        return found
 
     def _push(self, parts: list[_Part], heights: list[float]) -> None:
         floor: dict[int, tuple[float, bool]] = {}

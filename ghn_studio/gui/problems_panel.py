@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
-from ghn_studio.gui.advice import Fix, Notice
+from ghn_studio.app.fixes import Fix
+from ghn_studio.gui.advice import Notice
 from ghn_studio.gui.look import badge, label, replace_page
 
 #: One missing wire can silence a whole network, but a list of hundreds helps nobody.

@@ -11,20 +11,22 @@ import json
 import math
 import sys
 import time
+from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
 from canvas_probes import HEIGHT, WIDTH, Figures, measure, residual_links
-from NodeGraphQt import BaseNode, NodeGraph
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtWidgets import QApplication
+
+peer = import_module("NodeGraphQt")  # by name: it lives in an environment of its own, not among our dependencies
 
 ROW, COLUMN = 140.0, 240.0
 #: Residual blocks in the chains whose first wire is drawn again.
 CHAINS = (8, 10, 12, 14)
 
 
-class _Layer(BaseNode):  # type: ignore[misc]
+class _Layer(peer.BaseNode):  # type: ignore[misc, name-defined]
     __identifier__ = "bench"
     NODE_NAME = "Layer"
 
@@ -46,7 +48,7 @@ class PeerStage:
     """A NodeGraphQt graph in its own viewer; rows run to and fro, so that all of it is seen at once."""
 
     def __init__(self, count: int) -> None:
-        self.graph = NodeGraph()
+        self.graph = peer.NodeGraph()
         self.graph.register_nodes([_Layer, _Sum])
         self.graph.set_acyclic(False)
         self.view = self.graph.viewer()
@@ -115,7 +117,7 @@ def first_wire_again() -> Figures:
     """Wall time to draw the first wire of a chain of residual blocks again, by the number of blocks, in ms."""
     found = {}
     for blocks in CHAINS:
-        graph = NodeGraph()
+        graph = peer.NodeGraph()
         graph.register_nodes([_Layer, _Sum])
         graph.set_acyclic(False)
         nodes = [graph.create_node("bench._Sum", selected=False, push_undo=False) for _ in range(2 * blocks + 1)]

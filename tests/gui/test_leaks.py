@@ -12,7 +12,6 @@ import pytest
 from PySide6.QtCore import QEvent, QObject, QThread, QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
-from shiboken6 import Shiboken
 
 from ghn_studio.app.document import Document
 from ghn_studio.app.edits import added
@@ -36,7 +35,15 @@ def _delete(widget: QWidget) -> None:
 
 
 def _alive(kind: type[QObject]) -> set[QObject]:
-    return {w for w in Shiboken.getAllValidWrappers() if isinstance(w, kind)}
+    return {o for o in gc.get_objects() if isinstance(o, kind) and _is_valid(o)}
+
+
+def _is_valid(held: QObject) -> bool:
+    try:
+        held.objectName()
+    except RuntimeError:  # Qt has deleted it
+        return False
+    return True
 
 
 def _threads() -> set[threading.Thread]:

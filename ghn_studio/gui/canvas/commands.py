@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QApplication
 
 from ghn_studio.app import adding, edits, grouping
 from ghn_studio.app.document import Document
-from ghn_studio.app.layout import arrange, free_spot, snapped
+from ghn_studio.app.layout import free_spot, snapped
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.gui.canvas.scene import CanvasScene, PortRef
 from ghn_studio.ir.graph import Edge, NodeId, Source
@@ -144,14 +144,6 @@ class Commands:
         places = {n: (shown[n][0] + dx, shown[n][1] + dy) for n in chosen}
         label = "Move node" if len(chosen) == 1 else f"Move {len(chosen)} nodes"
         return bool(chosen) and self.apply(label, edits.moved(places), ("nudge", chosen))
-
-    def arrange(self) -> bool:
-        """Lay every node out anew."""
-        graph = self._document.graph
-        if not graph.nodes:
-            return False
-        places = arrange(graph, self._document.sizes())
-        return self.apply("Arrange", edits.moved(places))
 
     def group(self) -> tuple[NodeId, ...]:
         """Frame the selected nodes as a group; returns their new ids."""

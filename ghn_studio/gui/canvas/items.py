@@ -23,6 +23,7 @@ from ghn_studio.gui.canvas.paint import (
     draw_ring,
     pill_size,
 )
+from ghn_studio.gui.canvas.pins import draw_pin
 from ghn_studio.gui.canvas.routing import Box, Point, Route
 from ghn_studio.gui.theme import Tokens, faded, ui_font
 from ghn_studio.ir.graph import Edge, Group, NodeId
@@ -54,7 +55,7 @@ class NodeItem(QGraphicsRectItem):
         super().__init__(layer)
         self.node_id = node_id
         self.left = self.top = 0.0
-        self.is_selected = self.is_hovered = self.has_faded_ports = False
+        self.is_selected = self.is_hovered = self.has_faded_ports = self.is_pinned = False
         self.heat: Heat | None = None
         self._pictures = pictures
         self.setPen(_NO_PEN)
@@ -96,6 +97,12 @@ class NodeItem(QGraphicsRectItem):
         x, y = self.face.port_point(port, self._pictures.direction, is_output=True)
         return self.left + x, self.top + y
 
+    def set_pinned(self, pinned: bool) -> None:
+        """Show that arranging leaves the node where it is, or no more."""
+        if pinned != self.is_pinned:
+            self.is_pinned = pinned
+            self.update()
+
     def mark(self, *, selected: bool | None = None, hovered: bool | None = None, faded: bool | None = None) -> None:
         """Change how the node stands out."""
         self.is_selected = self.is_selected if selected is None else selected
@@ -117,6 +124,8 @@ class NodeItem(QGraphicsRectItem):
                 _draw_ports(painter, face, pictures.tokens, pictures.direction)
             if self.heat is not None:
                 draw_tag(painter, face, self.heat, pictures.tokens, compact=pictures.zoom < TEXT_ZOOM)
+        if self.is_pinned:
+            draw_pin(painter, face, pictures.tokens, large=pictures.zoom < TEXT_ZOOM)
 
 
 def _draw_ports(painter: QPainter, face: NodeFace, tokens: Tokens, direction: Direction) -> None:
@@ -134,8 +143,10 @@ def _draw_ports(painter: QPainter, face: NodeFace, tokens: Tokens, direction: Di
 class Wire:
     """One edge and its native path item, which is drawn without any Python call."""
 
-    __slots__ = ("box", "caption", "ceiling", "edge", "is_bad", "is_hot", "item", "lines", "pen", "route", "text",
-                 "value")
+    __slots__ = (
+        "box", "caption", "ceiling", "edge", "is_bad", "is_floating", "is_hot", "item", "lines", "pen", "route",
+        "text", "value",
+    )
 
     def __init__(self, edge: Edge, layer: Layer) -> None:
         self.edge = edge
@@ -146,25 +157,31 @@ class Wire:
         self.caption: Box | None = None
         self.ceiling = 0.0
         self.lines: list[QLineF] | None = None
-        self.is_hot = self.is_bad = False
+        self.is_hot = self.is_bad = self.is_floating = False
         self.pen: QPen | None = None
         #: What flows, to see at a glance whether the caption still holds.
         self.value: object = None
 
     def is_laid(self, route: Route, ceiling: float) -> bool:
         """True if the wire takes this course already."""
-        return route == self.route and ceiling == self.ceiling
+        return route == self.route and ceiling == self.ceiling and not self.is_floating
 
     def set_route(self, route: Route, ceiling: float) -> None:
         """Take a course. ``ceiling`` is the top of the higher of the two nodes."""
-        self.route, self.ceiling, self.lines = route, ceiling, None
+        self.float_along(route)
+        self.is_floating = False
+        self.ceiling = ceiling
+        xs, ys = zip(*route.samples(6), strict=True)
+        self.box = min(xs), min(ys), max(xs), max(ys)
+        self._place_caption()
+
+    def float_along(self, route: Route) -> None:
+        """Take a course for a moment: without a caption, and its box stays where it was."""
+        self.route, self.lines, self.caption, self.is_floating = route, None, None, True
         path = QPainterPath(QPointF(*route.start))
         for a, b, end in route.pieces:
             path.cubicTo(a[0], a[1], b[0], b[1], end[0], end[1])
         self.item.setPath(path)
-        xs, ys = zip(*route.samples(6), strict=True)
-        self.box = min(xs), min(ys), max(xs), max(ys)
-        self._place_caption()
 
     def set_text(self, text: str) -> None:
         """Caption the wire, if there is room."""

@@ -62,6 +62,10 @@ def _plain(view: CanvasView, event: QKeyEvent) -> bool:
             view.fit_selection()
         case (Qt.Key.Key_L, False, True):
             view.arrange()
+        case (Qt.Key.Key_L, False, False):
+            view.arranging.arrange_selection()
+        case (Qt.Key.Key_P, False, False):
+            view.arranging.toggle_pins()
         case (Qt.Key.Key_Escape, _, _):
             view.select(())
         case _:

@@ -52,6 +52,11 @@ def _for_nodes(menu: QMenu, view: CanvasView) -> None:
     menu.addAction("Disconnect", lambda: view.commands.disconnect(chosen))
     menu.addAction("Show closely", "F", view.fit_selection)
     menu.addSeparator()
+    if len(chosen) > 1:
+        menu.addAction(icons.icon("arrange"), "Arrange selection", "L", view.arranging.arrange_selection)
+    pin = "Unpin" if view.arranging.all_pinned(chosen) else "Pin"
+    menu.addAction(icons.icon("pin"), pin, "P", view.arranging.toggle_pins)
+    menu.addSeparator()
     menu.addAction(icons.icon("delete"), "Delete", "Del", view.delete_selection)
 
 
@@ -75,7 +80,10 @@ def describe(document: Document, node_id: NodeId) -> str:
     node, shapes = document.graph.nodes[node_id], document.shapes
     lines = [f"<b>{escape(node_id)}</b>"]
     if node.op in document.ops:
-        lines.append(escape(document.ops[node.op].summary))
+        spec = document.ops[node.op]
+        lines.append(escape(spec.summary))
+        if spec.formula:
+            lines.append(f"<code>{escape(spec.formula)}</code>")
     if node_id in shapes.outputs:
         taken = ", ".join(x.extents for x in shapes.inputs[node_id])
         given = ", ".join(x.extents for x in shapes.outputs[node_id])
@@ -83,5 +91,7 @@ def describe(document: Document, node_id: NodeId) -> str:
     cost = document.costs.get(node_id)
     if cost is not None and (cost.parameters or cost.macs):
         lines.append(f"{count_text(cost.parameters)} parameters, {count_text(cost.macs)} multiply-adds")
-    lines.extend(f"<i>{escape(p.message)}</i>" for p in shapes.problems if p.node == node_id)
-    return "<br>".join(lines)
+    lines.extend(f"<b>{escape(p.message)}</b>" for p in shapes.problems if p.node == node_id)
+    if node.op in document.ops:
+        lines.append(f"<i>F1: all about {escape(document.ops[node.op].title)}</i>")
+    return f"<div style='white-space:normal; width:320px'>{'<br>'.join(lines)}</div>"

@@ -27,7 +27,7 @@ from PySide6.QtGui import (
 from ghn_studio.app.faces import FOOTER, HEADER, PAD_X, ROW, NodeFace, Slot
 from ghn_studio.app.flow import Direction
 from ghn_studio.gui.canvas.heat import Heat, draw_tag, heated
-from ghn_studio.gui.theme import Tokens, faded, mixed, mono_font, ui_font
+from ghn_studio.gui.theme import SHADOW_INK, Tokens, faded, mixed, mono_font, ui_font
 
 #: Space around a node's box for its shadow and the ring of a selection.
 MARGIN = 18.0
@@ -283,7 +283,7 @@ def _shadow(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
 def _shadow_stops(opacity: float) -> list[tuple[float, QColor]]:
     """The rim's darkness from the box outwards, as if ``SHADOW`` layers of ``opacity`` lay on each other."""
     count = round(SHADOW)
-    return [(i / count, faded("#000000", 1 - (1 - opacity) ** (count - i))) for i in range(count + 1)]
+    return [(i / count, faded(SHADOW_INK, 1 - (1 - opacity) ** (count - i))) for i in range(count + 1)]
 
 
 def trouble(face: NodeFace, tokens: Tokens) -> str:
@@ -308,7 +308,7 @@ def _header(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(trouble(face, tokens)))
         painter.drawEllipse(badge)
-        _text(painter, badge, "!", ui_font(11, QFont.Weight.Bold), QColor(tokens.on_error), _CENTRE)
+        _text(painter, badge, "!", ui_font(11, QFont.Weight.DemiBold), QColor(tokens.on_error), _CENTRE)
 
 
 def _rows(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from PySide6.QtCore import QRectF, Signal
@@ -68,6 +68,8 @@ class CanvasScene(QGraphicsScene):
         self._content: QRectF | None = None
         #: The parts of the scene that the view is painting just now.
         self.exposed: list[Box] = []
+        #: Called before places are read or change; ends what only pretends to be at other places.
+        self.before_reading: Callable[[], object] = lambda: None
         self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
         self._frame_layer, self._wire_layer, self._node_layer = (Layer(z) for z in (0, 1, 3))
         for layer in (self._frame_layer, self._wire_layer, self._node_layer):
@@ -81,6 +83,7 @@ class CanvasScene(QGraphicsScene):
     # --- drawing -------------------------------------------------------------------------
 
     def _on_change(self, change: Change) -> None:
+        self.before_reading()
         if change.reset:
             self._rebuild()
             self.redrawn.emit()
@@ -106,6 +109,7 @@ class CanvasScene(QGraphicsScene):
             self._reroute(None if len(self.wires) <= MANY_WIRES else touched)
         if not diff.is_empty:
             self._caption_wires()
+        self._show_pins()
         self._show_overview()
         self.redrawn.emit()
 
@@ -125,6 +129,7 @@ class CanvasScene(QGraphicsScene):
             self._add_wire(edge)
         self._reroute(None)
         self._caption_wires()
+        self._show_pins()
         self._show_overview()
 
     def _add_node(self, node_id: NodeId) -> None:
@@ -160,6 +165,11 @@ class CanvasScene(QGraphicsScene):
             item.set_face(face)
             self.overview.renew((item,))
         return resized
+
+    def _show_pins(self) -> None:
+        pinned = self.document.project.pinned
+        for node_id, item in self.nodes.items():
+            item.set_pinned(node_id in pinned)
 
     def _place(self, node_ids: Iterable[NodeId]) -> set[NodeId]:
         layout = self.document.layout
@@ -208,13 +218,14 @@ class CanvasScene(QGraphicsScene):
 
     def positions(self) -> dict[NodeId, tuple[float, float]]:
         """Where each node is drawn now, those that nobody placed included."""
+        self.before_reading()
         return {n: (i.left, i.top) for n, i in self.nodes.items()}
 
     def preview(self, positions: Mapping[NodeId, tuple[float, float]]) -> None:
         """Draw nodes elsewhere while a gesture lasts; the document is not touched."""
         for node_id, (x, y) in positions.items():
             self._put(self.nodes[node_id], x, y)
-        for wire in self._wires_of(positions):
+        for wire in self.wires_at(positions):
             self._lay(wire, None)
         if self._frames:
             self._update_frames()
@@ -226,6 +237,26 @@ class CanvasScene(QGraphicsScene):
         self._expose(item.shown_rect())
         self.overview.renew((item,))
         self._content = None
+
+    def wires_at(self, node_ids: Iterable[NodeId]) -> list[Wire]:
+        """The wires that begin or end at nodes, each once."""
+        return list({id(w): w for w in self._wires_of(node_ids)}.values())
+
+    def refresh_moving(self, *, frames: bool) -> None:
+        """Follow nodes and wires that were placed from outside; without ``frames`` these are left out."""
+        self._frame_layer.setVisible(frames)
+        if frames and self._frames:
+            self._update_frames()
+        self._content = None
+        self.overview.forget()
+        self._show_overview()
+
+    def turn_to(self, direction: Direction) -> None:
+        """Draw for wires that run this way, until the nodes say otherwise."""
+        if direction is not self.direction:
+            self.pictures.turn(direction)
+            self._reroute(None)
+            self.update()
 
     def _wires_of(self, node_ids: Iterable[NodeId]) -> Iterator[Wire]:
         graph, wires = self.document.graph, self.wires

@@ -19,6 +19,8 @@ from PySide6.QtWidgets import (
 )
 
 from ghn_studio.gui import theme
+from ghn_studio.gui.look import label
+from ghn_studio.gui.operator_tips import operator_tip
 from ghn_studio.ops.registry import OpRegistry
 from ghn_studio.ops.spec import Category, OpSpec
 
@@ -72,10 +74,13 @@ class OperatorSearch(QFrame):
         self.list.setItemDelegate(_Row(self.list))
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.nothing = label("", "muted", wrap=True)
+        self.nothing.hide()
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(6)
         column.addWidget(self.field)
+        column.addWidget(self.nothing)
         column.addWidget(self.list)
         self.setFixedWidth(300)
         self.field.textChanged.connect(self._filter)
@@ -103,6 +108,11 @@ class OperatorSearch(QFrame):
         self.raise_()
         self.field.setFocus()
 
+    def current_operator(self) -> str:
+        """Id of the operator that Enter would take, or "" while the field is closed."""
+        item = self.list.currentItem() if self.isVisible() else None
+        return item.data(_OP) if item is not None else ""
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if watched is self.field and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
             key = event.key()
@@ -126,9 +136,13 @@ class OperatorSearch(QFrame):
                 item = QListWidgetItem(spec.title)
                 item.setData(_OP, spec.id)
                 item.setData(_OP + 1, spec.category)
-                item.setToolTip(spec.summary)
+                item.setToolTip(operator_tip(spec))
                 self.list.addItem(item)
         self.list.setCurrentRow(0)
+        self.nothing.setText(f"Nothing that fits here is called “{text.strip()}”." if text.strip()
+                             else "No operator fits here.")
+        self.nothing.setVisible(self.list.count() == 0)
+        self.list.setVisible(self.list.count() > 0)
         self.setFixedHeight(62 + _ROW_HEIGHT * max(1, min(9, self.list.count())))
 
     def _take(self) -> None:

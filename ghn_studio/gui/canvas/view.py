@@ -26,8 +26,8 @@ from ghn_studio.app.connecting import port_refusal
 from ghn_studio.app.document import Document
 from ghn_studio.app.edits import Edit
 from ghn_studio.app.layout import snapped
-from ghn_studio.gui import theme
 from ghn_studio.gui.canvas import keys, menus
+from ghn_studio.gui.canvas.arranging import Arranging
 from ghn_studio.gui.canvas.commands import Commands
 from ghn_studio.gui.canvas.gestures import PORT_REACH_PX, WIRE_REACH_PX, Connect, Gesture, Move, Pan, RubberBand
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, TEXT_ZOOM
@@ -59,6 +59,7 @@ class CanvasView(Viewport):
         super().__init__(scene, parent)
         self.document = document
         self.commands = Commands(document, scene, self.status_message.emit)
+        self.arranging = Arranging(self)
         self.search = OperatorSearch(self, document.ops)
         self._gesture: Gesture | None = None
         self._is_space_down = False
@@ -128,8 +129,7 @@ class CanvasView(Viewport):
 
     def arrange(self) -> None:
         """Lay all nodes out in layers and show them."""
-        if self.commands.arrange():
-            self.fit()
+        self.arranging.arrange()
 
     def group_selection(self) -> tuple[NodeId, ...]:
         """Frame the selected nodes as a group."""
@@ -231,6 +231,7 @@ class CanvasView(Viewport):
     # --- mouse -------------------------------------------------------------------------------
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
+        self.canvas.before_reading()
         self.setFocus()
         self.search.hide()
         if self._gesture is not None:
@@ -369,6 +370,8 @@ class CanvasView(Viewport):
                 self.viewport().setCursor(Qt.CursorShape.OpenHandCursor)
         elif event.key() == Qt.Key.Key_Escape and self._gesture is not None:
             self._end_gesture()
+        elif event.key() == Qt.Key.Key_Escape and self.arranging.cancel():
+            pass
         elif not keys.press(self, event):
             event.ignore()
 
@@ -428,17 +431,3 @@ class CanvasView(Viewport):
         if self._gesture is not None:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             self._gesture.paint(painter)
-        elif not self.canvas.nodes:
-            self._draw_invitation(painter)
-
-    def _draw_invitation(self, painter: QPainter) -> None:
-        painter.resetTransform()
-        middle = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter
-        room = QRectF(self.viewport().rect())
-        painter.setPen(QColor(self.tokens.text))
-        painter.setFont(theme.ui_font(17, theme.SEMIBOLD))
-        painter.drawText(room.translated(0, -14), middle, "Draw a network")
-        painter.setPen(QColor(self.tokens.muted))
-        painter.setFont(theme.ui_font(13))
-        painter.drawText(room.translated(0, 14), middle,
-                         "Press Tab or double-click to add a layer, or drop an operator or a file here")
