@@ -7,12 +7,14 @@ over as the same objects, so a view finds what it has to redraw by comparing ide
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ghn_studio.analysis.shapes import Problem, ShapeReport, infer_shapes, update_shapes
 from ghn_studio.app.faces import NodeFace, face_of
+from ghn_studio.app.group_faces import group_face
+from ghn_studio.app.picture import ports_of
 from ghn_studio.errors import ArchitectureError
 from ghn_studio.ir.graph import Architecture, NodeId
 from ghn_studio.ir.tensors import TensorSpec
@@ -30,7 +32,7 @@ class Cost:
         return Cost(self.parameters + other.parameters, self.macs + other.macs)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Analysis:
     """What was worked out about one architecture value.
 
@@ -47,7 +49,27 @@ class Analysis:
     total: Cost
     causes: Mapping[NodeId, str]
     faces: Mapping[NodeId, NodeFace]
-    written_out: tuple[Architecture, ShapeReport] | None = None
+    written_out: tuple[Architecture, ShapeReport] | None
+    _ops: OpRegistry = field(compare=False, repr=False)
+    _group_faces: dict[str, NodeFace] = field(default_factory=dict, compare=False, repr=False)
+
+    def block_face(self, block: str) -> NodeFace:
+        """What a block shows: a node, or a group as it is when collapsed."""
+        face = self.faces.get(NodeId(block)) or self._group_faces.get(block)
+        if face is None:
+            ports = ports_of(self.graph, block, self._ops)
+            face = group_face(self.graph, block, ports, self.shapes, self._parameters, self.causes, self._unfinished,
+                              self._ops)
+            self._group_faces[block] = face
+        return face
+
+    @cached_property
+    def _parameters(self) -> Mapping[NodeId, int]:
+        return {n: c.parameters for n, c in self.costs.items()}
+
+    @cached_property
+    def _unfinished(self) -> frozenset[NodeId]:
+        return frozenset(n for n in self.causes if n in self.faces and self.faces[n].is_incomplete)
 
 
 def analyse(graph: Architecture, ops: OpRegistry, before: Analysis | None = None) -> Analysis:
@@ -70,7 +92,7 @@ def analyse(graph: Architecture, ops: OpRegistry, before: Analysis | None = None
                 shapes = replace(drawn, problems=tuple(_in_copy(p, graph) for p in full.problems[:3]))
     causes = {p.node: p.message for p in reversed(shapes.problems)}
     faces = _faces(graph, shapes, costs, causes, ops, before)
-    return Analysis(graph, shapes, drawn, costs, total or _sum(costs), causes, faces, written_out)
+    return Analysis(graph, shapes, drawn, costs, total or _sum(costs), causes, faces, written_out, ops)
 
 
 def _in_copy(problem: Problem, graph: Architecture) -> Problem:

@@ -7,15 +7,17 @@ redo and open leave by the same door, a :class:`Change`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ghn_studio.analysis.shapes import ShapeReport
 from ghn_studio.app.analysing import Analysis, Cost, analyse
 from ghn_studio.app.faces import NodeFace
+from ghn_studio.app.group_faces import copies
+from ghn_studio.app.grouping import ends_of
 from ghn_studio.app.picture import Picture, picture
-from ghn_studio.ir.graph import Architecture, GraphDiff, NodeId, diff
+from ghn_studio.ir.graph import Architecture, GraphDiff, NodeId, Source, diff
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.project import Project
 
@@ -117,6 +119,33 @@ class Document:
     def faces(self) -> Mapping[NodeId, NodeFace]:
         """What every node shows; a face that an edit did not change stays the same object."""
         return self._analysed().faces
+
+    def block_face(self, block: str) -> NodeFace:
+        """What a block shows: a node, or a group as it is when collapsed."""
+        return self._analysed().block_face(block)
+
+    def ends(self, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The extents of what a group takes and of what it gives, as far as shapes are known."""
+        entries, exits = ends_of(self.graph, path)
+
+        def extents(sources: Iterable[Source]) -> tuple[str, ...]:
+            given = ((self.shapes.outputs.get(s.node), s.port) for s in sources)
+            return tuple(specs[port].extents for specs, port in given if specs is not None and port < len(specs))
+
+        return extents(entries), extents(exits)
+
+    def group_cost(self, path: str) -> Cost:
+        """What a group costs, each of its copies counted."""
+        total = Cost()
+        for node_id in self.graph.members(path):
+            cost, times = self.costs.get(node_id, Cost()), copies(self.graph, node_id, path)
+            total += Cost(cost.parameters * times, cost.macs * times)
+        return total
+
+    def block_sizes(self, blocks: Iterable[str]) -> dict[str, tuple[float, float]]:
+        """Width and height of blocks as drawn, in scene units."""
+        faces = {b: self.block_face(b) for b in blocks}
+        return {b: (f.width, f.height) for b, f in faces.items()}
 
     def sizes(self) -> dict[NodeId, tuple[float, float]]:
         """Width and height of every node as drawn, in scene units."""

@@ -141,6 +141,42 @@ def collapsed(paths: Iterable[str], *, on: bool) -> Edit:
     return edit
 
 
+def rehomed(chosen: Iterable[str], path: str) -> Edit:
+    """Take nodes and whole groups into the group ``path`` (empty: out of all groups); wires and places stay.
+
+    Groups that are left empty go.
+    """
+    items = tuple(dict.fromkeys(chosen))
+
+    def edit(project: Project) -> Project:
+        graph = project.architecture
+        taken: set[str] = set()
+        heads = {}
+        for item in items:
+            if item.rpartition(".")[0] == path:
+                continue
+            stem = f"{path}.{item.rpartition('.')[2]}" if path else item.rpartition(".")[2]
+            wish, number = graph.fresh_id(stem), 2
+            while wish in taken:
+                wish, number = graph.fresh_id(f"{stem}_{number}"), number + 1
+            heads[item] = wish
+            taken.add(wish)
+        if not heads:
+            return project
+
+        def renamed(name: str) -> str:
+            head = next((h for h in heads if name == h or name.startswith(h + ".")), None)
+            return name if head is None else heads[head] + name[len(head):]
+
+        project = relabelled(project, *_below(graph, heads, renamed))
+        graph = project.architecture
+        for empty in [p for p in graph.groups if not graph.members(p)]:
+            graph = graph.without_group(empty)
+        return with_graph(project, graph)
+
+    return edit
+
+
 def enclosing(graph: Architecture, name: str) -> tuple[str, ...]:
     """The groups around a node or group, the outermost first."""
     cuts = (i for i, letter in enumerate(name) if letter == ".")

@@ -367,7 +367,7 @@ class Architecture:
 
     def members(self, path: str) -> tuple[NodeId, ...]:
         """The nodes below a group's path."""
-        return self._members.get(path, ())
+        return self._below.get(path, ())
 
     def _require(self, node_id: NodeId) -> Node:
         node = self.nodes.get(node_id)
@@ -400,14 +400,14 @@ class Architecture:
         return {k: tuple(v) for k, v in table.items()}
 
     @cached_property
-    def _members(self) -> dict[str, tuple[NodeId, ...]]:
+    def _below(self) -> dict[str, tuple[NodeId, ...]]:
         # Many groups are asked for at once: a scan of all nodes for each would be quadratic.
         table: dict[str, list[NodeId]] = {}
         for node_id in self.nodes:
-            dot = node_id.find(".")
-            while dot > 0:
-                table.setdefault(node_id[:dot], []).append(node_id)
-                dot = node_id.find(".", dot + 1)
+            cut = node_id.find(".")
+            while cut >= 0:
+                table.setdefault(node_id[:cut], []).append(node_id)
+                cut = node_id.find(".", cut + 1)
         return {k: tuple(v) for k, v in table.items()}
 
     @cached_property

@@ -638,7 +638,7 @@ def test_group_and_ungroup(view: CanvasView, document: Document) -> None:
     assert document.graph.groups["block"] == Group("block", "Block")
     view.viewport().repaint()
     assert shown(view) == truth(document)
-    view.commands.ungroup("block")
+    view.groups.ungroup("block")
     assert not document.graph.groups
     document.undo()
     document.undo()

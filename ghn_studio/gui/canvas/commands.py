@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtWidgets import QApplication
 
-from ghn_studio.app import adding, edits, grouping
+from ghn_studio.app import adding, edits
 from ghn_studio.app.document import Document
 from ghn_studio.app.layout import free_spot, snapped
 from ghn_studio.errors import GhnStudioError
@@ -35,9 +35,12 @@ class Commands:
             edited = edit(project)
             if edited is project:
                 return project
-            shown = self._scene.positions()
-            loose = {n: shown[n] for n in edited.architecture.nodes if n not in edited.layout and n in shown}
-            return edits.moved(loose)(edited) if loose else edited
+            loose = {n: p for n, p in self._scene.positions().items() if n not in project.layout}
+            graph = edited.architecture
+            if any(n not in graph.nodes and n not in graph.groups for n in loose):
+                return edit(edits.moved(loose)(project))  # other names: the places go with them
+            rest = {n: p for n, p in loose.items() if n not in edited.layout}
+            return edits.moved(rest)(edited) if rest else edited
 
         try:
             return self._document.apply(label, settled, merge_key)
@@ -144,18 +147,6 @@ class Commands:
         places = {n: (shown[n][0] + dx, shown[n][1] + dy) for n in chosen}
         label = "Move node" if len(chosen) == 1 else f"Move {len(chosen)} nodes"
         return bool(chosen) and self.apply(label, edits.moved(places), ("nudge", chosen))
-
-    def group(self) -> tuple[NodeId, ...]:
-        """Frame the selected nodes as a group; returns their new ids."""
-        chosen, before = self._scene.selected, set(self._document.graph.nodes)
-        if not chosen:
-            return ()
-        self.apply(f"Group {len(chosen)} nodes", grouping.grouped(chosen, "Block"))
-        return tuple(n for n in self._document.graph.nodes if n not in before)
-
-    def ungroup(self, path: str) -> bool:
-        """Remove a group's frame; its nodes stay, a repeat is written out as so many groups."""
-        return self.apply("Ungroup", grouping.ungrouped(path))
 
     def disconnect(self, node_ids: tuple[NodeId, ...]) -> bool:
         """Remove every wire at the nodes."""

@@ -13,6 +13,7 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 
 from ghn_studio.app import edits
 from ghn_studio.app.connecting import CYCLE, downstream, port_refusal, refusal, upstream
+from ghn_studio.app.group_faces import short_name
 from ghn_studio.app.layout import snapped
 from ghn_studio.app.snapping import Snap, Snapper
 from ghn_studio.gui.canvas.guides import Guides
@@ -119,8 +120,11 @@ class Move:
     A lone node dropped on a wire goes into it; Alt prevents that.
     """
 
-    def __init__(self, view: CanvasView, at: QPointF, grabbed: NodeId, *, was_selected: bool) -> None:
-        self._view, self._start, self._grabbed = view, at, grabbed
+    def __init__(
+        self, view: CanvasView, at: QPointF, grabbed: NodeId, *, was_selected: bool, group: str | None = None
+    ) -> None:
+        """Begin at ``at`` with the block ``grabbed``, or with the title of an open ``group``."""
+        self._view, self._start, self._grabbed, self._group = view, at, grabbed, group
         self._was_selected = was_selected
         scene = view.canvas
         self._from = {n: (scene.nodes[n].left, scene.nodes[n].top) for n in scene.selected}
@@ -128,9 +132,10 @@ class Move:
         self._wire: Edge | None = None
         self._guides = Guides(view)
         self._snapper: Snapper | None = None
-        node = view.document.graph.nodes[grabbed]
-        lone = len(self._from) == 1 and not node.sources and not view.document.graph.consumers(grabbed)
-        self._may_insert = lone and node.op in view.document.ops and bool(view.document.ops[node.op].inputs)
+        graph, ops = view.document.graph, view.document.ops
+        node = graph.nodes.get(grabbed)  # None for a collapsed group
+        lone = len(self._from) == 1 and node is not None and not node.sources and not graph.consumers(grabbed)
+        self._may_insert = lone and node is not None and node.op in ops and bool(ops[node.op].inputs)
 
     def move(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
         dx, dy = at.x() - self._start.x(), at.y() - self._start.y()
@@ -159,7 +164,8 @@ class Move:
             self._view.apply(f"Insert {title}", edits.inserted(node, wire, places[self._grabbed]))
             return
         count = len(places)
-        self._view.apply("Move node" if count == 1 else f"Move {count} nodes", edits.moved(places))
+        what = short_name(self._group) if self._group else "node" if count == 1 else f"{count} nodes"
+        self._view.apply(f"Move {what}", edits.moved(places))
 
     def cancel(self) -> None:
         self._point_at_wire(None)

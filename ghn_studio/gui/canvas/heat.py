@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
@@ -37,6 +38,11 @@ UNMEASURED = Heat(None)
 def heat_of(level: float, text: str, *, is_harmful: bool = False) -> Heat:
     """A heat whose level lies between 0 and 1, in a few steps."""
     return Heat(round(STEPS * max(0.0, min(1.0, level))) / STEPS, text, is_harmful)
+
+
+def worst(heats: Iterable[Heat]) -> Heat:
+    """The strongest of several heats, one that harms first; that of a collapsed group from those of its nodes."""
+    return max(heats, key=lambda h: (h.is_harmful, -1.0 if h.level is None else h.level), default=UNMEASURED)
 
 
 def colour_of(heat: Heat, tokens: Tokens) -> QColor:

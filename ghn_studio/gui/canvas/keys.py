@@ -66,8 +66,15 @@ def _plain(view: CanvasView, event: QKeyEvent) -> bool:
             view.arranging.arrange_selection()
         case (Qt.Key.Key_P, False, False):
             view.arranging.toggle_pins()
+        case (Qt.Key.Key_G, True, True):
+            view.groups.ungroup()
+        case (Qt.Key.Key_E, False, False):
+            view.groups.toggle()
+        case (Qt.Key.Key_Return | Qt.Key.Key_Enter, False, False):
+            view.open_selection()
         case (Qt.Key.Key_Escape, _, _):
-            view.select(())
+            if not view.groups.leave():
+                view.select(())
         case _:
             return False
     return True

@@ -12,6 +12,7 @@ from ghn_studio.app.document import Document
 from ghn_studio.app.faces import count_text
 from ghn_studio.gui import icons
 from ghn_studio.gui.canvas.gestures import WIRE_REACH_PX
+from ghn_studio.gui.canvas.group_menu import add_moves, describe_group, group_entries
 from ghn_studio.ir.graph import Edge, NodeId
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def context_menu(view: CanvasView, at: QPoint) -> QMenu:
     node_id = view.canvas.node_at(spot.x(), spot.y())
     wire = view.canvas.wire_at(spot.x(), spot.y(), WIRE_REACH_PX / view.zoom) if node_id is None else None
     group = view.canvas.group_at(spot.x(), spot.y()) if node_id is None else None
-    if node_id is not None:
+    if node_id is not None and view.canvas.nodes[node_id].is_neighbour:
+        menu.addAction("Go there", lambda: view.groups.go_to(node_id))
+    elif node_id is not None:
         if node_id not in view.selected():
             view.select((node_id,))
         _for_nodes(menu, view)
@@ -35,7 +38,8 @@ def context_menu(view: CanvasView, at: QPoint) -> QMenu:
         _for_wire(menu, view, wire, at)
     else:
         if group is not None:
-            menu.addAction("Ungroup", lambda: view.commands.ungroup(group))
+            view.select((group,))
+            group_entries(menu, view, group)
             menu.addSeparator()
         _for_canvas(menu, view, at)
     return menu
@@ -43,12 +47,15 @@ def context_menu(view: CanvasView, at: QPoint) -> QMenu:
 
 def _for_nodes(menu: QMenu, view: CanvasView) -> None:
     chosen = view.selected()
+    if view.selected_group() is not None:
+        group_entries(menu, view, str(view.selected_group()))
+        menu.addSeparator()
     menu.addAction(icons.icon("copy"), "Copy", "Ctrl+C", view.copy)
     menu.addAction("Cut", "Ctrl+X", view.cut)
     menu.addAction(icons.icon("duplicate"), "Duplicate", "Ctrl+D", view.duplicate_selection)
     menu.addSeparator()
-    if len(chosen) > 1:
-        menu.addAction(icons.icon("group"), "Group", "Ctrl+G", view.group_selection)
+    menu.addAction(icons.icon("group"), "Group", "Ctrl+G", view.group_selection)
+    add_moves(menu, view)
     menu.addAction("Disconnect", lambda: view.commands.disconnect(chosen))
     menu.addAction("Show closely", "F", view.fit_selection)
     menu.addSeparator()
@@ -77,6 +84,8 @@ def _for_canvas(menu: QMenu, view: CanvasView, at: QPoint) -> None:
 
 def describe(document: Document, node_id: NodeId) -> str:
     """A node's name, what it does, its shapes and costs, and every problem, as rich text."""
+    if node_id not in document.graph.nodes:
+        return describe_group(document, node_id)
     node, shapes = document.graph.nodes[node_id], document.shapes
     lines = [f"<b>{escape(node_id)}</b>"]
     if node.op in document.ops:

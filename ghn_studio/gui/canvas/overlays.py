@@ -162,7 +162,7 @@ class MiniMap(QWidget):
         is_small = len(self._scene.nodes) < 300
         k, middle = self._scale(), self._bounds.center()
         dx, dy = MINIMAP.width() / 2 - middle.x() * k, MINIMAP.height() / 2 - middle.y() * k
-        for color, boxes in self._scene.overview.boxes().items():
+        for color, boxes in self._scene.overview_boxes().items():
             painter.setBrush(QColor(color))
             small = [QRectF(dx + b.left() * k, dy + b.top() * k, max(1.5, b.width() * k), max(1.5, b.height() * k))
                      for b in boxes]

@@ -1,6 +1,6 @@
-"""The network as plain boxes and hairlines, for zooms where nothing else can be read, and for the minimap.
+"""All blocks and wires as plain boxes and hairlines, for zooms where nothing else can be read, and for the minimap.
 
-Nodes and wires are kept in bundles of neighbours. A change renews the bundles it touches, and
+Blocks and wires are kept in bundles of neighbours. A change renews the bundles it touches, and
 a frame that shows a part of the network draws the bundles that lie there.
 """
 
@@ -14,23 +14,24 @@ from PySide6.QtCore import QLineF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
+from ghn_studio.app.boxes import joined
 from ghn_studio.gui.canvas.heat import colour_of
-from ghn_studio.gui.canvas.items import NodeItem, Sheet, Wire, joined
+from ghn_studio.gui.canvas.items import NodeItem, Sheet, Wire
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, trouble
 from ghn_studio.gui.canvas.routing import Box
-from ghn_studio.gui.theme import Tokens, faded
+from ghn_studio.gui.theme import Tokens, mixed
 
 if TYPE_CHECKING:
     from ghn_studio.gui.canvas.scene import CanvasScene
 
-#: Nodes or wires in a bundle: few enough to renew in a blink, many enough to draw in one call.
+#: Blocks or wires in a bundle: few enough to renew in a blink, many enough to draw in one call.
 BUNDLE = 48
 
 T = TypeVar("T", NodeItem, Wire)
 
 
 class _Bundle(Generic[T]):
-    """Some nodes, or some wires, that follow each other in the network."""
+    """Some blocks, or some wires, that follow each other in the network."""
 
     __slots__ = ("bounds", "is_stale", "lines", "marked", "members", "plain")
 
@@ -43,27 +44,37 @@ class _Bundle(Generic[T]):
         self.lines: list[QLineF] = []
 
 
-class Overview:
-    """What the overview draws of a scene, brought up to date when it is asked for."""
+class OverviewSheet(Sheet):
+    """Draws the whole network in a few calls; what it draws is brought up to date when it is asked for."""
 
-    def __init__(self, scene: CanvasScene) -> None:
-        self._scene = scene
+    def __init__(self, scene: CanvasScene, z: float) -> None:
+        super().__init__(scene, z)
         self._nodes: list[_Bundle[NodeItem]] | None = None
         self._wires: list[_Bundle[Wire]] = []
-        self._home: dict[object, _Bundle[NodeItem] | _Bundle[Wire]] = {}
+        self._home: dict[NodeItem | Wire, _Bundle[NodeItem] | _Bundle[Wire]] = {}
 
     def forget(self) -> None:
-        """Nodes or wires came or went, or all look different."""
+        """Blocks or wires came or went, or all look different."""
         self._nodes = None
+        self.show_all()
 
-    def renew(self, members: Iterable[NodeItem | Wire]) -> None:
-        """Some nodes or wires lie elsewhere or look different."""
+    def renew(self, member: NodeItem | Wire) -> None:
+        """A block or wire lies elsewhere, or looks different."""
         if self._nodes is not None:
-            for member in members:
-                self._home[member].is_stale = True
+            self._home[member].is_stale = True
+
+    def show_all(self) -> None:
+        """Paint everything in the next frame."""
+        if self._scene.pictures.zoom < OVERVIEW_ZOOM:
+            self.update()
+
+    def show_part(self, rect: QRectF) -> None:
+        """Paint a part of the scene in the next frame."""
+        if self._scene.pictures.zoom < OVERVIEW_ZOOM:
+            self.update(rect)
 
     def boxes(self, seen: list[Box] | None = None) -> dict[str, list[QRectF]]:
-        """The nodes' boxes by colour, all or those near what is ``seen``; the last have something the matter."""
+        """The blocks' boxes by colour, all or those near what is ``seen``; the last have something the matter."""
         plain: dict[str, list[QRectF]] = {}
         marked: dict[str, list[QRectF]] = {}
         for bundle in self._fresh()[0]:
@@ -73,8 +84,7 @@ class Overview:
                         found.setdefault(color, []).extend(boxes)
         return {**plain, **{color: plain.get(color, []) + boxes for color, boxes in marked.items()}}
 
-    def lines(self, seen: list[Box]) -> list[QLineF]:
-        """The wires near what is ``seen`` as straight lines."""
+    def _lines(self, seen: list[Box]) -> list[QLineF]:
         return list(chain.from_iterable(b.lines for b in self._fresh()[1] if _meets(b.bounds, seen)))
 
     def _fresh(self) -> tuple[list[_Bundle[NodeItem]], list[_Bundle[Wire]]]:
@@ -95,20 +105,17 @@ class Overview:
                 wires.lines = [line for wire in wires.members for line in wire.straight_lines()]
         return self._nodes, self._wires
 
-
-class OverviewSheet(Sheet):
-    """Draws the overview."""
-
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         scene = self._scene
         if scene.pictures.zoom >= OVERVIEW_ZOOM:
             return
         tokens, seen = scene.pictures.tokens, scene.seen(option.exposedRect)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        painter.setPen(QPen(faded(tokens.edge, 0.75), 0))
-        painter.drawLines(scene.overview.lines(seen))
+        # Opaque: thousands of lines that let each other shine through take five times as long.
+        painter.setPen(QPen(mixed(tokens.canvas, tokens.edge, 0.75), 0))
+        painter.drawLines(self._lines(seen))
         painter.setPen(QPen(Qt.PenStyle.NoPen))
-        for color, boxes in scene.overview.boxes(seen).items():
+        for color, boxes in self.boxes(seen).items():
             painter.setBrush(QColor(color))
             painter.drawRects(boxes)
         painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -128,7 +135,7 @@ def _batches(members: Iterator[T]) -> Iterator[list[T]]:
 
 
 def _coloured(items: list[NodeItem], tokens: Tokens) -> tuple[dict[str, list[QRectF]], dict[str, list[QRectF]]]:
-    """The boxes of nodes by colour: those that are well, and those that are not."""
+    """The boxes of blocks by colour: those that are well, and those that are not."""
     plain: dict[str, list[QRectF]] = {}
     marked: dict[str, list[QRectF]] = {}
     for item in items:
@@ -142,7 +149,7 @@ def _coloured(items: list[NodeItem], tokens: Tokens) -> tuple[dict[str, list[QRe
 
 def _colour(item: NodeItem, tokens: Tokens) -> str:
     if item.heat is None:
-        return tokens.accent(item.face.category)
+        return tokens.border if item.is_neighbour else tokens.accent(item.face.category)
     return tokens.border if item.heat.level is None else colour_of(item.heat, tokens).name()
 
 

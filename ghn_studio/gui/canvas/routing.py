@@ -5,7 +5,7 @@ Pure geometry on floats, no Qt: tests and the scene use the same functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -71,10 +71,11 @@ class Obstacles:
     def of(cls, boxes: Iterable[tuple[object, Box]], titles: Iterable[tuple[object, Box]] = ()) -> Obstacles:
         """Index ``boxes``, each with the node it belongs to. Lanes also keep clear of ``titles``."""
         made = cls()
-        made.follow(boxes, titles)
+        made.follow(boxes)
+        made.keep_clear_of(titles)
         return made
 
-    def follow(self, boxes: Iterable[tuple[object, Box]], titles: Iterable[tuple[object, Box]] = ()) -> None:
+    def follow(self, boxes: Iterable[tuple[object, Box]]) -> None:
         """Index these instead; only what differs costs more than a comparison."""
         now = dict(boxes)
         for owner in [o for o in self.boxes if o not in now]:
@@ -88,6 +89,9 @@ class Obstacles:
             self.boxes[owner] = box
             for cell in _cells(box):
                 self.cells.setdefault(cell, {})[owner] = box
+
+    def keep_clear_of(self, titles: Iterable[tuple[object, Box]]) -> None:
+        """Let lanes avoid these as well."""
         named = list(titles)
         self.titles = Obstacles.of(named) if named else None
 
@@ -109,6 +113,14 @@ class Obstacles:
                 if box[0] < right and left < box[2] and box[1] < bottom and top < box[3] and owner not in ignored:
                     found[owner] = box
         return list(found.values())
+
+    def has_others(self, region: Box, known: Container[object]) -> bool:
+        """True if a box overlaps ``region`` that belongs to none of ``known``."""
+        left, top, right, bottom = region
+        return any(
+            box[0] < right and left < box[2] and box[1] < bottom and top < box[3] and owner not in known
+            for cell in _cells(region) for owner, box in self.cells.get(cell, {}).items()
+        )
 
     def meets(self, region: Box) -> bool:
         """True if any box overlaps ``region``."""
