@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
@@ -24,6 +25,10 @@ _NO_PEN = QPen(Qt.PenStyle.NoPen)
 FONT, FAR_FONT = 12.0, 11.0
 #: More would not fit into the frame's upper edge.
 MOST_FONT = 26.0
+#: Of a frame's corners in scene units, and the least that is drawn round, in pixels on the screen.
+RADIUS, LEAST_RADIUS = 12.0, 2.0
+#: Narrower frames have no title, in pixels on the screen: the arrow and a few letters.
+LEAST_TITLE = 120.0
 
 
 class FrameItem(QGraphicsRectItem):
@@ -98,19 +103,27 @@ class FrameItem(QGraphicsRectItem):
 
     @property
     def _has_title(self) -> bool:
-        # Far out, an outer title would lie on the inner ones.
-        return bool(self.boxes) and not (self._is_outer and TITLE * self._pictures.zoom < 13)
+        # Far out, an outer title would lie on the inner ones, and one over a narrow frame could not be read.
+        zoom = self._pictures.zoom
+        if not self.boxes or (self._is_outer and TITLE * zoom < 13):
+            return False
+        return (self.boxes[0][2] - self.boxes[0][0]) * zoom >= LEAST_TITLE
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         tokens, zoom = self._pictures.tokens, self._pictures.zoom
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        is_round = RADIUS * zoom >= LEAST_RADIUS  # of many small frames, round corners take most of the time
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, is_round)
         color = tokens.selection if self.is_selected else tokens.muted
         width = (2.0 if self.is_selected else 1.0) if zoom > 0.5 else 0.0
         painter.setPen(QPen(faded(color, 0.9 if self.is_selected else 0.38), width))
         painter.setBrush(faded(color, 0.07))
         for box in self.boxes:
-            painter.drawRoundedRect(_rect(box), 12, 12)
+            if is_round:
+                painter.drawRoundedRect(_rect(box), RADIUS, RADIUS)
+            else:
+                painter.drawRect(_rect(box))
         if self._has_title:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
             self._draw_title(painter, tokens)
 
     def _draw_title(self, painter: QPainter, tokens: Tokens) -> None:
@@ -118,10 +131,8 @@ class FrameItem(QGraphicsRectItem):
         font = ui_font(round(size), QFont.Weight.DemiBold)
         badge = f"× {self.shown.repeat}" if self.shown.repeat > 1 else ""
         box = _rect(self.boxes[0])
-        metrics = QFontMetricsF(font)
-        space = metrics.horizontalAdvance(badge) + 1.3 * size if badge else 0.0
-        room = max(0.0, box.width() - space - 3.6 * size)
-        shown = metrics.elidedText(caption(self.shown), Qt.TextElideMode.ElideRight, room)
+        space = QFontMetricsF(font).horizontalAdvance(badge) + 1.3 * size if badge else 0.0
+        shown = _elided(caption(self.shown), round(size), max(0, int(box.width() - space - 3.6 * size)))
         color = QColor(tokens.selection if self.is_selected else tokens.muted)
         painter.setFont(font)
         painter.setPen(color)
@@ -234,6 +245,13 @@ def _frames_of(
     if direction is Direction.DOWN:
         return [framed(turned(b)) for b in bands(map(turned, boxes))]
     return [framed(b) for b in bands(boxes)]
+
+
+@lru_cache(maxsize=2048)
+def _elided(text: str, size: int, width: int) -> str:
+    """A title of ``size`` cut to ``width``, both in scene units."""
+    metrics = QFontMetricsF(ui_font(size, QFont.Weight.DemiBold))
+    return metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)
 
 
 def _rect(box: Box) -> QRectF:
