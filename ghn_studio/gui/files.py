@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from ghn_studio.app.architectures import DEEPNETS, EXAMPLE, TORCHVISION, Foreign, Wish, open_architecture, read_foreign
 from ghn_studio.app.document import Document
+from ghn_studio.app.flow import Direction
 from ghn_studio.app.layout import place_missing
 from ghn_studio.errors import CheckpointError, GhnStudioError
 from ghn_studio.gui.banner import Message
@@ -105,11 +106,13 @@ class Files(QObject):
             side: Of its square input, px.
             classes: Outputs of its classifier.
         """
+        direction = self._settings.direction
+
         def job() -> Job[Project]:
             yield Progress("tracing")
             project = open_architecture(f"{TORCHVISION}{name}", Wish(classes, (3, side, side)))
             yield Progress("arranging")
-            return _placed(project)
+            return _placed(project, direction)
 
         if not self.may_discard():
             return False
@@ -219,12 +222,12 @@ def _tensors(found: Foreign) -> Mapping[str, Any]:
     return {} if stored is None else stored.tensors
 
 
-def _placed(project: Project) -> Project:
+def _placed(project: Project, direction: Direction) -> Project:
     """Give every node a place: for hundreds of them too much work for the window's own thread."""
     document = Document(project)
     graph = document.graph
     sizes = {node_id: (face.width, face.height) for node_id in graph.nodes for face in (document.face(node_id),)}
-    return replace(project, layout={**project.layout, **place_missing(graph, project.layout, sizes)})
+    return replace(project, layout={**project.layout, **place_missing(graph, project.layout, sizes, direction)})
 
 
 def _opening(text: str) -> Job[Project]:

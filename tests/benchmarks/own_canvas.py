@@ -38,6 +38,7 @@ from ghn_studio.project import Project
 
 KINDS = {"input": "input", "conv": "conv2d", "norm": "batch_norm", "act": "relu", "add": "add"}
 MODELS = ("efficientnet_b7", "swin_s")
+LAID_OUT = ("densenet121", *MODELS)
 IDLE_S = 2.0
 PATIENCE_S = 120.0
 
@@ -165,9 +166,9 @@ def models() -> Figures:
     for name in MODELS:
         project = open_architecture(f"torchvision:{name}")
         found[f"open {name}"] = statistics.median(_opening_ms(project) for _ in range(3))
-    dense = open_architecture("torchvision:densenet121").architecture
-    sizes = Document(Project(dense)).sizes()
-    found["layout densenet121"] = cpu_ms(lambda: arrange(dense, sizes), 3)
+    for name in LAID_OUT:
+        document = Document(open_architecture(f"torchvision:{name}"))
+        found[f"layout {name}"] = cpu_ms(partial(arrange, document.graph, document.sizes()), 3)
     return found
 
 

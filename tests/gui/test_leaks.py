@@ -35,7 +35,7 @@ def _delete(widget: QWidget) -> None:
 
 
 def _alive(kind: type[QObject]) -> set[QObject]:
-    return {o for o in gc.get_objects() if isinstance(o, kind) and _is_valid(o)}
+    return {o for o in gc.get_objects() if issubclass(type(o), kind) and _is_valid(o)}
 
 
 def _is_valid(held: QObject) -> bool:

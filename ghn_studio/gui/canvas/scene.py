@@ -173,7 +173,6 @@ class CanvasScene(QGraphicsScene):
 
     def _remove_node(self, node_id: NodeId) -> None:
         self._overview.forget()
-        self._content = None
         self._selected.pop(node_id, None)
         self.removeItem(self.nodes.pop(node_id))
 
@@ -285,7 +284,6 @@ class CanvasScene(QGraphicsScene):
         item.place(x, y)
         self._overview.show_part(item.shown_rect())
         self._overview.renew(item)
-        self._content = None
 
     def wires_at(self, node_ids: Iterable[NodeId]) -> list[Wire]:
         """The wires that begin or end at nodes, each once."""
