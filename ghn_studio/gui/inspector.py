@@ -19,7 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from ghn_studio.app.document import Change, Cost, Document
+from ghn_studio.app.analysing import Cost
+from ghn_studio.app.document import Change, Document
 from ghn_studio.app.edits import on_graph, renamed, with_graph
 from ghn_studio.app.faces import count_text
 from ghn_studio.errors import GhnStudioError
@@ -54,7 +55,8 @@ class Inspector(QScrollArea):
         self._selection: tuple[NodeId, ...] = ()
         self._body: _Network | _Nodes | None = None
         self._shown: object = None
-        document.subscribe(self._on_change)
+        # The document may outlive the panel: stop listening with it.
+        self.destroyed.connect(document.subscribe(self._on_change))
         self._refresh()
 
     @property

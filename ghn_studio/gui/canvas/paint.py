@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import floor
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import (
@@ -151,12 +152,17 @@ def blit(
         return
     world = painter.worldTransform()
     ratio = pictures.ratio
-    left = round((world.dx() + x * world.m11()) * ratio) / ratio
-    top = round((world.dy() + y * world.m22()) * ratio) / ratio
+    left = _whole((world.dx() + x * world.m11()) * ratio) / ratio
+    top = _whole((world.dy() + y * world.m22()) * ratio) / ratio
     painter.resetTransform()
     picture.pixmap.setDevicePixelRatio(ratio)
     painter.drawPixmap(QPointF(left, top), picture.pixmap)
     painter.setWorldTransform(world)
+
+
+def _whole(pixels: float) -> float:
+    """The nearest pixel; of two, always the one to the same side: to the even one, nodes would tremble in a pan."""
+    return floor(pixels + 0.501)
 
 
 def _painter(picture: Picture) -> QPainter:
@@ -407,6 +413,7 @@ def _text(
 # --- wires -------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)
 def pill_size(text: str) -> tuple[float, float]:
     """Width and height of a wire's caption, in scene units."""
     return QFontMetricsF(mono_font(10)).horizontalAdvance(text) + 14, 18.0
