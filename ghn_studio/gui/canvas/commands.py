@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from PySide6.QtWidgets import QApplication
 
-from ghn_studio.app import adding, edits, grouping
+from ghn_studio.app import adding, clipboard, edits, grouping, wiring
 from ghn_studio.app.document import Document
 from ghn_studio.app.layout import arrange, free_spot, snapped
+from ghn_studio.app.picture import Picture
 from ghn_studio.errors import GhnStudioError
+from ghn_studio.gui.canvas.clipboard import clipped
 from ghn_studio.gui.canvas.scene import CanvasScene, PortRef
 from ghn_studio.ir.graph import Edge, NodeId, Source
 from ghn_studio.project import Project
@@ -45,6 +47,20 @@ class Commands:
             self._tell(str(error))
             return False
 
+    @property
+    def picture(self) -> Picture:
+        """What is drawn: nodes and collapsed groups."""
+        return self._document.picture()
+
+    def edges_of(self, wires: Iterable[Edge]) -> tuple[Edge, ...]:
+        """The edges that drawn wires stand for."""
+        picture = self.picture
+        return tuple(dict.fromkeys(edge for wire in wires for edge in picture.carried(wire)))
+
+    def chosen_nodes(self) -> tuple[NodeId, ...]:
+        """The nodes that the selected blocks stand for."""
+        return self.picture.nodes_of(self._scene.selected)
+
     def perform(self, plan: adding.Plan) -> tuple[NodeId, ...]:
         """Add a node as planned and return its id."""
         return (plan.node,) if self.apply(plan.label, plan.edit) else ()
@@ -69,7 +85,12 @@ class Commands:
 
     def drop(self, op_id: str, position: tuple[float, float], wire: Edge | None) -> NodeId:
         """Add an operator where it was dropped, into ``wire`` if it lies on one that it fits."""
-        plan = adding.on_wire(self._document, op_id, wire, position) if wire is not None else None
+        plan = None
+        if wire is not None:
+            (edge, *_) = self.edges_of((wire,))
+            plan = adding.on_wire(self._document, op_id, edge, position, self._scene.positions())
+            if plan is None:
+                self._tell(f"{self._document.ops[op_id].title} does not fit into that wire, so it was added beside it.")
         plan = plan or adding.free(self._document, op_id, position)
         self.perform(plan)
         return plan.node
@@ -93,50 +114,96 @@ class Commands:
         label = f"Delete {title}" if len(chosen) == 1 else f"Delete {len(chosen)} nodes"
         return self.apply(label, edits.deleted(chosen, self._document.ops))
 
-    def duplicate(self) -> tuple[NodeId, ...]:
+    def cut_wires(self, wires: Sequence[Edge]) -> bool:
+        """Remove wires in one step."""
+        label = "Cut wire" if len(wires) == 1 else f"Cut {len(wires)} wires"
+        return self.apply(label, wiring.cut(self.edges_of(wires), self._document.ops))
+
+    def pull_wires(self, edges: Sequence[Edge], source: Source) -> bool:
+        """Let wires begin at another output."""
+        label = "Move wire" if len(edges) == 1 else f"Move {len(edges)} wires"
+        return self.apply(label, wiring.resourced(edges, source))
+
+    def unplug(self, port: PortRef) -> bool:
+        """Remove every wire at a port."""
+        picture, graph = self.picture, self._document.graph
+        if port.is_output:
+            source = picture.source(port.node, port.index)
+            edges = wiring.wires_at(graph, source.node, source.port, is_output=True)
+        else:
+            edges = tuple(e for node, index in picture.targets(port.node, port.index)
+                          for e in wiring.wires_at(graph, node, index, is_output=False))
+        label = "Disconnect" if len(edges) == 1 else f"Cut {len(edges)} wires"
+        return bool(edges) and self.apply(label, wiring.cut(edges, self._document.ops))
+
+    def toggle_bypass(self) -> bool:
+        """Bypass the selected nodes, or use them again where all are bypassed; says why where that cannot be."""
+        chosen, document = self.chosen_nodes(), self._document
+        if not chosen:
+            return False
+        on = not all(document.graph.nodes[n].bypassed for n in chosen)
+        if on:
+            reason = wiring.bypass_refusal(document.graph, document.shapes, document.ops, chosen)
+            if reason:
+                self._tell(f"Not bypassed: {reason}")
+                return False
+        what = document.face(chosen[0]).title if len(chosen) == 1 else f"{len(chosen)} nodes"
+        return self.apply(f"Bypass {what}" if on else f"Use {what} again", wiring.bypassed(chosen, on=on))
+
+    def duplicate(self, offset: tuple[float, float] | None = None) -> tuple[NodeId, ...]:
         """Copy the selected nodes with the wires between them; returns the copies."""
         chosen = self._scene.selected
-        made: list[NodeId] = []
-
-        def edit(project: Project) -> Project:
-            shown = self._scene.positions()
-            project, new = edits.duplicated(edits.moved({n: shown[n] for n in chosen})(project), chosen)
-            made[:] = new
-            return project
-
+        by = (edits.COPY_OFFSET, edits.COPY_OFFSET) if offset is None else offset
         label = "Duplicate node" if len(chosen) == 1 else f"Duplicate {len(chosen)} nodes"
-        return tuple(made) if chosen and self.apply(label, edit) else ()
+        return self._add_part(label, self._part(), by) if chosen else ()
 
     def copy(self) -> bool:
         """Put the selected nodes on the clipboard as JSON text."""
-        chosen = self._scene.selected
+        chosen = self.chosen_nodes()
         if not chosen:
             return False
-        shown = self._scene.positions()
-        project = edits.moved({n: shown[n] for n in chosen})(self._document.project)
-        QApplication.clipboard().setText(edits.clip(project, chosen, self._document.ops))
+        QApplication.clipboard().setText(clipboard.text_of(self._part(), self._document.ops))
         self._tell(f"Copied {len(chosen)} node{'s' if len(chosen) > 1 else ''}.")
         return True
 
-    def paste(self, at: tuple[float, float] | None = None) -> tuple[NodeId, ...]:
-        """Add what :meth:`copy` put on the clipboard, around ``at`` or beside the originals."""
-        text = QApplication.clipboard().text()
-        part = edits.unclipped(text, self._document.ops)
-        if part is None or not part.architecture.nodes:
+    def paste(self, at: tuple[float, float] | None = None, *, keep_inputs: bool = False) -> tuple[NodeId, ...]:
+        """Add the nodes on the clipboard, around ``at`` or beside the originals.
+
+        With ``keep_inputs`` wires that came from outside the copied nodes are drawn again, where
+        those nodes are still there. What cannot be pasted is told.
+        """
+        try:
+            text, part = clipped()
+            pasted = clipboard.part_of(text, self._document.ops) if part is None else part
+        except GhnStudioError as error:
+            self._tell(f"Not pasted: {error}")
+            return ()
+        if pasted is None:
             self._tell("The clipboard holds no nodes.")
             return ()
         self._pastes = self._pastes + 1 if text == self._last_clip else 1
         self._last_clip = text
-        offset = self._offset(part, at)
-        made: list[NodeId] = []
+        count = len(pasted.project.architecture.nodes)
+        label = "Paste node" if count == 1 else f"Paste {count} nodes"
+        return self._add_part(label, pasted, self._offset(pasted.project, at), keep_inputs=keep_inputs)
+
+    def _part(self) -> clipboard.Part:
+        """The selected nodes as a part that can be added anywhere."""
+        shown = self._scene.positions()
+        project = edits.moved({n: shown[n] for n in shown})(self._document.project)
+        return clipboard.part(project, self.chosen_nodes())
+
+    def _add_part(
+        self, label: str, part: clipboard.Part, by: tuple[float, float], *, keep_inputs: bool = False
+    ) -> tuple[NodeId, ...]:
+        made: list[str] = []
 
         def edit(project: Project) -> Project:
-            project, new = edits.pasted(project, part, offset)
-            made[:] = new
+            project, blocks = clipboard.pasted(project, part, by, keep_inputs=keep_inputs)
+            made[:] = blocks
             return project
 
-        count = len(part.architecture.nodes)
-        return tuple(made) if self.apply("Paste node" if count == 1 else f"Paste {count} nodes", edit) else ()
+        return tuple(map(NodeId, made)) if self.apply(label, edit) else ()
 
     def nudge(self, dx: float, dy: float) -> bool:
         """Move the selected nodes a little; a run of nudges is one step."""
