@@ -85,7 +85,8 @@ def part_on_wire(
 
 
 def behind(
-    document: Document, source: NodeId, op_id: str, shown: Mapping[NodeId, Point], position: Point | None = None
+    document: Document, source: NodeId, op_id: str, shown: Mapping[NodeId, Point], position: Point | None = None,
+    *, down: bool = False,
 ) -> Plan | None:
     """Add a node fed by ``source``; None if its first input cannot take that value.
 
@@ -107,9 +108,9 @@ def behind(
     label = f"Add {spec.title}"
     edge = _only_wire(document, source, port)
     if edge is not None and _can_stand_in(document, op_id, node, edge):
-        plan = on_wire(document, op_id, edge, position or shown[source], shown)
+        plan = on_wire(document, op_id, edge, position or shown[source], shown, down=down)
         return replace(plan, label=label) if plan is not None else None
-    return Plan(label, added(node, position or _spot_behind(document, source, node, shown)), node.id)
+    return Plan(label, added(node, position or _spot_behind(document, source, node, shown, down=down)), node.id)
 
 
 def from_port(document: Document, source: Source, op_id: str, position: Point) -> Plan | None:
@@ -207,8 +208,11 @@ def _size(document: Document, node: Node) -> tuple[float, float]:
     return face.width, face.height
 
 
-def _spot_behind(document: Document, source: NodeId, node: Node, shown: Mapping[NodeId, Point]) -> Point:
+def _spot_behind(
+    document: Document, source: NodeId, node: Node, shown: Mapping[NodeId, Point], *, down: bool
+) -> Point:
     sizes = document.sizes()
-    x, y = shown[source]
-    taken = [(*p, *sizes[n]) for n, p in shown.items()]
-    return free_spot((x + sizes[source][0] + LAYER_GAP, y), _size(document, node), taken)
+    (x, y), (width, height) = shown[source], sizes[source]
+    taken = [(*p, *sizes[n]) for n, p in shown.items() if n in sizes]
+    wish = (x, y + height + LAYER_GAP) if down else (x + width + LAYER_GAP, y)
+    return free_spot(wish, _size(document, node), taken)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ghn_studio.app.flow import Direction
 from ghn_studio.ir.graph import Node
 from ghn_studio.ir.tensors import Dim, TensorSpec
 from ghn_studio.ops.registry import OpRegistry
@@ -63,6 +64,19 @@ class NodeFace:
     error: tuple[str, ...]
     width: float
     height: float
+
+    def port_point(self, index: int, direction: Direction, *, is_output: bool) -> tuple[float, float]:
+        """Where a port is, from the node's top left corner.
+
+        To the right, ports are on the left and right side beside their lines; downwards they
+        share the upper and lower side equally. A port beyond the last one is there.
+        """
+        slots = self.outputs if is_output else self.inputs
+        index = min(index, len(slots) - 1)
+        if direction is Direction.RIGHT:
+            return self.width if is_output else 0.0, slots[index].y if slots else PORT_Y
+        share = (index + 1) / (len(slots) + 1) if slots else 0.5
+        return float(round(self.width * share)), self.height if is_output else 0.0
 
     @property
     def is_incomplete(self) -> bool:

@@ -19,6 +19,8 @@ Size = tuple[float, float]
 SAME_ROW = 260.0
 #: A node dropped this close to the line of the wire's source is put onto that line.
 ON_LINE = 40.0
+#: Of a block nobody measured.
+_UNKNOWN_SIZE = (176.0, 110.0)
 
 
 def ends_of_part(graph: Architecture, chosen: Collection[NodeId], ops: OpRegistry) -> tuple[Edge, Edge] | None:
@@ -79,7 +81,7 @@ def spot_on_wire(
     edge: Edge, position: Point, shown: Mapping[NodeId, Point], sizes: Mapping[NodeId, Size], *, down: bool = False
 ) -> Point:
     """Where a node dropped on a wire goes: behind the wire's source, on its line if it was dropped near it."""
-    if edge.source not in shown:
+    if edge.source not in shown or edge.source not in sizes:
         return position
     along, across = _turned(position, down)
     start, line = _turned(shown[edge.source], down)
@@ -103,13 +105,12 @@ def room(
     start, top = min(b[0] for b in turned), min(b[1] for b in turned)
     end, bottom = max(b[0] + b[2] for b in turned), max(b[1] + b[3] for b in turned)
     places = {n: _turned(p, down) for n, p in shown.items()}
-    extents = {n: _turned(sizes[n], down) for n in shown if n in sizes}
+    extents = {n: _turned(sizes.get(n, _UNKNOWN_SIZE), down) for n in shown}
     line = places[edge.source][1] if edge.source in places else top
-    later = [
-        n for n in downstream(graph, edge.target)
-        if n not in boxes and n in extents and abs(places[n][1] - line) < SAME_ROW
-        and places[n][0] + extents[n][0] > start
-    ]
+    reached: set[str] = set(downstream(graph, edge.target))
+    reached.update([n[:i] for n in reached for i, letter in enumerate(n) if letter == "."])  # and collapsed groups
+    later = [n for n in shown if n in reached and n not in boxes and abs(places[n][1] - line) < SAME_ROW
+             and places[n][0] + extents[n][0] > start]
     blocked = [n for n in later if places[n][0] < end + NODE_GAP
                and places[n][1] < bottom and top < places[n][1] + extents[n][1]]
     if not blocked:

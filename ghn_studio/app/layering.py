@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 SWEEPS = 12
@@ -14,7 +15,8 @@ class Layering:
     """Vertices 0 to ``real`` - 1 are nodes, the rest stand-ins that carry long edges.
 
     ``before`` and ``after`` link neighbouring layers only. ``layers`` holds the vertices
-    of each layer from top to bottom.
+    of each layer from top to bottom. ``owner`` is the node whose value a stand-in
+    carries, and each node itself.
     """
 
     real: int
@@ -23,6 +25,7 @@ class Layering:
     layers: list[list[int]]
     before: list[list[int]]
     after: list[list[int]]
+    owner: list[int]
 
     def crossing_wires(self, cut: int) -> int:
         """How many different values pass from layer ``cut`` to the next."""
@@ -57,6 +60,7 @@ def _with_stand_ins(count: int, edges: list[tuple[int, int]], layer_of: list[int
     layers = list(layer_of)
     before: list[list[int]] = [[] for _ in range(count)]
     after: list[list[int]] = [[] for _ in range(count)]
+    owner = list(range(count))
     lane: dict[tuple[int, int], int] = {}
 
     def link(a: int, b: int) -> None:
@@ -70,13 +74,14 @@ def _with_stand_ins(count: int, edges: list[tuple[int, int]], layer_of: list[int
             if stand_in is None:
                 stand_in = lane[a, level] = len(layers)
                 layers.append(level)
+                owner.append(a)
                 before.append([])
                 after.append([])
                 link(previous, stand_in)
             previous = stand_in
         link(previous, b)
     table = _initial_order(layers, before, after, max(layers, default=-1) + 1)
-    return Layering(count, len(layers), layers, table, before, after)
+    return Layering(count, len(layers), layers, table, before, after, owner)
 
 
 def _initial_order(
@@ -99,20 +104,25 @@ def _initial_order(
     return layers
 
 
-def sweep(net: Layering) -> int:
-    """Reorder the layers to lessen crossings, in place, and return how many are left."""
+def sweep(net: Layering) -> Generator[int, None, None]:
+    """Reorder the layers to lessen crossings, in place; yields the crossings after each turn.
+
+    Stopped early, it leaves some order of every layer.
+    """
     position = [0] * net.total
     for layer in net.layers:
         for i, v in enumerate(layer):
             position[v] = i
-    fewest = _crossings(net, position)
+    fewest = crossings(net, position)
+    yield fewest
     if fewest == 0 or net.total > MANY:
-        return fewest
+        return
     best = [list(layer) for layer in net.layers]
     stale = 0
     for turn in range(SWEEPS):
         _sweep_once(net, position, downwards=turn % 2 == 0)
-        now = _crossings(net, position)
+        now = crossings(net, position)
+        yield now
         if now < fewest:
             fewest, best, stale = now, [list(layer) for layer in net.layers], 0
         else:
@@ -120,13 +130,14 @@ def sweep(net: Layering) -> int:
         if fewest == 0 or stale >= 4:
             break
     net.layers[:] = best
-    return fewest
 
 
 def _sweep_once(net: Layering, position: list[int], *, downwards: bool) -> None:
     neighbours = net.before if downwards else net.after
     order = net.layers[1:] if downwards else net.layers[-2::-1]
     for layer in order:
+        if len(layer) < 2:
+            continue
         key = {v: _median([position[u] for u in neighbours[v]], position[v]) for v in layer}
         layer.sort(key=key.__getitem__)
         for i, v in enumerate(layer):
@@ -141,8 +152,16 @@ def _median(places: list[int], own: int) -> float:
     return float(places[middle]) if len(places) % 2 else (places[middle - 1] + places[middle]) / 2
 
 
-def _crossings(net: Layering, position: list[int]) -> int:
-    """Pairs of edges that cross, by counting inversions with a binary indexed tree."""
+def crossings(net: Layering, position: list[int] | None = None) -> int:
+    """Pairs of edges that cross, by counting inversions with a binary indexed tree.
+
+    ``position`` holds each vertex's place in its layer; worked out where it is not at hand.
+    """
+    if position is None:
+        position = [0] * net.total
+        for layer in net.layers:
+            for i, v in enumerate(layer):
+                position[v] = i
     total = 0
     for layer, below in zip(net.layers, net.layers[1:], strict=False):
         size = len(below)

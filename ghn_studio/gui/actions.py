@@ -25,6 +25,7 @@ class WindowState:
     is_running: bool = False
     is_stopping: bool = False
     has_result: bool = False
+    all_pinned: bool = False  # every selected node is
 
 
 #: Answers why an action is not available, or "" when it is.
@@ -41,6 +42,14 @@ def _needs_nodes(state: WindowState) -> str:
 
 def _needs_selection(state: WindowState) -> str:
     return "" if state.selected else "Select a node first."
+
+
+def _needs_two(state: WindowState) -> str:
+    return "" if state.selected > 1 else "Select two nodes or more first."
+
+
+def _needs_three(state: WindowState) -> str:
+    return "" if state.selected > 2 else "Select three nodes or more first."
 
 
 def _needs_clipboard(state: WindowState) -> str:
@@ -98,23 +107,25 @@ ACTIONS = (
     ActionSpec("file.new", "New", "File", _Key.New, "new", "Start with an empty canvas"),
     ActionSpec("file.open", "Open…", "File", _Key.Open, "open", "Open a .ghn project or an .onnx network"),
     ActionSpec("file.gallery", "Examples…", "File", "Ctrl+Shift+O", "gallery", "Choose one of the example networks"),
-    ActionSpec("file.import_onnx", "Import ONNX…", "File", None, "", "Turn an .onnx file into an editable network"),
+    ActionSpec("file.import_onnx", "Import ONNX…", "File", None, "import", "Turn an .onnx file into a network to edit"),
     ActionSpec("file.save", "Save", "File", _Key.Save, "save", "Save the project", separated=True),
     ActionSpec("file.save_as", "Save as…", "File", "Ctrl+Shift+S", "", "Save the project under another name"),
     ActionSpec("file.export", "Export…", "File", "Ctrl+E", "export",
                "Write PyTorch weights, source or a project file", _needs_sound_network),
-    ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "", "Close the window", separated=True),
+    ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "quit", "Close the window", separated=True),
     ActionSpec("edit.undo", "Undo", "Edit", _Key.Undo, "undo", "Take the last edit back", _needs_undo),
     ActionSpec("edit.redo", "Redo", "Edit", "Ctrl+Shift+Z", "redo", "Make the edit again", _needs_redo),
-    ActionSpec("edit.cut", "Cut", "Edit", _Key.Cut, "", "Copy the selected nodes and delete them",
+    ActionSpec("edit.cut", "Cut", "Edit", _Key.Cut, "cut", "Copy the selected nodes and delete them",
                _needs_selection, separated=True, on_canvas=True),
-    ActionSpec("edit.copy", "Copy", "Edit", _Key.Copy, "", "Copy the selected nodes", _needs_selection, on_canvas=True),
-    ActionSpec("edit.paste", "Paste", "Edit", _Key.Paste, "", "Add the copied nodes", _needs_clipboard, on_canvas=True),
-    ActionSpec("edit.duplicate", "Duplicate", "Edit", "Ctrl+D", "", "Copy the selected nodes beside themselves",
+    ActionSpec("edit.copy", "Copy", "Edit", _Key.Copy, "copy", "Copy the selected nodes", _needs_selection,
+               on_canvas=True),
+    ActionSpec("edit.paste", "Paste", "Edit", _Key.Paste, "paste", "Add the copied nodes", _needs_clipboard,
+               on_canvas=True),
+    ActionSpec("edit.duplicate", "Duplicate", "Edit", "Ctrl+D", "duplicate", "Copy the selected nodes beside them",
                _needs_selection, on_canvas=True),
     ActionSpec("edit.delete", "Delete", "Edit", _Key.Delete, "delete", "Delete the selected nodes and wires",
                on_canvas=True),
-    ActionSpec("edit.select_all", "Select all", "Edit", _Key.SelectAll, "", "Select every node", _needs_nodes,
+    ActionSpec("edit.select_all", "Select all", "Edit", _Key.SelectAll, "select_all", "Select every node", _needs_nodes,
                separated=True, on_canvas=True),
     ActionSpec("run.predict", "Predict && Evaluate", "Run", "Ctrl+Return", "predict",
                "Predict every parameter and measure the accuracy on test images", _needs_sound_network),
@@ -123,7 +134,7 @@ ACTIONS = (
     ActionSpec("run.explain", "Explain", "Run", "Ctrl+Shift+Y", "why",
                "Measure what each layer's predicted parameters are worth", _needs_sound_network),
     ActionSpec("run.cancel", "Cancel", "Run", "Ctrl+.", "stop", "Stop what is running", _needs_job, separated=True),
-    ActionSpec("ghn.show", "Show the list", "Hypernetworks", "Ctrl+Shift+H", "",
+    ActionSpec("ghn.show", "Show the list", "Hypernetworks", "Ctrl+Shift+H", "network",
                "Hypernetworks that are installed or can be downloaded"),
     ActionSpec("ghn.train", "Train a GHN…", "Hypernetworks", "Ctrl+T", "train",
                "Train a hypernetwork on a dataset, or continue a training", _needs_rest),
@@ -132,17 +143,46 @@ ACTIONS = (
     ActionSpec("view.fit", "Fit", "View", "Home", "fit", "Show the whole network", _needs_nodes, on_canvas=True),
     ActionSpec("view.zoom_in", "Zoom in", "View", _Key.ZoomIn, "zoom_in", "Larger"),
     ActionSpec("view.zoom_out", "Zoom out", "View", _Key.ZoomOut, "zoom_out", "Smaller"),
-    ActionSpec("view.arrange", "Arrange", "View", "Shift+L", "arrange", "Lay the nodes out in layers", _needs_nodes),
+    ActionSpec("view.arrange", "Arrange", "View", "Shift+L", "arrange", "Lay all nodes out in layers", _needs_nodes,
+               separated=True, on_canvas=True),
+    ActionSpec("view.arrange_selection", "Arrange selection", "View", "L", "",
+               "Lay the selected nodes out where they are", _needs_two, on_canvas=True),
+    ActionSpec("view.direction.right", "Left to right", "View/Direction", None, "arrange",
+               "Arrange in layers from left to right, now and from now on", group="direction"),
+    ActionSpec("view.direction.down", "Top down", "View/Direction", None, "arrange_down",
+               "Arrange in layers from top to bottom, now and from now on", group="direction"),
+    ActionSpec("view.pin", "Pin", "View", "P", "pin", "Keep the selected nodes where they are when others are arranged",
+               _needs_selection, on_canvas=True),
+    ActionSpec("view.align.left", "Left sides", "View/Align", None, "align_left",
+               "Bring the left sides of the selected nodes into line", _needs_two),
+    ActionSpec("view.align.centre", "Centres", "View/Align", None, "align_centre",
+               "Bring the selected nodes into one column", _needs_two),
+    ActionSpec("view.align.right", "Right sides", "View/Align", None, "align_right",
+               "Bring the right sides of the selected nodes into line", _needs_two),
+    ActionSpec("view.align.top", "Tops", "View/Align", None, "align_top",
+               "Bring the upper sides of the selected nodes into line", _needs_two, separated=True),
+    ActionSpec("view.align.middle", "Middles", "View/Align", None, "align_middle",
+               "Bring the selected nodes into one row", _needs_two),
+    ActionSpec("view.align.bottom", "Bottoms", "View/Align", None, "align_bottom",
+               "Bring the lower sides of the selected nodes into line", _needs_two),
+    ActionSpec("view.distribute.across", "Distribute horizontally", "View/Align", None, "distribute_across",
+               "Give the selected nodes equal gaps from left to right", _needs_three, separated=True),
+    ActionSpec("view.distribute.down", "Distribute vertically", "View/Align", None, "distribute_down",
+               "Give the selected nodes equal gaps from top to bottom", _needs_three),
     ActionSpec("view.theme.system", "Follow the system", "View/Theme", group="theme"),
     ActionSpec("view.theme.light", "Light", "View/Theme", group="theme"),
     ActionSpec("view.theme.dark", "Dark", "View/Theme", group="theme"),
-    ActionSpec("help.shortcuts", "Keyboard shortcuts", "Help", "F1", "", "Every command with its keys"),
-    ActionSpec("help.log", "Show the log", "Help", None, "", "What happened, for a bug report"),
-    ActionSpec("help.about", "About GHN Studio", "Help", None, "", "Version and licence", separated=True),
+    ActionSpec("help.topic", "Help on the selection", "Help", "F1", "help",
+               "The page about the selected operator, or the manual's first page"),
+    ActionSpec("help.manual", "Manual", "Help", "Shift+F1", "contents", "All chapters, inside the window"),
+    ActionSpec("help.shortcuts", "Keyboard shortcuts", "Help", "Ctrl+/", "keyboard", "Every command with its keys"),
+    ActionSpec("help.hints", "Show the hints again", "Help", None, "", "Show each first-use hint once more"),
+    ActionSpec("help.log", "Show the log", "Help", None, "log", "What happened, for a bug report"),
+    ActionSpec("help.about", "About GHN Studio", "Help", None, "info", "Version and licence", separated=True),
 )
 
 #: Second keys that people know from elsewhere.
-_EXTRA_KEYS = {"edit.delete": "Backspace", "view.zoom_in": "Ctrl+="}
+_EXTRA_KEYS = {"edit.delete": "Backspace", "view.zoom_in": "Ctrl+=", "help.shortcuts": "?"}
 
 
 class ActionSet:
@@ -187,6 +227,7 @@ class ActionSet:
             action.setToolTip(_tooltip(spec, action, reason))
             action.setStatusTip(reason or spec.tip)
         self._actions["edit.undo"].setText(f"Undo {state.undo_label}" if state.undo_label else "Undo")
+        self._actions["view.pin"].setText("Unpin" if state.all_pinned else "Pin")
         self._actions["edit.redo"].setText(f"Redo {state.redo_label}" if state.redo_label else "Redo")
 
     def refresh_icons(self) -> None:
@@ -231,10 +272,9 @@ def shortcut_rows() -> Iterator[tuple[str, str, str]]:
 
 
 def _keys(spec: ActionSpec) -> list[QKeySequence]:
-    if isinstance(spec.shortcut, str):
-        return [QKeySequence(spec.shortcut)]
     assert spec.shortcut is not None
-    keys = QKeySequence.keyBindings(spec.shortcut)
+    key = spec.shortcut
+    keys = [QKeySequence(key)] if isinstance(key, str) else QKeySequence.keyBindings(key)
     if spec.id in _EXTRA_KEYS:
         keys.append(QKeySequence(_EXTRA_KEYS[spec.id]))
     return keys

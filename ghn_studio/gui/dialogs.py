@@ -21,18 +21,8 @@ from PySide6.QtWidgets import (
 from ghn_studio import __version__
 from ghn_studio.gui.actions import shortcut_rows
 from ghn_studio.gui.banner import Message
+from ghn_studio.gui.gesture_table import GESTURES
 from ghn_studio.gui.look import label
-
-#: What the canvas does with keys and buttons that no menu shows.
-CANVAS_KEYS = (
-    ("Canvas", "Add an operator by name", "Tab, or double-click on an empty place"),
-    ("Canvas", "Show the selection", "F"),
-    ("Canvas", "Move the selection", "Arrow keys, Shift for small steps"),
-    ("Canvas", "Move the view", "Middle button, Space and drag, or two fingers"),
-    ("Canvas", "Zoom", "Wheel or pinch"),
-    ("Canvas", "Duplicate while dragging", "Alt and drag"),
-    ("Canvas", "Group", "Ctrl+G"),
-)
 
 
 class DetailsDialog(QDialog):
@@ -63,8 +53,9 @@ class ShortcutsDialog(QDialog):
         self.setObjectName("dialog.shortcuts")
         self.setWindowTitle("Keyboard shortcuts")
         self.resize(600, 620)
-        rows = [*shortcut_rows(), *CANVAS_KEYS]
-        table = QTableWidget(len(rows), 3)
+        rows = [*shortcut_rows(), *(("Canvas", *gesture) for gesture in GESTURES)]
+        self.table = table = QTableWidget(len(rows), 3)
+        table.setObjectName("shortcuts.table")
         table.setHorizontalHeaderLabels(["Where", "Command", "Keys"])
         table.verticalHeader().hide()
         table.setShowGrid(False)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushBut
 
 from ghn_studio.app.architectures import ExampleInfo, examples
 from ghn_studio.gui import icons
-from ghn_studio.gui.look import label
+from ghn_studio.gui.look import ElidedLabel, label
 from ghn_studio.gui.model_list import ModelList
 from ghn_studio.gui.thumbnail import thumbnail
 from ghn_studio.project import read
@@ -152,33 +152,40 @@ class Gallery(QScrollArea):
 
 
 class ExampleCard(QFrame):
-    """One example: picture, title, sentence. A click or Enter takes it."""
+    """One example: picture, title, and a sentence where there is room. A click or Enter takes it."""
 
     chosen = Signal(str)
 
-    def __init__(self, info: ExampleInfo) -> None:
+    def __init__(self, info: ExampleInfo, size: QSize = CARD, picture: QSize = PICTURE) -> None:
         super().__init__()
         self.info = info
+        self._size = picture
         self.setProperty("card", True)
         self.setObjectName(f"gallery.{info.name}")
         self.setAccessibleName(f"{info.title}: {info.summary}")
-        self.setFixedSize(CARD)
+        self.setFixedSize(size)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._picture = QLabel()
-        self._picture.setFixedSize(PICTURE)
+        self._picture.setFixedSize(picture)
+        beside = (size.width() - picture.width()) // 2 - 1
         column = QVBoxLayout(self)
-        column.setContentsMargins(12, 12, 12, 10)
+        column.setContentsMargins(beside, beside, beside, 10)
         column.setSpacing(6)
         column.addWidget(self._picture)
-        column.addWidget(label(info.title, "strong"))
+        title = ElidedLabel("strong")
+        title.set_full_text(info.title)
+        column.addWidget(title)
+        if size.height() < CARD.height():
+            self.setToolTip(info.summary)
+            return
         summary = label(info.summary, "muted", wrap=True)
         summary.setAlignment(Qt.AlignmentFlag.AlignTop)
         column.addWidget(summary, 1)
 
     def draw(self) -> None:
         """Make the picture."""
-        self._picture.setPixmap(thumbnail(read(self.info.path), PICTURE))
+        self._picture.setPixmap(thumbnail(read(self.info.path), self._size))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if self.rect().contains(event.position().toPoint()):

@@ -22,10 +22,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ghn_studio.app.aligning import Line
 from ghn_studio.app.catalogues import datasets
 from ghn_studio.app.document import Change, Document
 from ghn_studio.app.faces import count_text
 from ghn_studio.app.fixes import Fix
+from ghn_studio.app.flow import Direction
 from ghn_studio.app.results import CompareReport, PredictReport
 from ghn_studio.errors import DatasetError
 from ghn_studio.gui import theme, torch_loader
@@ -36,11 +38,15 @@ from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
 from ghn_studio.gui.choosing import Choosing
 from ghn_studio.gui.curve_panel import CurvePanel
 from ghn_studio.gui.dialogs import AboutDialog, DetailsDialog, ShortcutsDialog
+from ghn_studio.gui.empty_canvas import EmptyCanvas
 from ghn_studio.gui.explanations import Explanations
 from ghn_studio.gui.exporting import Exporting
 from ghn_studio.gui.files import Files
 from ghn_studio.gui.gallery import Gallery
 from ghn_studio.gui.held_values import of_report, same_network
+from ghn_studio.gui.help_panel import HelpPanel, manual_of
+from ghn_studio.gui.helping import Helping
+from ghn_studio.gui.hints import Hints
 from ghn_studio.gui.hypernetworks import Hypernetworks
 from ghn_studio.gui.hypernetworks_panel import HypernetworksPanel
 from ghn_studio.gui.inspector import Inspector
@@ -103,6 +109,10 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         actions = self.actions_by_id
         self.canvas = CanvasView(self.document)
+        self.canvas.canvas.preferred = self.settings.direction
+        self.empty_canvas = EmptyCanvas(self.canvas)
+        self.hints = Hints(self.settings, self.canvas, self)
+        self.help = HelpPanel(manual_of(self.document.ops))
         self.gallery = Gallery()
         self.palette_panel = Palette(self.document.ops)
         self.inspector = Inspector(self.document)
@@ -156,6 +166,9 @@ class MainWindow(QMainWindow):
             self._dock("Inspector", "dock.inspector", self.inspector, areas.RightDockWidgetArea),
             self._dock("Results", "dock.results", self.tabs, areas.BottomDockWidgetArea),
         )
+        help_dock = self._dock("Manual", "dock.help", self.help, areas.RightDockWidgetArea)
+        self.splitDockWidget(self._docks[1], help_dock, Qt.Orientation.Horizontal)
+        self.helping = Helping(self.help, help_dock, self._docks[1], self._topic, self)
         self.resizeDocks(list(self._docks[:2]), [216, 304], Qt.Orientation.Horizontal)
         self.resizeDocks([self._docks[2]], [190], Qt.Orientation.Vertical)
 
@@ -185,7 +198,7 @@ class MainWindow(QMainWindow):
         self.recent_menu = RecentMenu(self.settings, self.files.open, self)
         menus = self.actions_by_id.fill(self.menuBar(), self.recent_menu)
         menus["View"].addSeparator()
-        menus["View"].addActions([dock.toggleViewAction() for dock in self._docks])
+        menus["View"].addActions([dock.toggleViewAction() for dock in self.findChildren(QDockWidget)])
         self._count_label, self._torch_label = QLabel(), QLabel()
         self._torch_label.setObjectName("status.torch")
         self.statusBar().addPermanentWidget(self._torch_label)
@@ -200,6 +213,12 @@ class MainWindow(QMainWindow):
         self.inspector.renamed.connect(lambda old, new: self.canvas.select((NodeId(new),)))
         self.problems.focus_requested.connect(self._focus_problem)
         self.problems.fix_requested.connect(self._apply_fix)
+        self.empty_canvas.template_chosen.connect(lambda name: self.files.open(f"example:{name}"))
+        self.empty_canvas.file_requested.connect(self.files.choose_and_open)
+        self.empty_canvas.gallery_requested.connect(self.show_gallery)
+        self.empty_canvas.layer_requested.connect(lambda: self.canvas.ask_for_operator(self.canvas.rect().center()))
+        self.helping.closed.connect(self.canvas.setFocus)
+        self.help.example_requested.connect(lambda name: self.files.open(f"example:{name}"))
         self.gallery.example_chosen.connect(lambda name: self.files.open(f"example:{name}"))
         self.gallery.file_chosen.connect(self.files.open)
         self.gallery.model_chosen.connect(self._open_model)
@@ -252,7 +271,15 @@ class MainWindow(QMainWindow):
             "ghn.add": lambda: self.hypernetworks.ask_to_add(),
             "view.fit": lambda: self.canvas.fit(), "view.zoom_in": lambda: self.canvas.zoom_in(),
             "view.zoom_out": lambda: self.canvas.zoom_out(), "view.arrange": lambda: self.canvas.arrange(),
+            "view.arrange_selection": lambda: self.canvas.arranging.arrange_selection(),
+            "view.pin": lambda: self.canvas.arranging.toggle_pins(),
+            **{f"view.direction.{way}": partial(self.set_direction, way) for way in Direction},
+            **{f"view.align.{line}": partial(self._align, line) for line in Line},
+            "view.distribute.across": lambda: self.canvas.arranging.distribute(across=True),
+            "view.distribute.down": lambda: self.canvas.arranging.distribute(across=False),
             **{f"view.theme.{mode}": partial(self.set_theme, mode) for mode in theme.MODES},
+            "help.topic": lambda: self.helping.show_topic(), "help.manual": lambda: self.helping.show(),
+            "help.hints": lambda: self.hints.show_again(),
             "help.shortcuts": lambda: ShortcutsDialog(self).open(), "help.about": lambda: AboutDialog(self).open(),
             "help.log": lambda: self._show_tab(self.log),
         }
@@ -289,6 +316,14 @@ class MainWindow(QMainWindow):
         self.settings.theme = mode
         theme.current().set_mode(mode)
 
+    def set_direction(self, direction: Direction) -> None:
+        """Arrange this way, now and next time."""
+        self.settings.direction = direction
+        self.canvas.arranging.arrange(direction)
+
+    def _align(self, line: Line) -> None:
+        self.canvas.arranging.align(line)
+
     def show_message(self, message: Message) -> None:
         """Show a message above the canvas."""
         if message.kind in ("error", "warning"):
@@ -319,6 +354,8 @@ class MainWindow(QMainWindow):
 
     def _on_selection(self, nodes: tuple[NodeId, ...]) -> None:
         self.inspector.show_selection(nodes)
+        if nodes:
+            self.hints.happened("selection" if len(nodes) == 1 else "several")
         self._refresh_actions()
 
     def _on_desk(self) -> None:
@@ -338,6 +375,7 @@ class MainWindow(QMainWindow):
         self.explanations.show_prediction(report, graph)
         if not self.desk.is_running:
             self._show_tab(self.results)
+            self.hints.happened("result")
             done = "evaluated" if report.accuracy is not None else "predicted"
             seconds = report.graph_seconds + report.predict_seconds + report.evaluate_seconds
             self.statusBar().showMessage(f"{report.architecture} {done} in {duration(seconds)}", 8000)
@@ -378,7 +416,19 @@ class MainWindow(QMainWindow):
 
     # --- showing state ---------------------------------------------------------------------
 
+    def _topic(self) -> str:
+        """The operator a person looks at: in the search, in the palette, or the selected node's."""
+        if self.palette_panel.isAncestorOf(self.focusWidget() or self):
+            return self.palette_panel.current_operator()
+        found = self.canvas.search.current_operator()
+        selected = self.canvas.selected()
+        node = self.document.graph.nodes[selected[0]] if selected else None
+        return found or (node.op if node is not None and node.op in self.document.ops else "")
+
     def _refresh(self) -> None:
+        is_empty = not self.document.graph.nodes
+        self.empty_canvas.show_if(is_empty)
+        self.hints.set_quiet(is_empty)
         name = self.document.path.name if self.document.path else self.document.graph.name
         self.setWindowTitle(f"{name}[*] – GHN Studio")
         self.setWindowModified(self.document.is_modified)
@@ -393,6 +443,8 @@ class MainWindow(QMainWindow):
             _log.warning("%s", error)
             info = None
         self._notices = notices(self.document, info)
+        if self.document.shapes.problems:
+            self.hints.happened("problem")
         self.problems.show_notices(self._notices)
         number = len(self._notices)
         self.tabs.setTabText(self.tabs.indexOf(self.problems), f"Problems ({number})" if number else "Problems")
@@ -407,7 +459,9 @@ class MainWindow(QMainWindow):
             problems=sum(not n.about_dataset for n in self._notices),
             is_running=self.desk.is_running, is_stopping=self.desk.is_stopping,
             has_result=self.results.report is not None,
+            all_pinned=self.canvas.arranging.all_pinned(self.canvas.selected()),
         ))
+        self.actions_by_id[f"view.direction.{self.canvas.canvas.preferred}"].setChecked(True)
         self.actions_by_id[f"view.theme.{theme.current().mode}"].setChecked(True)
 
     def _give_room(self, wanted: bool) -> None:
@@ -455,7 +509,8 @@ class MainWindow(QMainWindow):
     def _restyle(self) -> None:
         self.actions_by_id.refresh_icons()
         for panel in (self.palette_panel, self.inspector, self.problems, self.results, self.curve, self.gallery,
-                      self.banner, self.run_bar, self.explanations, self.ghns, self.training):
+                      self.banner, self.empty_canvas, self.help, self.hints, self.run_bar, self.explanations,
+                      self.ghns, self.training):
             panel.restyle()
 
     def _restore(self) -> None:
@@ -475,6 +530,8 @@ class MainWindow(QMainWindow):
         super().paintEvent(event)
         if not self._is_painted:
             self._is_painted = True
+            if self.document.graph.nodes:
+                self.hints.happened("network")
             self.loader.start_later()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -521,6 +578,7 @@ class MainWindow(QMainWindow):
         self.desk.stop_and_wait(CLOSE_WAIT_S)
         self.explanations.sketching.stop(CLOSE_WAIT_S)
         self.gallery.models.stop(CLOSE_WAIT_S)
+        self.canvas.arranging.stop(CLOSE_WAIT_S)
         self.loader.hold()
         self.log.close_log()
         choices = self.run_bar.choices()

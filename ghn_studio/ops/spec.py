@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from ghn_studio.ir.graph import Node, NodeId
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding
+from ghn_studio.ops.reach import POINT, Reach
 from ghn_studio.ops.torch_binding import TorchBinding
 
 P = TypeVar("P")
@@ -275,6 +276,8 @@ class OpSpec(Generic[P]):
     fit raises :class:`ValueError` with a sentence a person can act on.
 
     Attributes:
+        formula: What is computed, in one line of plain text: x in, y out, without the batch axis.
+        source: Where it was published: ``arXiv:1502.03167``, an address, or nothing.
         infer: The outputs' shapes, one spec or a tuple of them.
         module: The constructor call of the layer, ``torch.nn`` or ``ghn_studio.blocks``.
         function: The same computation without a module, for operators that own
@@ -285,6 +288,7 @@ class OpSpec(Generic[P]):
         primitives: The hypernetwork's nodes; by default one per weight (a norm's shift
             joins its scale) or one of type ``primitive`` where there is no weight.
         macs: Multiply-accumulates for one image.
+        reach: Which positions of the input a position of the output depends on (``ops/reach.py``).
         suggest: Parameters that fit given inputs, starting from others; new layers use it.
         aliases: Other names people know it by, for the search.
         onnx: How it is written to ONNX and recognised there (``ops/binding.py``).
@@ -300,12 +304,15 @@ class OpSpec(Generic[P]):
     infer: Callable[[P, Inputs], TensorSpec | tuple[TensorSpec, ...]]
     module: Callable[[P, Inputs], Call]
     examples: tuple[Example[P], ...]
+    formula: str = ""
+    source: str = ""
     outputs: Callable[[P], tuple[str, ...]] = _one_output
     weights: Callable[[P, Inputs], tuple[WeightSpec, ...]] = _no_weights
     function: Callable[[P, Inputs], Call] | None = None
     primitive: Primitive | None = None
     primitives: Callable[[P, Inputs], tuple[PrimitiveNode, ...]] | None = None
     macs: Callable[[P, Inputs], int] = _no_macs
+    reach: Callable[[P, Inputs], Reach] = lambda params, inputs: POINT
     suggest: Callable[[P, Inputs], P] = lambda params, inputs: params
     aliases: tuple[str, ...] = ()
     onnx: OnnxBinding[P] | None = None

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from PySide6.QtWidgets import QApplication
 
 from ghn_studio.app import adding, clipboard, edits, grouping, wiring
 from ghn_studio.app.document import Document
-from ghn_studio.app.layout import arrange, free_spot, snapped
+from ghn_studio.app.flow import Direction
+from ghn_studio.app.layout import free_spot, snapped
 from ghn_studio.app.picture import Picture
+from ghn_studio.codegen import part_to_source
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.gui.canvas.clipboard import clipped
 from ghn_studio.gui.canvas.scene import CanvasScene, PortRef
 from ghn_studio.ir.graph import Edge, NodeId, Source
+from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ops.spec import OpSpec
 from ghn_studio.project import Project
 
 NUDGE, FINE_NUDGE = 8.0, 1.0
+
+
+Fits = Callable[[OpSpec[Any]], bool]
 
 
 class Commands:
@@ -26,6 +34,8 @@ class Commands:
         self._document, self._scene, self._tell = document, scene, tell
         self._pastes = 0
         self._last_clip = ""
+        #: Called with the id of an operator that was added.
+        self.added: Callable[[str], object] = lambda op_id: None
 
     def apply(self, label: str, edit: edits.Edit, merge_key: object = None) -> bool:
         """Make an edit. Nodes shown at a place nobody chose keep that place from now on.
@@ -48,6 +58,10 @@ class Commands:
             return False
 
     @property
+    def _is_down(self) -> bool:
+        return self._scene.direction is Direction.DOWN
+
+    @property
     def picture(self) -> Picture:
         """What is drawn: nodes and collapsed groups."""
         return self._document.picture()
@@ -63,7 +77,10 @@ class Commands:
 
     def perform(self, plan: adding.Plan) -> tuple[NodeId, ...]:
         """Add a node as planned and return its id."""
-        return (plan.node,) if self.apply(plan.label, plan.edit) else ()
+        if not self.apply(plan.label, plan.edit):
+            return ()
+        self.added(self._document.graph.nodes[plan.node].op)
+        return (plan.node,)
 
     def add(self, op_id: str, position: tuple[float, float] | None, default: tuple[float, float]) -> NodeId:
         """Add an operator behind the one selected node, or free where it does not fit there.
@@ -74,8 +91,9 @@ class Commands:
         spec = self._document.ops[op_id]
         chosen = self._scene.selected
         plan = None
-        if len(chosen) == 1:
-            plan = adding.behind(self._document, chosen[0], op_id, self._scene.positions(), position)
+        if len(chosen) == 1 and chosen[0] in self._document.graph.nodes:
+            shown = self._scene.positions()
+            plan = adding.behind(self._document, chosen[0], op_id, shown, position, down=self._is_down)
         if plan is None:
             if position is None and len(chosen) == 1 and spec.inputs:
                 self._tell(f"{spec.title} does not take what {chosen[0]} gives, so it was added unconnected.")
@@ -88,19 +106,63 @@ class Commands:
         plan = None
         if wire is not None:
             (edge, *_) = self.edges_of((wire,))
-            plan = adding.on_wire(self._document, op_id, edge, position, self._scene.positions())
+            plan = adding.on_wire(self._document, op_id, edge, position, self._scene.positions(), down=self._is_down)
             if plan is None:
                 self._tell(f"{self._document.ops[op_id].title} does not fit into that wire, so it was added beside it.")
         plan = plan or adding.free(self._document, op_id, position)
         self.perform(plan)
         return plan.node
 
+    def fitting(self, wire: Edge) -> tuple[Fits, str]:
+        """Which operators can go into a wire, and what that is in words."""
+        edges, document = self.edges_of((wire,)), self._document
+        if not edges:
+            return (lambda spec: False), ""
+        source, target = Source(edges[0].source, edges[0].source_port), edges[0]
+        value = self._value(source)
+
+        def fits(spec: OpSpec[Any]) -> bool:
+            return adding.takes(document, spec.id, value) and adding.may_feed(
+                document, spec.id, target.target, target.target_port)
+
+        return fits, f"Between {target.source} and {target.target}"
+
+    def fitting_port(self, port: PortRef) -> tuple[Fits, str]:
+        """Which operators can stand at the loose end of a wire pulled out of ``port``, and that in words."""
+        document = self._document
+        if port.is_output:
+            source = self.picture.source(port.node, port.index)
+            value = self._value(source)
+            shape = f"Takes {value.extents} from" if value is not None else "Behind"
+            return (lambda spec: adding.takes(document, spec.id, value)), f"{shape} {source.node}"
+        node, index = self.picture.targets(port.node, port.index)[0]
+        return (lambda spec: adding.may_feed(document, spec.id, node, index)), f"Feeds {node}"
+
+    def _value(self, source: Source) -> TensorSpec | None:
+        given = self._document.shapes.outputs.get(source.node)
+        return given[source.port] if given is not None and source.port < len(given) else None
+
+    def can_be_inserted(self) -> bool:
+        """True if the selected nodes are a part that could go into a wire."""
+        graph, ops = self._document.graph, self._document.ops
+        return adding.ends_of_part(graph, self.chosen_nodes(), ops) is not None
+
+    def insert_selection(self, wire: Edge, places: Mapping[NodeId, tuple[float, float]]) -> bool:
+        """Lead ``wire`` through the selected nodes, which were dropped at ``places``."""
+        (edge, *_) = self.edges_of((wire,))
+        shown = self._scene.positions()
+        plan = adding.part_on_wire(self._document, self.chosen_nodes(), edge, places, shown, down=self._is_down)
+        if plan is None:
+            self._tell("The value of that wire does not fit, so nothing was connected.")
+        return plan is not None and self.apply(plan.label, plan.edit)
+
     def add_at_port(self, op_id: str, port: PortRef, position: tuple[float, float]) -> tuple[NodeId, ...]:
         """Add an operator at the loose end of a wire pulled out of ``port``."""
         if port.is_output:
-            plan = adding.from_port(self._document, Source(port.node, port.index), op_id, position)
+            plan = adding.from_port(self._document, self.picture.source(port.node, port.index), op_id, position)
         else:
-            plan = adding.into_port(self._document, port.node, port.index, op_id, position)
+            node, index = self.picture.targets(port.node, port.index)[0]
+            plan = adding.into_port(self._document, node, index, op_id, position)
         return self.perform(plan) if plan is not None else ()
 
     def delete(self) -> bool:
@@ -136,17 +198,23 @@ class Commands:
         label = "Disconnect" if len(edges) == 1 else f"Cut {len(edges)} wires"
         return bool(edges) and self.apply(label, wiring.cut(edges, self._document.ops))
 
+    def bypass_reason(self) -> str:
+        """Why the selected nodes cannot be bypassed; empty if they can, or are already."""
+        chosen, document = self.chosen_nodes(), self._document
+        if all(document.graph.nodes[n].bypassed for n in chosen):
+            return ""
+        return wiring.bypass_refusal(document.graph, document.shapes, document.ops, chosen)
+
     def toggle_bypass(self) -> bool:
         """Bypass the selected nodes, or use them again where all are bypassed; says why where that cannot be."""
         chosen, document = self.chosen_nodes(), self._document
         if not chosen:
             return False
         on = not all(document.graph.nodes[n].bypassed for n in chosen)
-        if on:
-            reason = wiring.bypass_refusal(document.graph, document.shapes, document.ops, chosen)
-            if reason:
-                self._tell(f"Not bypassed: {reason}")
-                return False
+        reason = self.bypass_reason()
+        if reason:
+            self._tell(f"Not bypassed: {reason}")
+            return False
         what = document.face(chosen[0]).title if len(chosen) == 1 else f"{len(chosen)} nodes"
         return self.apply(f"Bypass {what}" if on else f"Use {what} again", wiring.bypassed(chosen, on=on))
 
@@ -165,6 +233,26 @@ class Commands:
         QApplication.clipboard().setText(clipboard.text_of(self._part(), self._document.ops))
         self._tell(f"Copied {len(chosen)} node{'s' if len(chosen) > 1 else ''}.")
         return True
+
+    def copy_source(self) -> bool:
+        """Put PyTorch source of the selected nodes, or of the whole network, on the clipboard."""
+        document, chosen = self._document, self.chosen_nodes()
+        if not document.graph.nodes:
+            self._tell("The canvas is empty: there is no source to copy.")
+            return False
+        try:
+            text = part_to_source(document.graph, chosen, document.shapes, document.ops)
+        except GhnStudioError as error:
+            self._tell(f"No source copied: {error}")
+            return False
+        QApplication.clipboard().setText(text)
+        what = f"{len(chosen)} node{'s' if len(chosen) > 1 else ''}" if chosen else "the network"
+        self._tell(f"Copied the PyTorch source of {what}: {text.count(chr(10))} lines.")
+        return True
+
+    def rename(self, node_id: NodeId, name: str) -> bool:
+        """Give a node another id."""
+        return self.apply(f"Rename {node_id}", edits.renamed(node_id, NodeId(name)))
 
     def paste(self, at: tuple[float, float] | None = None, *, keep_inputs: bool = False) -> tuple[NodeId, ...]:
         """Add the nodes on the clipboard, around ``at`` or beside the originals.
@@ -211,14 +299,6 @@ class Commands:
         places = {n: (shown[n][0] + dx, shown[n][1] + dy) for n in chosen}
         label = "Move node" if len(chosen) == 1 else f"Move {len(chosen)} nodes"
         return bool(chosen) and self.apply(label, edits.moved(places), ("nudge", chosen))
-
-    def arrange(self) -> bool:
-        """Lay every node out anew."""
-        graph = self._document.graph
-        if not graph.nodes:
-            return False
-        places = arrange(graph, self._document.sizes())
-        return self.apply("Arrange", edits.moved(places))
 
     def group(self) -> tuple[NodeId, ...]:
         """Frame the selected nodes as a group; returns their new ids."""

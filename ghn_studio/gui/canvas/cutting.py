@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, Qt
@@ -9,7 +10,6 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
 
 from ghn_studio.app.connecting import CYCLE, downstream, port_refusal
 from ghn_studio.gui.canvas.paint import PORT, draw_port
-from ghn_studio.gui.canvas.routing import direct
 from ghn_studio.gui.canvas.scene import PortRef
 from ghn_studio.gui.theme import faded
 from ghn_studio.ir.graph import Edge, NodeId, Source
@@ -83,7 +83,7 @@ def crosses(wire: Wire, a: QPointF, b: QPointF) -> bool:
             or min(a.y(), b.y()) > bottom or wire.route is None):
         return False
     points = list(wire.route.samples(12))
-    return any(_meet(a.x(), a.y(), b.x(), b.y(), *p, *q) for p, q in zip(points, points[1:], strict=False))
+    return any(_meet(a.x(), a.y(), b.x(), b.y(), *p, *q) for p, q in pairwise(points))
 
 
 def _meet(ax: float, ay: float, bx: float, by: float, px: float, py: float, qx: float, qy: float) -> bool:
@@ -157,7 +157,7 @@ class PullWires:
         """The wires on their way, and the outputs that would do."""
         if not self._is_dragging:
             return
-        view, scene, tokens = self._view, self._view.canvas, self._view.tokens
+        scene, tokens = self._view.canvas, self._view.tokens
         for node_id, item in scene.nodes.items():
             accent = QColor(tokens.accent(item.face.category))
             for index in range(len(item.face.outputs)):
@@ -171,7 +171,7 @@ class PullWires:
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(scene.pens.hot)
         for edge in self._wires:
-            course = direct(start, scene.nodes[edge.target].input_point(edge.target_port))
+            course = scene.straight_course(start, scene.nodes[edge.target].input_point(edge.target_port))
             path = QPainterPath(QPointF(*course.start))
             for a, b, c in course.pieces:
                 path.cubicTo(QPointF(*a), QPointF(*b), QPointF(*c))

@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, 
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsPathItem, QGraphicsRectItem, QStyleOptionGraphicsItem, QWidget
 
 from ghn_studio.app.faces import NodeFace
+from ghn_studio.app.flow import Direction
 from ghn_studio.gui.canvas.heat import Heat, draw_tag
 from ghn_studio.gui.canvas.paint import (
     MARGIN,
@@ -22,6 +23,7 @@ from ghn_studio.gui.canvas.paint import (
     draw_ring,
     pill_size,
 )
+from ghn_studio.gui.canvas.pins import draw_pin
 from ghn_studio.gui.canvas.routing import Box, Point, Route
 from ghn_studio.gui.theme import Tokens, faded, ui_font
 from ghn_studio.ir.graph import Edge, Group, NodeId
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 _NO_PEN = QPen(Qt.PenStyle.NoPen)
 #: A caption is shown where the wire is this much longer than it, in scene units.
 PILL_ROOM = 40.0
+PILL_ROOM_DOWN = 24.0
 
 
 class Layer(QGraphicsRectItem):
@@ -50,7 +53,7 @@ class NodeItem(QGraphicsRectItem):
         super().__init__(layer)
         self.node_id = node_id
         self.left = self.top = 0.0
-        self.is_selected = self.is_hovered = self.has_faded_ports = False
+        self.is_selected = self.is_hovered = self.has_faded_ports = self.is_pinned = False
         self.heat: Heat | None = None
         self._pictures = pictures
         self.setPen(_NO_PEN)
@@ -80,14 +83,19 @@ class NodeItem(QGraphicsRectItem):
 
     def input_point(self, port: int) -> Point:
         """Where a wire into input ``port`` ends; the last slot for ports that are not shown."""
-        slots = self.face.inputs
-        y = slots[min(port, len(slots) - 1)].y if slots else 16.0
-        return self.left, self.top + y
+        x, y = self.face.port_point(port, self._pictures.direction, is_output=False)
+        return self.left + x, self.top + y
 
     def output_point(self, port: int) -> Point:
         """Where a wire out of output ``port`` begins."""
-        slots = self.face.outputs
-        return self.left + self.face.width, self.top + (slots[min(port, len(slots) - 1)].y if slots else 16.0)
+        x, y = self.face.port_point(port, self._pictures.direction, is_output=True)
+        return self.left + x, self.top + y
+
+    def set_pinned(self, pinned: bool) -> None:
+        """Show that arranging leaves the node where it is, or no more."""
+        if pinned != self.is_pinned:
+            self.is_pinned = pinned
+            self.update()
 
     def mark(self, *, selected: bool | None = None, hovered: bool | None = None, faded: bool | None = None) -> None:
         """Change how the node stands out."""
@@ -107,27 +115,31 @@ class NodeItem(QGraphicsRectItem):
             draw_ring(painter, face, pictures.tokens, is_strong=self.is_selected)
             # The ring crosses the ports and the tag; they belong on top.
             if self.is_selected and pictures.zoom >= TEXT_ZOOM:
-                _draw_ports(painter, face, pictures.tokens)
+                _draw_ports(painter, face, pictures.tokens, pictures.direction)
             if self.heat is not None:
                 draw_tag(painter, face, self.heat, pictures.tokens, compact=pictures.zoom < TEXT_ZOOM)
+        if self.is_pinned:
+            draw_pin(painter, face, pictures.tokens, large=pictures.zoom < TEXT_ZOOM)
 
 
-def _draw_ports(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
+def _draw_ports(painter: QPainter, face: NodeFace, tokens: Tokens, direction: Direction) -> None:
     accent, ring = QColor(tokens.accent(face.category)), QColor(tokens.selection)
     painter.setPen(QPen(ring, 1.5))
-    for slot in face.inputs:
+    for i, slot in enumerate(face.inputs):
         painter.setBrush(QColor(tokens.body) if slot.is_free else accent)
         radius = 3.4 if slot.is_spare else 5.5
-        painter.drawEllipse(QPointF(0, slot.y), radius, radius)
+        painter.drawEllipse(QPointF(*face.port_point(i, direction, is_output=False)), radius, radius)
     painter.setBrush(accent)
-    for slot in face.outputs:
-        painter.drawEllipse(QPointF(face.width, slot.y), 5.5, 5.5)
+    for i in range(len(face.outputs)):
+        painter.drawEllipse(QPointF(*face.port_point(i, direction, is_output=True)), 5.5, 5.5)
 
 
 class Wire:
     """One edge and its native path item, which is drawn without any Python call."""
 
-    __slots__ = ("box", "caption", "ceiling", "edge", "is_bad", "is_hot", "item", "lines", "route", "text")
+    __slots__ = (
+        "box", "caption", "ceiling", "edge", "is_bad", "is_floating", "is_hot", "item", "lines", "route", "text",
+    )
 
     def __init__(self, edge: Edge, layer: Layer) -> None:
         self.edge = edge
@@ -138,20 +150,26 @@ class Wire:
         self.caption: Box | None = None
         self.ceiling = 0.0
         self.lines: list[QLineF] | None = None
-        self.is_hot = self.is_bad = False
+        self.is_hot = self.is_bad = self.is_floating = False
 
     def set_route(self, route: Route, ceiling: float) -> None:
         """Take a course. ``ceiling`` is the top of the higher of the two nodes."""
-        if route == self.route and ceiling == self.ceiling:
+        if route == self.route and ceiling == self.ceiling and not self.is_floating:
             return
-        self.route, self.ceiling, self.lines = route, ceiling, None
+        self.float_along(route)
+        self.is_floating = False
+        self.ceiling = ceiling
+        xs, ys = zip(*route.samples(6), strict=True)
+        self.box = min(xs), min(ys), max(xs), max(ys)
+        self._place_caption()
+
+    def float_along(self, route: Route) -> None:
+        """Take a course for a moment: without a caption, and its box stays where it was."""
+        self.route, self.lines, self.caption, self.is_floating = route, None, None, True
         path = QPainterPath(QPointF(*route.start))
         for a, b, end in route.pieces:
             path.cubicTo(a[0], a[1], b[0], b[1], end[0], end[1])
         self.item.setPath(path)
-        xs, ys = zip(*route.samples(6), strict=True)
-        self.box = min(xs), min(ys), max(xs), max(ys)
-        self._place_caption()
 
     def set_text(self, text: str) -> None:
         """Caption the wire, if there is room."""
@@ -193,7 +211,7 @@ class Wire:
             return
         width, height = pill_size(self.text)
         x, y = self.route.label
-        if self.route.room <= width + PILL_ROOM:
+        if self.route.room <= (height + PILL_ROOM_DOWN if self.route.is_upright else width + PILL_ROOM):
             if not self.is_bad:
                 return
             y = self.ceiling - height  # over the nodes it lies between

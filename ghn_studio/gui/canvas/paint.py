@@ -25,8 +25,9 @@ from PySide6.QtGui import (
 )
 
 from ghn_studio.app.faces import FOOTER, HEADER, PAD_X, ROW, NodeFace, Slot
+from ghn_studio.app.flow import Direction
 from ghn_studio.gui.canvas.heat import Heat, draw_tag, heated
-from ghn_studio.gui.theme import Tokens, faded, mixed, mono_font, ui_font
+from ghn_studio.gui.theme import SHADOW_INK, Tokens, faded, mixed, mono_font, ui_font
 
 #: Space around a node's box for its shadow and the ring of a selection.
 MARGIN = 18.0
@@ -64,6 +65,7 @@ class Pictures:
         self.ratio = 1.0
         self.zoom = 1.0
         self.is_settled = True
+        self.direction = Direction.RIGHT
         self._nodes: dict[tuple[NodeFace, bool, bool, Heat | None], Picture] = {}
         self._pills: dict[tuple[str, bool, bool], Picture] = {}
         self._bytes = 0
@@ -72,6 +74,12 @@ class Pictures:
         """Draw everything anew, in other colours."""
         self.tokens = tokens
         self._clear()
+
+    def turn(self, direction: Direction) -> None:
+        """Draw the ports for wires that run another way."""
+        if direction is not self.direction:
+            self.direction = direction
+            self._clear()
 
     def look_at(self, zoom: float, ratio: float, *, settled: bool) -> None:
         """Serve pictures for a zoom; while it is not settled, scaled ones will do."""
@@ -89,7 +97,10 @@ class Pictures:
             painter = _painter(found)
             painter.translate(MARGIN, MARGIN)
             tokens = self.tokens if heat is None else heated(self.tokens, heat)
-            (draw_compact if compact else draw_node)(painter, face, tokens, faded_ports=faded_ports)
+            if compact:
+                draw_compact(painter, face, tokens)
+            else:
+                draw_node(painter, face, tokens, faded_ports=faded_ports, direction=self.direction)
             if heat is not None:
                 draw_tag(painter, face, heat, self.tokens, compact=compact)
             painter.end()
@@ -157,7 +168,10 @@ def _painter(picture: Picture) -> QPainter:
 # --- nodes -------------------------------------------------------------------------------------
 
 
-def draw_node(painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports: bool = False) -> None:
+def draw_node(
+    painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports: bool = False,
+    direction: Direction = Direction.RIGHT,
+) -> None:
     """Draw a node with its top left corner at the origin."""
     accent = tokens.accent(face.category)
     _shadow(painter, face, tokens)
@@ -172,10 +186,10 @@ def draw_node(painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports:
     _header(painter, face, tokens)
     _rows(painter, face, tokens)
     _footer(painter, face, tokens)
-    _ports(painter, face, tokens, accent, 0.3 if faded_ports else 1.0)
+    _ports(painter, face, tokens, direction, 0.3 if faded_ports else 1.0)
 
 
-def draw_compact(painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports: bool = False) -> None:
+def draw_compact(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
     """Draw a node for small zooms: its colour and a title large enough to read."""
     accent = tokens.accent(face.category)
     body = _box(face)
@@ -269,7 +283,7 @@ def _shadow(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
 def _shadow_stops(opacity: float) -> list[tuple[float, QColor]]:
     """The rim's darkness from the box outwards, as if ``SHADOW`` layers of ``opacity`` lay on each other."""
     count = round(SHADOW)
-    return [(i / count, faded("#000000", 1 - (1 - opacity) ** (count - i))) for i in range(count + 1)]
+    return [(i / count, faded(SHADOW_INK, 1 - (1 - opacity) ** (count - i))) for i in range(count + 1)]
 
 
 def trouble(face: NodeFace, tokens: Tokens) -> str:
@@ -294,7 +308,7 @@ def _header(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(trouble(face, tokens)))
         painter.drawEllipse(badge)
-        _text(painter, badge, "!", ui_font(11, QFont.Weight.Bold), QColor(tokens.on_error), _CENTRE)
+        _text(painter, badge, "!", ui_font(11, QFont.Weight.DemiBold), QColor(tokens.on_error), _CENTRE)
 
 
 def _rows(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
@@ -331,29 +345,28 @@ def _footer(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
           ui_font(11), QColor(tokens.text) if face.shape else faded(tokens.muted, 0.8), QColor(tokens.muted))
 
 
-def _ports(painter: QPainter, face: NodeFace, tokens: Tokens, accent: str, opacity: float) -> None:
+def _ports(painter: QPainter, face: NodeFace, tokens: Tokens, direction: Direction, opacity: float) -> None:
     painter.setOpacity(opacity)
-    ring, body = QColor(tokens.canvas), QColor(tokens.body)
-    for slot in face.inputs:
-        _port(painter, 0.0, slot, accent, ring, body, tokens)
-    for slot in face.outputs:
-        draw_port(painter, face.width, slot.y, QColor(accent), ring)
+    ring, accent = QColor(tokens.canvas), QColor(tokens.accent(face.category))
+    for i, slot in enumerate(face.inputs):
+        _port(painter, QPointF(*face.port_point(i, direction, is_output=False)), slot, accent, tokens)
+    for i in range(len(face.outputs)):
+        draw_port(painter, *face.port_point(i, direction, is_output=True), accent, ring)
     painter.setOpacity(1.0)
 
 
-def _port(
-    painter: QPainter, x: float, slot: Slot, accent: str, ring: QColor, body: QColor, tokens: Tokens
-) -> None:
+def _port(painter: QPainter, at: QPointF, slot: Slot, accent: QColor, tokens: Tokens) -> None:
+    ring = QColor(tokens.canvas)
     if not slot.is_free:
-        draw_port(painter, x, slot.y, QColor(accent), ring)
+        draw_port(painter, at.x(), at.y(), accent, ring)
         return
     # Nothing is connected: an open ring, quieter where nothing has to be.
-    draw_port(painter, x, slot.y, ring, ring, PORT + 0.5)
-    color = faded(tokens.muted, 0.7) if slot.is_spare else QColor(accent)
+    draw_port(painter, at.x(), at.y(), ring, ring, PORT + 0.5)
+    color = faded(tokens.muted, 0.7) if slot.is_spare else accent
     painter.setPen(QPen(color, 1.6))
-    painter.setBrush(body)
+    painter.setBrush(QColor(tokens.body))
     radius = 3.4 if slot.is_spare else 4.4
-    painter.drawEllipse(QPointF(x, slot.y), radius, radius)
+    painter.drawEllipse(at, radius, radius)
 
 
 def _pair(

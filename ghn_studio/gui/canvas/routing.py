@@ -14,6 +14,8 @@ Point = tuple[float, float]
 #: Room kept between a lane and a node, and between two lanes.
 CLEARANCE = 14.0
 LANE_STEP = 10.0
+#: What a frame needs above its title, and a wire above the frame.
+TITLE_CLEARANCE = 18.0
 #: How far a wire runs straight out of a port before it turns.
 STUB = 22.0
 CORNER = 18.0
@@ -26,13 +28,23 @@ class Route:
     """A wire as a start and cubic pieces (two handles and an end each).
 
     ``label`` is where a caption sits best and ``room`` how long the straightest stretch
-    around it is, in scene units.
+    around it is, in scene units. ``is_upright`` if this stretch runs down.
     """
 
     start: Point
     pieces: tuple[tuple[Point, Point, Point], ...]
     label: Point
     room: float
+    is_upright: bool = False
+
+    def turned(self) -> Route:
+        """The mirror image at the diagonal: a wire to the right becomes one that runs down.
+
+        Lanes that run down lie close beside nodes, where a caption has no room.
+        """
+        pieces = tuple((a[::-1], b[::-1], c[::-1]) for a, b, c in self.pieces)
+        room = self.room if len(pieces) == 1 else 0.0
+        return Route(self.start[::-1], pieces, self.label[::-1], room, not self.is_upright)
 
     def samples(self, per_piece: int = 10) -> Iterator[Point]:
         """Points along the wire, ends included."""
@@ -123,6 +135,11 @@ def route(
     return direct(start, end)
 
 
+def turned_box(box: Box) -> Box:
+    """The mirror image of a box at the diagonal."""
+    return box[1], box[0], box[3], box[2]
+
+
 def direct(start: Point, end: Point) -> Route:
     """A single curve with level ends."""
     (x0, y0), (x1, y1) = start, end
@@ -197,7 +214,20 @@ def _backwards(
     y = _return_height(y0, y1, back, out, source, target, obstacles)
     if lanes is not None:
         y = lanes.free(y, back, out, value, LANE_STEP if y1 < y else -LANE_STEP)
+    back = _before_titles(back, y, y1, obstacles)
     return _rounded([start, (out, y0), (out, y), (back, y), (back, y1), end], label=(max(back, out - 90.0), y))
+
+
+def _before_titles(x: float, y0: float, y1: float, obstacles: Obstacles) -> float:
+    """Where to go from lane ``y0`` to the height ``y1`` of a port without crossing a title lengthwise."""
+    for _ in range(4):
+        region = (x - 2, min(y0, y1), x + 2, max(y0, y1))
+        # In a drawing to the right the way leads past titles, which is no harm.
+        hit = [b for b in obstacles.titles.inside(region) if b[3] - b[1] > b[2] - b[0]] if obstacles.titles else []
+        if not hit:
+            break
+        x = min(b[0] for b in hit) - TITLE_CLEARANCE
+    return x
 
 
 def _return_height(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from PySide6.QtCore import QLineF, QRectF, Signal
 from PySide6.QtWidgets import QGraphicsScene
 
 from ghn_studio.app.document import Change, Document
+from ghn_studio.app.flow import Direction, direction_of
 from ghn_studio.app.layout import place_missing
 from ghn_studio.gui import theme
 from ghn_studio.gui.canvas.heat import UNMEASURED, Heat, colour_of
@@ -25,7 +26,7 @@ from ghn_studio.gui.canvas.items import (
     joined,
 )
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures, trouble
-from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, route
+from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, Point, Route, direct, route, turned_box
 from ghn_studio.ir.graph import Edge, NodeId
 
 #: Room to pan around the network, in scene units.
@@ -53,6 +54,8 @@ class CanvasScene(QGraphicsScene):
         self.document = document
         self.pictures = Pictures(theme.current().tokens)
         self.pens = Pens(self.pictures.tokens)
+        #: Which way networks without places are laid out.
+        self.preferred = Direction.RIGHT
         self.nodes: dict[NodeId, NodeItem] = {}
         self.wires: dict[Edge, Wire] = {}
         self.captioned: list[Wire] = []
@@ -61,6 +64,10 @@ class CanvasScene(QGraphicsScene):
         self._selected_wire: Edge | None = None
         self._spots: dict[NodeId, tuple[float, float]] = {}
         self._obstacles = Obstacles()
+        #: Called before places are read or change; ends what only pretends to be at other places.
+        self.before_reading: Callable[[], object] = lambda: None
+        # What a gesture moves is left out of the boxes and lines that are kept.
+        self._moving: frozenset[NodeId] = frozenset()
         self._boxes: dict[str, list[QRectF]] | None = None
         self._lines: list[QLineF] | None = None
         self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
@@ -76,6 +83,7 @@ class CanvasScene(QGraphicsScene):
     # --- drawing -------------------------------------------------------------------------
 
     def _on_change(self, change: Change) -> None:
+        self.before_reading()
         if change.reset:
             self._rebuild()
             self.redrawn.emit()
@@ -91,6 +99,8 @@ class CanvasScene(QGraphicsScene):
         if not diff.is_empty:
             touched |= self._refresh_faces()
         touched |= self._place(change.moved)
+        if len(change.moved) > 1 and 2 * len(change.moved) >= len(self.nodes) and self._turn():
+            touched |= self.nodes.keys()
         touched |= self._place_missing()
         for edge in diff.connected:
             self.wires[edge] = Wire(edge, self._wire_layer)
@@ -98,6 +108,7 @@ class CanvasScene(QGraphicsScene):
         self._reroute(None if len(self.wires) <= MANY_WIRES else touched)
         if not diff.is_empty:
             self._caption_wires()
+        self._show_pins()
         self._forget_overview()
         self.redrawn.emit()
 
@@ -110,11 +121,14 @@ class CanvasScene(QGraphicsScene):
         for node_id in self.document.graph.nodes:
             self._add_node(node_id)
         self._place(tuple(self.nodes))
+        self.pictures.turn(self.preferred)
+        self._turn()
         self._place_missing()
         for edge in self.document.graph.edges():
             self.wires[edge] = Wire(edge, self._wire_layer)
         self._reroute(None)
         self._caption_wires()
+        self._show_pins()
         self._forget_overview()
 
     def _add_node(self, node_id: NodeId) -> None:
@@ -141,6 +155,11 @@ class CanvasScene(QGraphicsScene):
             item.set_face(face)
         return resized
 
+    def _show_pins(self) -> None:
+        pinned = self.document.project.pinned
+        for node_id, item in self.nodes.items():
+            item.set_pinned(node_id in pinned)
+
     def _place(self, node_ids: Iterable[NodeId]) -> set[NodeId]:
         layout = self.document.layout
         placed = set()
@@ -163,25 +182,77 @@ class CanvasScene(QGraphicsScene):
         if any(n not in self._spots for n in loose):
             sizes = {n: (i.face.width, i.face.height) for n, i in self.nodes.items()}
             known = {n: self._spots[n] for n in loose if n in self._spots}
-            self._spots.update(place_missing(graph, {**known, **layout}, sizes))
+            self._spots.update(place_missing(graph, {**known, **layout}, sizes, self.direction))
         moved = {n for n in loose if (self.nodes[n].left, self.nodes[n].top) != self._spots[n]}
         for node_id in moved:
             self.nodes[node_id].place(*self._spots[node_id])
         return moved
 
+    @property
+    def direction(self) -> Direction:
+        """Which way the drawing runs: it follows from where the nodes lie."""
+        return self.pictures.direction
+
+    def _turn(self) -> bool:
+        """Follow a drawing that runs the other way now; True if it does."""
+        layout = self.document.layout
+        boxes: dict[str, Box] = {n: i.box for n, i in self.nodes.items() if n in layout}
+        found = direction_of(((e.source, e.target) for e in self.document.graph.edges()), boxes, self.direction)
+        if found is self.direction:
+            return False
+        self.pictures.turn(found)
+        for item in self.nodes.values():
+            item.update()
+        return True
+
     def positions(self) -> dict[NodeId, tuple[float, float]]:
         """Where each node is drawn now, those that nobody placed included."""
+        self.before_reading()
         return {n: (i.left, i.top) for n, i in self.nodes.items()}
 
     def preview(self, positions: Mapping[NodeId, tuple[float, float]]) -> None:
         """Draw nodes elsewhere while a gesture lasts; the document is not touched."""
+        if self._moving != positions.keys():
+            self._moving = frozenset(positions)
+            self._boxes = self._lines = None
+        wires = self.wires_at(positions)
+        stale = self._extent(positions, wires)
         for node_id, (x, y) in positions.items():
             self.nodes[node_id].place(x, y)
-        for wire in self._wires_of(positions):
+        for wire in wires:
             self._lay(wire, None)
         if self._frames:
             self._update_frames()
+        if self.pictures.zoom < OVERVIEW_ZOOM:
+            self._overview.update(stale)
+            self._overview.update(self._extent(positions, wires))
+
+    def _extent(self, node_ids: Iterable[NodeId], wires: Iterable[Wire]) -> QRectF:
+        """The part of the scene that nodes and wires cover."""
+        boxes = [*(self.nodes[n].box for n in node_ids), *(w.box for w in wires)]
+        if not boxes:
+            return QRectF()
+        left, top, right, bottom = joined(boxes)
+        around = 4 / self.pictures.zoom
+        return QRectF(left - around, top - around, right - left + 2 * around, bottom - top + 2 * around)
+
+    def wires_at(self, node_ids: Iterable[NodeId]) -> list[Wire]:
+        """The wires that begin or end at nodes, each once."""
+        return list({id(w): w for w in self._wires_of(node_ids)}.values())
+
+    def refresh_moving(self, *, frames: bool) -> None:
+        """Follow nodes and wires that were placed from outside; without ``frames`` these are left out."""
+        self._frame_layer.setVisible(frames)
+        if frames and self._frames:
+            self._update_frames()
         self._forget_overview()
+
+    def turn_to(self, direction: Direction) -> None:
+        """Draw for wires that run this way, until the nodes say otherwise."""
+        if direction is not self.direction:
+            self.pictures.turn(direction)
+            self._reroute(None)
+            self.update()
 
     def _wires_of(self, node_ids: Iterable[NodeId]) -> Iterator[Wire]:
         graph, wires = self.document.graph, self.wires
@@ -197,14 +268,28 @@ class CanvasScene(QGraphicsScene):
         source, target = self.nodes[edge.source], self.nodes[edge.target]
         start, end = source.output_point(edge.source_port), target.input_point(edge.target_port)
         value = (edge.source, edge.source_port)
-        course = route(start, end, edge.source, edge.target, self._obstacles, lanes, value)
+        if self.direction is Direction.RIGHT:
+            course = route(start, end, edge.source, edge.target, self._obstacles, lanes, value)
+        else:  # the same in a mirror
+            ends = start[::-1], end[::-1]
+            course = route(*ends, edge.source, edge.target, self._obstacles, lanes, value).turned()
         wire.set_route(course, min(source.top, target.top))
+
+    def straight_course(self, start: Point, end: Point) -> Route:
+        """The course of a wire when nothing is in its way."""
+        if self.direction is Direction.RIGHT:
+            return direct(start, end)
+        return direct(start[::-1], end[::-1]).turned()
 
     def _reroute(self, touched: set[NodeId] | None) -> None:
         """Lay the wires anew: all of them, or those at and near the ``touched`` nodes."""
         self._update_frames()
         titles = [(p, box) for p, f in self._frames.items() if (box := f.title_box()) is not None]
-        self._obstacles = Obstacles.of(((n, i.box) for n, i in self.nodes.items()), titles)
+        boxes = ((n, i.box) for n, i in self.nodes.items())
+        if self.direction is Direction.DOWN:  # wires are laid in a mirror
+            boxes = ((n, turned_box(box)) for n, box in boxes)
+            titles = [(p, turned_box(box)) for p, box in titles]
+        self._obstacles = Obstacles.of(boxes, titles)
         if touched is None:
             lanes = Lanes()
             for wire in self.wires.values():
@@ -271,7 +356,11 @@ class CanvasScene(QGraphicsScene):
         around = joined(boxes)
         own = set(members)
         strangers = any(n not in own and _overlaps(i.box, [around]) for n, i in self.nodes.items())
-        return [framed(b) for b in (bands(boxes) if strangers else [around])]
+        if not strangers:
+            return [framed(around)]
+        if self.direction is Direction.DOWN:
+            return [framed(turned_box(b)) for b in bands(map(turned_box, boxes))]
+        return [framed(b) for b in bands(boxes)]
 
     def restyle(self) -> None:
         """Draw everything in the theme's colours."""
@@ -302,16 +391,19 @@ class CanvasScene(QGraphicsScene):
 
     def _forget_overview(self) -> None:
         self._boxes = self._lines = None
+        self._moving = frozenset()
         if self.pictures.zoom < OVERVIEW_ZOOM:
             self._overview.update()
 
     def overview_boxes(self) -> dict[str, list[QRectF]]:
-        """The nodes' boxes by colour; those with something the matter are drawn last."""
+        """The nodes' boxes by colour; those with something the matter are drawn last, those on the move very last."""
         if self._boxes is None:
             tokens = self.pictures.tokens
             boxes: dict[str, list[QRectF]] = {}
             marked: dict[str, list[QRectF]] = {}
             for item in self.nodes.values():
+                if item.node_id in self._moving:
+                    continue
                 box = QRectF(item.left, item.top, item.face.width, item.face.height)
                 color = trouble(item.face, tokens)
                 if color:
@@ -319,7 +411,13 @@ class CanvasScene(QGraphicsScene):
                 else:
                     boxes.setdefault(self._overview_colour(item), []).append(box)
             self._boxes = {**boxes, **marked}
-        return self._boxes
+        if not self._moving:
+            return self._boxes
+        found = {color: list(boxes) for color, boxes in self._boxes.items()}
+        for item in map(self.nodes.__getitem__, self._moving):
+            box = QRectF(item.left, item.top, item.face.width, item.face.height)
+            found.setdefault(trouble(item.face, self.pictures.tokens) or self._overview_colour(item), []).append(box)
+        return found
 
     def _overview_colour(self, item: NodeItem) -> str:
         tokens = self.pictures.tokens
@@ -330,8 +428,11 @@ class CanvasScene(QGraphicsScene):
     def overview_lines(self) -> list[QLineF]:
         """The wires as straight lines."""
         if self._lines is None:
-            self._lines = [line for wire in self.wires.values() for line in wire.straight_lines()]
-        return self._lines
+            still = (e for e in self.wires if not (e.source in self._moving or e.target in self._moving))
+            self._lines = [line for edge in still for line in self.wires[edge].straight_lines()]
+        if not self._moving:
+            return self._lines
+        return self._lines + [line for wire in self.wires_at(self._moving) for line in wire.straight_lines()]
 
     def content_rect(self, node_ids: Iterable[NodeId] | None = None) -> QRectF:
         """The box around all nodes, or around some, with a little air."""
@@ -409,9 +510,10 @@ class CanvasScene(QGraphicsScene):
             if not (item.left - radius <= x <= item.left + face.width + radius
                     and item.top - radius <= y <= item.top + face.height + radius):
                 continue
-            for is_output, slots, px in ((False, face.inputs, item.left), (True, face.outputs, item.left + face.width)):
-                for index, slot in enumerate(slots):
-                    distance = (px - x) ** 2 + (item.top + slot.y - y) ** 2
+            for is_output, slots in ((False, face.inputs), (True, face.outputs)):
+                for index in range(len(slots)):
+                    px, py = item.output_point(index) if is_output else item.input_point(index)
+                    distance = (px - x) ** 2 + (py - y) ** 2
                     if distance <= best:
                         best, found = distance, PortRef(node_id, is_output, index)
         return found

@@ -21,7 +21,8 @@ from PySide6.QtWidgets import (
 
 from ghn_studio.app.operator_search import find_operators, used
 from ghn_studio.gui import theme
-from ghn_studio.gui.look import ElidedLabel
+from ghn_studio.gui.look import ElidedLabel, label
+from ghn_studio.gui.operator_tips import operator_tip
 from ghn_studio.ops.registry import OpRegistry
 from ghn_studio.ops.spec import Category, OpSpec
 
@@ -52,11 +53,14 @@ class OperatorSearch(QFrame):
         self.list.setAccessibleName("Operators found")
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.nothing = label("", "muted", wrap=True)
+        self.nothing.hide()
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(6)
         column.addWidget(self.field)
         column.addWidget(self.note)
+        column.addWidget(self.nothing)
         column.addWidget(self.list)
         self.setFixedWidth(300)
         self.field.textChanged.connect(self._filter)
@@ -91,6 +95,11 @@ class OperatorSearch(QFrame):
         """Show an operator that was added first the next time."""
         self.recent = used(op_id, self.recent)
 
+    def current_operator(self) -> str:
+        """Id of the operator that Enter would take, or "" while the field is closed."""
+        item = self.list.currentItem() if self.isVisible() else None
+        return item.data(_OP) if item is not None else ""
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if watched is self.field and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
             key = event.key()
@@ -113,18 +122,17 @@ class OperatorSearch(QFrame):
             item.setData(_CATEGORY, hit.spec.category)
             item.setData(_VIA, hit.via if hit.via != hit.spec.category else "")
             item.setData(_LETTERS, hit.positions)
-            item.setToolTip(hit.spec.summary)
+            item.setToolTip(operator_tip(hit.spec))
             self.list.addItem(item)
         self.list.setCurrentRow(0)
-        nothing = "" if self.list.count() else "No operator has such a name."
-        if not text and nothing:
-            nothing = "No operator fits here."
-        note = nothing or self._purpose
-        self.note.set_full_text(note)
-        self.note.setVisible(bool(note))
-        self.list.setVisible(not nothing)
+        self.nothing.setText(f"Nothing that fits here is called “{text.strip()}”." if text.strip()
+                             else "No operator fits here.")
         rows = min(9, self.list.count())
-        self.setFixedHeight(52 + (_ROW_HEIGHT * rows + 10 if rows else 0) + (24 if note else 0))
+        self.nothing.setVisible(not rows)
+        self.list.setVisible(rows > 0)
+        self.note.set_full_text(self._purpose)
+        self.note.setVisible(bool(self._purpose))
+        self.setFixedHeight(62 + _ROW_HEIGHT * max(1, rows) + (24 if self._purpose else 0))
 
     def _take(self) -> None:
         item = self.list.currentItem()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QBrush, QColor, QPainter, QPixmap, QResizeEvent, QShowEvent
@@ -21,6 +22,14 @@ ZOOM_STEP = 1.2
 FIT_ZOOM = 1.0
 #: After this long without a zoom step, pictures are drawn sharp for the zoom reached.
 SETTLE_MS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Pixels per scene unit, and the scene point in the middle of the view."""
+
+    zoom: float
+    middle: QPointF
 
 
 class Viewport(QGraphicsView):
@@ -110,16 +119,31 @@ class Viewport(QGraphicsView):
         self._show_rect(self.canvas.content_rect(self.canvas.selected or None))
 
     def _show_rect(self, rect: QRectF) -> None:
+        aim = self.aim_at(rect)
+        self._needs_fit = aim is None
+        if aim is not None:
+            self.show_aim(aim, settled=True)
+
+    def aim_at(self, rect: QRectF) -> Aim | None:
+        """How to look at the scene to see all of ``rect``; None while the widget has no size to speak of."""
         room = self.viewport().rect()
         if room.width() < 20 or room.height() < 20:
-            self._needs_fit = True
-            return
-        self._needs_fit = False
+            return None
         bar = self.bar.height() + 8  # the network does not hide behind the zoom bar
         zoom = min(room.width() / rect.width(), (room.height() - bar) / rect.height(), FIT_ZOOM)
-        self.zoom_to(zoom)
-        self.look_at(rect.center() + QPointF(0, bar / 2 / self.zoom))
-        self._refresh_detail(settled=True)
+        zoom = max(MIN_ZOOM, zoom)
+        return Aim(zoom, rect.center() + QPointF(0, bar / 2 / zoom))
+
+    def aim(self) -> Aim:
+        """How the scene is looked at now."""
+        return Aim(self.zoom, self.scene_point(QRectF(self.viewport().rect()).center()))
+
+    def show_aim(self, aim: Aim, *, settled: bool) -> None:
+        """Look at the scene in this way; sharp at once if ``settled``."""
+        self.zoom_to(aim.zoom)
+        self.look_at(aim.middle)
+        if settled:
+            self._refresh_detail(settled=True)
 
     def look_at(self, point: QPointF) -> None:
         """Bring a scene point to the middle."""

@@ -1,0 +1,21 @@
+"""What the canvas does with keys, buttons and wheel that no menu shows: one table for the sheet and the manual."""
+
+from __future__ import annotations
+
+#: What it does, and how.
+GESTURES = (
+    ("Add an operator by name", "Tab, or double-click on an empty place"),
+    ("Add an operator that fits a wire", "Pull a wire and drop it on an empty place"),
+    ("Insert an operator", "Drop it on a wire"),
+    ("Connect", "Drag from port to port, either way"),
+    ("Replace a wire", "Drop another on the same input"),
+    ("Select", "Click; Shift or Ctrl adds to the selection"),
+    ("Select what is inside", "Drag over an empty place"),
+    ("Show the selection", "F"),
+    ("Move the selection", "Drag, or arrow keys; Shift for small steps"),
+    ("Duplicate while dragging", "Alt and drag"),
+    ("Group the selection", "Ctrl+G"),
+    ("Move the view", "Middle button, Space and drag, or two fingers"),
+    ("Zoom", "Wheel or pinch, at the pointer"),
+    ("Let go", "Esc"),
+)
