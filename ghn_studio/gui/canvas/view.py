@@ -32,6 +32,7 @@ from ghn_studio.gui.canvas.arranging import Arranging
 from ghn_studio.gui.canvas.commands import Commands
 from ghn_studio.gui.canvas.copying import DragCopy
 from ghn_studio.gui.canvas.cutting import Cut, PullWires
+from ghn_studio.gui.canvas.fix_button import FixButton
 from ghn_studio.gui.canvas.gestures import PORT_REACH_PX, WIRE_REACH_PX, Connect, Gesture, Move, Pan, RubberBand
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, TEXT_ZOOM
 from ghn_studio.gui.canvas.renaming import Renaming
@@ -71,6 +72,7 @@ class CanvasView(Viewport):
         self.search = OperatorSearch(self, document.ops)
         self.commands.added = self.search.remember
         self.renaming = Renaming(self)
+        self.fix_button = FixButton(self)
         self._gesture: Gesture | None = None
         self._is_space_down = self._is_cut_key_down = self._is_cutting = False
         self._hovered: NodeId | None = None
@@ -83,6 +85,8 @@ class CanvasView(Viewport):
         self.setAcceptDrops(True)
         self.bar.arrange.clicked.connect(self.arrange)
         scene.redrawn.connect(self._after_redraw)
+        scene.redrawn.connect(self.fix_button.refresh)
+        self.fix_button.refresh()
         # The document outlives the widget: stop listening with it.
         self.destroyed.connect(scene.unsubscribe)
         self.restyle()
@@ -348,6 +352,7 @@ class CanvasView(Viewport):
         if gesture is not None:
             gesture.finish(self.scene_point(event.position()), event.modifiers())
             self._hover(event.position())
+            self.fix_button.follow()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         if event.button() != _LEFT:
@@ -367,6 +372,11 @@ class CanvasView(Viewport):
             self.renaming.begin(block)
         else:
             self.node_activated.emit(block)
+
+    @property
+    def is_busy(self) -> bool:
+        """True while a gesture lasts."""
+        return self._gesture is not None
 
     def _begin(self, gesture: Gesture | None) -> None:
         self._gesture = gesture
@@ -396,6 +406,14 @@ class CanvasView(Viewport):
                 self.canvas.nodes[name].mark(hovered=on)
         self._hovered = node_id
         self.viewport().setToolTip(menus.describe(self.document, node_id) if node_id is not None else "")
+
+    def _place_overlays(self) -> None:
+        super()._place_overlays()
+        self.fix_button.follow()
+
+    def scrollContentsBy(self, dx: int, dy: int) -> None:
+        super().scrollContentsBy(dx, dy)
+        self.fix_button.follow()
 
     def leaveEvent(self, event: QEvent) -> None:
         self._pointer = None
