@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from ghn_studio.app.picture import Picture
-from ghn_studio.ir.graph import Architecture
+from ghn_studio.ir.graph import Architecture, NodeId
 
 Point = tuple[float, float]
 
@@ -21,17 +21,18 @@ class Step(Enum):
 
 
 def neighbour(
-    graph: Architecture, picture: Picture, start: str | None, step: Step, shown: Mapping[str, Point]
-) -> str | None:
+    graph: Architecture, picture: Picture, start: NodeId | None, step: Step, shown: Mapping[NodeId, Point]
+) -> NodeId | None:
     """The block to go to from ``start``: the nearest connected one in that direction.
 
     Where none is connected there, the nearest of all whose direction is mostly that one; None at
     the rim. Without a start, the block where the network begins.
     """
     if start is None or start not in shown:
-        return next((b for n in graph.topological() if (b := picture.block_of(n)) in shown), None)
-    linked = {w.target for w in picture.wires if w.source == start} | {w.source for w in picture.wires
-                                                                       if w.target == start}
+        blocks = (picture.block_of(n.id) for n in graph.topological())
+        return next((NodeId(b) for b in blocks if b is not None and b in shown), None)
+    linked = {w.target for w in picture.wires if w.source == start}
+    linked |= {w.source for w in picture.wires if w.target == start}
     for candidates in (linked, shown.keys()):
         found = [(cost, name) for name in candidates if name in shown and name != start
                  and (cost := _cost(shown[start], shown[name], step, strict=candidates is not linked)) is not None]

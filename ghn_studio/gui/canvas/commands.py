@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 from ghn_studio.app import adding, clipboard, edits, grouping, wiring
 from ghn_studio.app.document import Document
 from ghn_studio.app.flow import Direction
+from ghn_studio.app.inserting import ends_of_part
 from ghn_studio.app.layout import free_spot, snapped
 from ghn_studio.app.picture import Picture
 from ghn_studio.codegen import part_to_source
@@ -145,7 +146,7 @@ class Commands:
     def can_be_inserted(self) -> bool:
         """True if the selected nodes are a part that could go into a wire."""
         graph, ops = self._document.graph, self._document.ops
-        return adding.ends_of_part(graph, self.chosen_nodes(), ops) is not None
+        return ends_of_part(graph, self.chosen_nodes(), ops) is not None
 
     def insert_selection(self, wire: Edge, places: Mapping[NodeId, tuple[float, float]]) -> bool:
         """Lead ``wire`` through the selected nodes, which were dropped at ``places``."""

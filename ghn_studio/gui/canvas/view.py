@@ -175,8 +175,8 @@ class CanvasView(Viewport):
         found = neighbour(self.document.graph, self.commands.picture, chosen[-1] if chosen else None, direction,
                           self.canvas.positions())
         if found is not None:
-            self.select((NodeId(found),))
-            self.reveal(NodeId(found))
+            self.select((found,))
+            self.reveal(found)
 
     def arrange(self) -> None:
         """Lay all nodes out in layers and show them."""
