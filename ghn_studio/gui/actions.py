@@ -52,6 +52,10 @@ def _needs_three(state: WindowState) -> str:
     return "" if state.selected > 2 else "Select three nodes or more first."
 
 
+def _needs_one(state: WindowState) -> str:
+    return "" if state.selected == 1 else "Select one node first."
+
+
 def _needs_clipboard(state: WindowState) -> str:
     return "" if state.can_paste else "Copy nodes first."
 
@@ -112,6 +116,8 @@ ACTIONS = (
     ActionSpec("file.save_as", "Save as…", "File", "Ctrl+Shift+S", "", "Save the project under another name"),
     ActionSpec("file.export", "Export…", "File", "Ctrl+E", "export",
                "Write PyTorch weights, source or a project file", _needs_sound_network),
+    ActionSpec("file.picture", "Export picture…", "File", None, "",
+               "Save the drawing as PNG or SVG", _needs_nodes),
     ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "quit", "Close the window", separated=True),
     ActionSpec("edit.undo", "Undo", "Edit", _Key.Undo, "undo", "Take the last edit back", _needs_undo),
     ActionSpec("edit.redo", "Redo", "Edit", "Ctrl+Shift+Z", "redo", "Make the edit again", _needs_redo),
@@ -123,10 +129,21 @@ ACTIONS = (
                on_canvas=True),
     ActionSpec("edit.duplicate", "Duplicate", "Edit", "Ctrl+D", "duplicate", "Copy the selected nodes beside them",
                _needs_selection, on_canvas=True),
+    ActionSpec("edit.paste_inputs", "Paste with inputs", "Edit", "Ctrl+Shift+V", "",
+               "Add the copied nodes and draw their wires from outside again", _needs_clipboard, on_canvas=True),
+    ActionSpec("edit.copy_source", "Copy as PyTorch", "Edit", "Ctrl+Shift+C", "",
+               "Copy PyTorch source of the selection, or of the whole network", _needs_nodes, on_canvas=True),
     ActionSpec("edit.delete", "Delete", "Edit", _Key.Delete, "delete", "Delete the selected nodes and wires",
                on_canvas=True),
     ActionSpec("edit.select_all", "Select all", "Edit", _Key.SelectAll, "select_all", "Select every node", _needs_nodes,
                separated=True, on_canvas=True),
+    ActionSpec("edit.rename", "Rename", "Edit", "F2", "", "Edit the name of the selected node in its place",
+               _needs_one, separated=True, on_canvas=True),
+    ActionSpec("edit.bypass", "Bypass", "Edit", "M", "bypass",
+               "Let the selected nodes pass their input on unchanged, or use them again", _needs_selection,
+               on_canvas=True),
+    ActionSpec("edit.scale", "Scale width…", "Edit", None, "",
+               "Make the selected layers, or all, wider or narrower by a factor", _needs_nodes),
     ActionSpec("run.predict", "Predict && Evaluate", "Run", "Ctrl+Return", "predict",
                "Predict every parameter and measure the accuracy on test images", _needs_sound_network),
     ActionSpec("run.compare", "Compare with SGD", "Run", "Ctrl+Shift+Return", "compare",

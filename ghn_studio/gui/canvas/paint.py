@@ -97,16 +97,8 @@ class Pictures:
             found = self._picture(face.width + 2 * MARGIN, face.height + 2 * MARGIN)
             painter = _painter(found)
             painter.translate(MARGIN, MARGIN)
-            tokens = dimmed(self.tokens) if face.is_bypassed else self.tokens
-            tokens = tokens if heat is None else heated(tokens, heat)
-            if compact:
-                draw_compact(painter, face, tokens)
-            else:
-                draw_node(painter, face, tokens, faded_ports=faded_ports, direction=self.direction)
-            if face.is_bypassed:
-                draw_passing(painter, face, self.tokens, RADIUS, self.direction, compact=compact)
-            if heat is not None:
-                draw_tag(painter, face, heat, self.tokens, compact=compact)
+            draw_block(painter, face, self.tokens, faded_ports=faded_ports, heat=heat, direction=self.direction,
+                       compact=compact)
             painter.end()
             self._nodes[key] = found
         return found
@@ -172,13 +164,31 @@ def _painter(picture: Picture) -> QPainter:
 # --- nodes -------------------------------------------------------------------------------------
 
 
+def draw_block(
+    painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports: bool = False, heat: Heat | None = None,
+    direction: Direction = Direction.RIGHT, compact: bool = False,
+) -> None:
+    """Draw a node as it stands: measured or not, bypassed or not; its top left corner at the origin."""
+    colours = dimmed(tokens) if face.is_bypassed else tokens
+    colours = colours if heat is None else heated(colours, heat)
+    if compact:
+        draw_compact(painter, face, colours)
+    else:
+        draw_node(painter, face, colours, faded_ports=faded_ports, direction=direction)
+    if face.is_bypassed:
+        draw_passing(painter, face, tokens, RADIUS, direction, compact=compact)
+    if heat is not None:
+        draw_tag(painter, face, heat, tokens, compact=compact)
+
+
 def draw_node(
     painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports: bool = False,
     direction: Direction = Direction.RIGHT,
 ) -> None:
     """Draw a node with its top left corner at the origin."""
     accent = tokens.accent(face.category)
-    _shadow(painter, face, tokens)
+    if tokens.shadow:
+        _shadow(painter, face, tokens)
     body = _box(face)
     painter.fillPath(body, QColor(tokens.body))
     painter.save()

@@ -445,6 +445,10 @@ class CanvasScene(QGraphicsScene):
         right, bottom = max(b[2] for b in boxes), max(b[3] for b in boxes)
         return QRectF(left - 48, top - 64, right - left + 96, bottom - top + 128)
 
+    def frames(self) -> tuple[FrameItem, ...]:
+        """The frames of open groups, outer ones first."""
+        return tuple(self._frames[p] for p in sorted(self._frames, key=lambda p: p.count(".")))
+
     # --- selection -------------------------------------------------------------------------
 
     @property

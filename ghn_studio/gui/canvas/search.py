@@ -64,7 +64,6 @@ class OperatorSearch(QFrame):
         column.addWidget(self.list)
         self.setFixedWidth(300)
         self.field.textChanged.connect(self._filter)
-        self.field.returnPressed.connect(self._take)
         self.list.itemClicked.connect(lambda item: self._take())
         self.field.installEventFilter(self)
         self.hide()
@@ -105,6 +104,9 @@ class OperatorSearch(QFrame):
             key = event.key()
             if key == Qt.Key.Key_Escape:
                 self._close()
+                return True
+            if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):  # not for the canvas below
+                self._take()
                 return True
             if key in (Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
                 step = -1 if key in (Qt.Key.Key_Up, Qt.Key.Key_Backtab) else 1
