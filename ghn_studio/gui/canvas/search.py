@@ -134,7 +134,7 @@ class OperatorSearch(QFrame):
         self.list.setVisible(rows > 0)
         self.note.set_full_text(self._purpose)
         self.note.setVisible(bool(self._purpose))
-        self.setFixedHeight(62 + _ROW_HEIGHT * max(1, rows) + (24 if self._purpose else 0))
+        self.setFixedHeight(62 + _ROW_HEIGHT * max(1, rows) + (20 if self._purpose else 0))
 
     def _take(self) -> None:
         item = self.list.currentItem()
