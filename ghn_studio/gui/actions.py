@@ -26,6 +26,9 @@ class WindowState:
     is_stopping: bool = False
     has_result: bool = False
     all_pinned: bool = False  # every selected node is
+    groups: int = 0
+    in_group: bool = False  # a group is selected, or all that is selected lies in one
+    is_inside: bool = False  # of a group that was entered
 
 
 #: Answers why an action is not available, or "" when it is.
@@ -50,6 +53,18 @@ def _needs_two(state: WindowState) -> str:
 
 def _needs_three(state: WindowState) -> str:
     return "" if state.selected > 2 else "Select three nodes or more first."
+
+
+def _needs_groups(state: WindowState) -> str:
+    return "" if state.groups else "The network has no groups; select nodes and press Ctrl+G to make one."
+
+
+def _needs_group(state: WindowState) -> str:
+    return "" if state.in_group else "Select a group, or a node in one, first."
+
+
+def _needs_inside(state: WindowState) -> str:
+    return "" if state.is_inside else "The whole network is shown already."
 
 
 def _needs_clipboard(state: WindowState) -> str:
@@ -127,6 +142,10 @@ ACTIONS = (
                on_canvas=True),
     ActionSpec("edit.select_all", "Select all", "Edit", _Key.SelectAll, "select_all", "Select every node", _needs_nodes,
                separated=True, on_canvas=True),
+    ActionSpec("group.make", "Group", "Edit", "Ctrl+G", "group", "Frame the selected nodes and give them a title",
+               _needs_selection, separated=True, on_canvas=True),
+    ActionSpec("group.ungroup", "Ungroup", "Edit", "Ctrl+Shift+G", "ungroup", "Keep the nodes without their group",
+               _needs_group, on_canvas=True),
     ActionSpec("run.predict", "Predict && Evaluate", "Run", "Ctrl+Return", "predict",
                "Predict every parameter and measure the accuracy on test images", _needs_sound_network),
     ActionSpec("run.compare", "Compare with SGD", "Run", "Ctrl+Shift+Return", "compare",
@@ -169,6 +188,22 @@ ACTIONS = (
                "Give the selected nodes equal gaps from left to right", _needs_three, separated=True),
     ActionSpec("view.distribute.down", "Distribute vertically", "View/Align", None, "distribute_down",
                "Give the selected nodes equal gaps from top to bottom", _needs_three),
+    ActionSpec("group.toggle", "Collapse or expand", "View/Groups", "E", "",
+               "Draw the group as one block, or as a frame around its nodes", _needs_group, on_canvas=True),
+    ActionSpec("group.enter", "Open inside", "View/Groups", "Return", "",
+               "Show only the inside of the selected group", _needs_selection, on_canvas=True),
+    ActionSpec("group.leave", "Go back out", "View/Groups", None, "", "Show what is around the group  (Esc)",
+               _needs_inside),
+    ActionSpec("group.collapse_all", "Collapse all", "View/Groups", "Shift+E", "",
+               "Draw every group as one block", _needs_groups, separated=True, on_canvas=True),
+    ActionSpec("group.expand_all", "Expand all", "View/Groups", "Ctrl+Shift+E", "", "Draw every node",
+               _needs_groups, on_canvas=True),
+    ActionSpec("group.depth.1", "To depth 1", "View/Groups", None, "", "Draw the outermost groups as blocks",
+               _needs_groups),
+    ActionSpec("group.depth.2", "To depth 2", "View/Groups", None, "",
+               "Open the outermost groups, and draw those in them as blocks", _needs_groups),
+    ActionSpec("group.depth.3", "To depth 3", "View/Groups", None, "",
+               "Open the groups of two levels, and draw those in them as blocks", _needs_groups),
     ActionSpec("view.theme.system", "Follow the system", "View/Theme", group="theme"),
     ActionSpec("view.theme.light", "Light", "View/Theme", group="theme"),
     ActionSpec("view.theme.dark", "Dark", "View/Theme", group="theme"),

@@ -210,6 +210,8 @@ class MainWindow(QMainWindow):
         self.canvas.status_message.connect(lambda text: self.statusBar().showMessage(text, 6000))
         self.canvas.node_activated.connect(lambda _: self.inspector.focus_name())
         self.palette_panel.requested.connect(self.add_operator)
+        self.inspector.group_asked.connect(self._on_group_asked)
+        self.canvas.groups.changed_scope.connect(lambda path: self._refresh_actions())
         self.inspector.renamed.connect(lambda old, new: self.canvas.select((NodeId(new),)))
         self.problems.focus_requested.connect(self._focus_problem)
         self.problems.fix_requested.connect(self._apply_fix)
@@ -277,6 +279,12 @@ class MainWindow(QMainWindow):
             **{f"view.align.{line}": partial(self._align, line) for line in Line},
             "view.distribute.across": lambda: self.canvas.arranging.distribute(across=True),
             "view.distribute.down": lambda: self.canvas.arranging.distribute(across=False),
+            "group.make": lambda: self.canvas.group_selection(), "group.ungroup": lambda: self.canvas.groups.ungroup(),
+            "group.toggle": lambda: self.canvas.groups.toggle(), "group.enter": lambda: self.canvas.open_selection(),
+            "group.leave": lambda: self.canvas.groups.leave(),
+            "group.collapse_all": lambda: self.canvas.groups.collapse_all(),
+            "group.expand_all": lambda: self.canvas.groups.expand_all(),
+            **{f"group.depth.{n}": partial(lambda n: self.canvas.groups.collapse_to(n), n) for n in (1, 2, 3)},
             **{f"view.theme.{mode}": partial(self.set_theme, mode) for mode in theme.MODES},
             "help.topic": lambda: self.helping.show_topic(), "help.manual": lambda: self.helping.show(),
             "help.hints": lambda: self.hints.show_again(),
@@ -353,10 +361,16 @@ class MainWindow(QMainWindow):
         self._refresh()
 
     def _on_selection(self, nodes: tuple[NodeId, ...]) -> None:
-        self.inspector.show_selection(nodes)
+        self.inspector.show_selection(nodes, self.canvas.selected_group())
         if nodes:
             self.hints.happened("selection" if len(nodes) == 1 else "several")
         self._refresh_actions()
+
+    def _on_group_asked(self, what: str, path: str) -> None:
+        groups = self.canvas.groups
+        # Queued: the button that was pressed may go with the page it stands on.
+        act = {"enter": groups.enter, "toggle": groups.toggle, "ungroup": groups.ungroup}[what]
+        QTimer.singleShot(0, self, partial(act, path))
 
     def _on_desk(self) -> None:
         self.run_bar.show_running(self.desk.is_running, self.desk.title)
@@ -457,6 +471,8 @@ class MainWindow(QMainWindow):
             undo_label=document.undo_label if document.can_undo else None,
             redo_label=document.redo_label if document.can_redo else None,
             problems=sum(not n.about_dataset for n in self._notices),
+            groups=len(document.graph.groups), in_group=self.canvas.groups.target() is not None,
+            is_inside=bool(self.canvas.groups.scope),
             is_running=self.desk.is_running, is_stopping=self.desk.is_stopping,
             has_result=self.results.report is not None,
             all_pinned=self.canvas.arranging.all_pinned(self.canvas.selected()),

@@ -16,7 +16,7 @@ from ghn_studio.gui.canvas.group_paint import draw_chevron
 from ghn_studio.gui.canvas.items import Layer, NodeItem
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures
 from ghn_studio.gui.theme import Tokens, faded, ui_font
-from ghn_studio.ir.graph import Group
+from ghn_studio.ir.graph import Group, NodeId
 
 _NO_PEN = QPen(Qt.PenStyle.NoPen)
 #: The title's size where it is read on the canvas, and the least it has on the screen far out.
@@ -154,7 +154,7 @@ class Frames:
         return iter(self._items)
 
     def update(
-        self, picture: Picture, nodes: Mapping[str, NodeItem], direction: Direction, near: Iterable[str] | None = None
+        self, picture: Picture, nodes: Mapping[NodeId, NodeItem], direction: Direction, near: Iterable[str] | None = None
     ) -> None:
         """Draw the frames around where the blocks lie; of those around the blocks ``near``, if given."""
         shown = set(picture.frames)
@@ -204,10 +204,10 @@ class Frames:
 
 
 def _frames_of(
-    members: tuple[str, ...], inner: list[Box], nodes: Mapping[str, NodeItem], direction: Direction
+    members: tuple[str, ...], inner: list[Box], nodes: Mapping[NodeId, NodeItem], direction: Direction
 ) -> list[Box]:
     """One frame around everything, or one for each row where strangers lie in between."""
-    boxes = [*(nodes[n].box for n in members if n in nodes), *inner]
+    boxes = [*(nodes[NodeId(n)].box for n in members if n in nodes), *inner]
     if not boxes:
         return []
     around = joined(boxes)

@@ -224,8 +224,10 @@ class CanvasScene(QGraphicsScene):
         """Show what lies around an entered group beside it."""
         if not self.picture.neighbours:
             return set()
-        boxes = {n: i.box for n, i in self.nodes.items() if not i.is_neighbour}
-        sizes = {n: (i.face.width, i.face.height) for n, i in self.nodes.items() if i.is_neighbour}
+        boxes: dict[str, Box] = {n: i.box for n, i in self.nodes.items() if not i.is_neighbour}
+        sizes: dict[str, tuple[float, float]] = {
+            n: (i.face.width, i.face.height) for n, i in self.nodes.items() if i.is_neighbour
+        }
         found = {NodeId(n): p for n, p in neighbour_places(self.picture, boxes, sizes, self.direction).items()}
         moved = {n for n, p in found.items() if (self.nodes[n].left, self.nodes[n].top) != p}
         for node_id in moved:
