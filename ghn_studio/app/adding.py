@@ -10,7 +10,8 @@ from ghn_studio.app.connecting import downstream, port_refusal
 from ghn_studio.app.document import Document
 from ghn_studio.app.edits import Edit, Point, added, inserted, moved, suggested_params
 from ghn_studio.app.faces import face_of
-from ghn_studio.app.layout import LAYER_GAP, NODE_GAP, free_spot, snapped
+from ghn_studio.app.flow import Direction, direction_of
+from ghn_studio.app.layout import GRID, LAYER_GAP, LAYER_GAP_DOWN, NODE_GAP, free_spot, snapped
 from ghn_studio.ir.graph import Architecture, Edge, Node, NodeId, Source
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.spec import Category
@@ -137,34 +138,64 @@ def _with_inserted(graph: Architecture, node: Node, edge: Edge) -> Architecture:
     return graph.without_edge(edge).with_node(node).with_edge(Edge(node.id, 0, edge.target, edge.target_port))
 
 
-def _size(document: Document, node: Node) -> tuple[float, float]:
-    face = face_of(node, document.ops, None, None, None)
-    return face.width, face.height
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """Where the nodes lie, as if the drawing ran to the right: one that runs down is mirrored at the diagonal."""
+
+    is_down: bool
+    places: Mapping[NodeId, Point]
+    sizes: Mapping[NodeId, tuple[float, float]]
+    size: tuple[float, float]  # of the new node
+
+    @classmethod
+    def of(cls, document: Document, node: Node, shown: Mapping[NodeId, Point]) -> _Ground:
+        sizes = document.sizes()
+        edges = ((e.source, e.target) for e in document.graph.edges())
+        boxes = {n: (x, y, x + sizes[n][0], y + sizes[n][1]) for n, (x, y) in shown.items()}
+        face = face_of(node, document.ops, None, None, None)
+        size = face.width, face.height
+        if direction_of(edges, boxes, Direction.RIGHT) is Direction.RIGHT:
+            return cls(False, shown, sizes, size)
+        return cls(True, {n: p[::-1] for n, p in shown.items()}, {n: s[::-1] for n, s in sizes.items()}, size[::-1])
+
+    def behind(self, source: NodeId) -> Point:
+        """Right of a node, with the wire's two ends on one height."""
+        x, y = self.places[source]
+        across = (self.sizes[source][1] - self.size[1]) / 2 if self.is_down else 0.0
+        gap = LAYER_GAP_DOWN if self.is_down else LAYER_GAP
+        return snapped(x + self.sizes[source][0] + gap), y + across
+
+    def real(self, place: Point) -> Point:
+        """A place as it is in the drawing."""
+        return place[::-1] if self.is_down else place
 
 
 def _spot_behind(document: Document, source: NodeId, node: Node, shown: Mapping[NodeId, Point]) -> Point:
-    sizes = document.sizes()
-    x, y = shown[source]
-    taken = [(*p, *sizes[n]) for n, p in shown.items()]
-    return free_spot((x + sizes[source][0] + LAYER_GAP, y), _size(document, node), taken)
+    ground = _Ground.of(document, node, shown)
+    wish = ground.behind(source)
+    spot = free_spot(wish, ground.size, [(*p, *ground.sizes[n]) for n, p in ground.places.items()])
+    # On the wire's height rather than on the grid, if that is all the difference.
+    return ground.real(wish if abs(spot[1] - wish[1]) < GRID and spot[0] == wish[0] else spot)
 
 
 def _room_behind(
     document: Document, source: NodeId, node: Node, shown: Mapping[NodeId, Point], position: Point | None
 ) -> tuple[Point, dict[NodeId, Point]]:
-    """A place right of ``source``, and where the nodes behind it in the same row go."""
-    sizes = document.sizes()
-    x, y = shown[source]
-    spot = position or (snapped(x + sizes[source][0] + LAYER_GAP), y)
-    width, height = _size(document, node)
+    """A place behind ``source``, and where the nodes behind it in the same row go."""
+    ground = _Ground.of(document, node, shown)
+    places, sizes = ground.places, ground.sizes
+    x, y = places[source]
+    spot = ground.real(position) if position is not None else ground.behind(source)
+    width, height = ground.size
     later = [n for n in downstream(document.graph, source) - {source}
-             if abs(shown[n][1] - y) < _SAME_ROW and shown[n][0] >= x]
-    blocked = [n for n in later if shown[n][0] < spot[0] + width + NODE_GAP
-               and shown[n][1] < spot[1] + height and spot[1] < shown[n][1] + sizes[n][1]]
+             if abs(places[n][1] - y) < _SAME_ROW and places[n][0] >= x]
+    blocked = [n for n in later if places[n][0] < spot[0] + width + NODE_GAP
+               and places[n][1] < spot[1] + height and spot[1] < places[n][1] + sizes[n][1]]
     if not blocked:
-        return spot, {}
-    by = snapped(spot[0] + width + LAYER_GAP - min(shown[n][0] for n in blocked) + 3.9)
-    return spot, {n: (shown[n][0] + by, shown[n][1]) for n in later}
+        return ground.real(spot), {}
+    gap = LAYER_GAP_DOWN if ground.is_down else LAYER_GAP
+    by = snapped(spot[0] + width + gap - min(places[n][0] for n in blocked) + 3.9)
+    return ground.real(spot), {n: ground.real((places[n][0] + by, places[n][1])) for n in later}
 
 
 def _chained(first: Edit, second: Edit) -> Edit:

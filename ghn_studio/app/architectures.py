@@ -74,6 +74,11 @@ def examples() -> tuple[ExampleInfo, ...]:
     return tuple(_example_info(path) for path in _examples().values())
 
 
+def example_names() -> tuple[str, ...]:
+    """Names of the shipped networks, without reading them."""
+    return tuple(_examples())
+
+
 def torchvision_names() -> tuple[str, ...]:
     """The classification models of torchvision; ``torchvision:NAME`` opens one. Imports torch."""
     from ghn_studio.torch_io import zoo

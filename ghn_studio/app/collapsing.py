@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ghn_studio.app.document import Document
+from ghn_studio.app.flow import Direction
 from ghn_studio.app.layout import place_missing
 from ghn_studio.ir.graph import Architecture, NodeId
 from ghn_studio.project import Project
@@ -52,12 +53,12 @@ def readable(project: Project) -> Project:
     return replace(project, collapsed=cut(graph))
 
 
-def placed(project: Project) -> Project:
+def placed(project: Project, direction: Direction = Direction.RIGHT) -> Project:
     """The project with a place for every block that is drawn: for hundreds of them tenths of a second."""
     document = Document(project)
     sizes = {NodeId(b): s for b, s in document.block_sizes(document.picture().blocks).items()}
     return replace(project, layout={
-        **project.layout, **place_missing(project.architecture, project.layout, sizes),
+        **project.layout, **place_missing(project.architecture, project.layout, sizes, direction),
     })
 
 

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar, QWidget
 
+from ghn_studio.app.overlays import MEASURES
 from ghn_studio.gui import icons
 
 
@@ -25,6 +26,7 @@ class WindowState:
     is_running: bool = False
     is_stopping: bool = False
     has_result: bool = False
+    has_explanation: bool = False
     all_pinned: bool = False  # every selected node is
     groups: int = 0
     in_group: bool = False  # a group is selected, or all that is selected lies in one
@@ -92,6 +94,10 @@ def _needs_sound_network(state: WindowState) -> str:
         problems = "1 problem" if state.problems == 1 else f"{state.problems} problems"
         return f"The network has {problems}; see the Problems panel."
     return ""
+
+
+def _needs_explanation(state: WindowState) -> str:
+    return "" if state.has_explanation else "Explain the network first (Run > Explain)."
 
 
 def _needs_job(state: WindowState) -> str:
@@ -204,6 +210,13 @@ ACTIONS = (
                "Open the outermost groups, and draw those in them as blocks", _needs_groups),
     ActionSpec("group.depth.3", "To depth 3", "View/Groups", None, "",
                "Open the groups of two levels, and draw those in them as blocks", _needs_groups),
+    ActionSpec("view.overlay.none", "None", "View/Overlay", "0", "", "Colour nodes by what they are",
+               group="overlay", on_canvas=True),
+    *(ActionSpec(f"view.overlay.{m.id}", m.title, "View/Overlay", str(i), "", m.tip, _needs_nodes, group="overlay",
+                 on_canvas=True) for i, m in enumerate(MEASURES, 1)),
+    ActionSpec("view.overlay.worth", "Worth to the prediction", "View/Overlay", str(len(MEASURES) + 1), "",
+               "Accuracy lost without each layer's predicted parameters", _needs_explanation, group="overlay",
+               on_canvas=True),
     ActionSpec("view.theme.system", "Follow the system", "View/Theme", group="theme"),
     ActionSpec("view.theme.light", "Light", "View/Theme", group="theme"),
     ActionSpec("view.theme.dark", "Dark", "View/Theme", group="theme"),

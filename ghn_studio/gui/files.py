@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 from ghn_studio.app.architectures import DEEPNETS, EXAMPLE, TORCHVISION, Foreign, Wish, open_architecture, read_foreign
 from ghn_studio.app.collapsing import placed
 from ghn_studio.app.document import Document
+from ghn_studio.app.flow import Direction
 from ghn_studio.errors import CheckpointError, GhnStudioError
 from ghn_studio.gui.banner import Message
 from ghn_studio.gui.held_values import HeldValues, same_network
@@ -105,11 +106,13 @@ class Files(QObject):
             side: Of its square input, px.
             classes: Outputs of its classifier.
         """
+        direction = self._settings.direction
+
         def job() -> Job[Project]:
             yield Progress("tracing")
             project = open_architecture(f"{TORCHVISION}{name}", Wish(classes, (3, side, side)))
             yield Progress("arranging")
-            return placed(project)
+            return placed(project, direction)
 
         if not self.may_discard():
             return False
@@ -120,11 +123,13 @@ class Files(QObject):
         self._show(open_architecture(text), None)
 
     def _import(self, path: Path) -> bool:
+        direction = self._settings.direction
+
         def job() -> Job[Foreign]:
             yield Progress("reading")
             found = read_foreign(str(path))
             yield Progress("arranging")
-            return replace(found, project=placed(found.project))
+            return replace(found, project=placed(found.project, direction))
 
         return self._desk.start(Errand(f"Import {path.name}", job, lambda found: self._show_foreign(path, found),
                                        needs_torch=False))

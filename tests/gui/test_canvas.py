@@ -513,6 +513,7 @@ def test_middle_button_and_space_pan(view: CanvasView, hand: Hand, document: Doc
 def test_fit_shows_everything_and_focus_brings_one_node_near(view: CanvasView, qtbot: QtBot) -> None:
     view.zoom_to(2.5)
     qtbot.keyClick(view, Qt.Key.Key_Home)
+    qtbot.waitUntil(lambda: not view.arranging.glide.is_running)
     assert view.visible_rect().contains(view.canvas.content_rect())
     assert view.bar.percent.text() == f"{round(view.zoom * 100)} %"
     view.zoom_to(0.1)

@@ -170,7 +170,10 @@ class Arranging(QObject):
             else:
                 self._rest()
 
-        self._background.start(job, succeeded=succeeded, finished=finished)
+        def failed(error: BaseException) -> None:
+            raise error  # a mistake of ours: it ends where all of them do
+
+        self._background.start(job, succeeded=succeeded, finished=finished, failed=failed)
 
     def _rest(self) -> None:
         self._is_wanted = False

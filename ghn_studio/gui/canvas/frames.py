@@ -154,7 +154,8 @@ class Frames:
         return iter(self._items)
 
     def update(
-        self, picture: Picture, nodes: Mapping[NodeId, NodeItem], direction: Direction, near: Iterable[str] | None = None
+        self, picture: Picture, nodes: Mapping[NodeId, NodeItem], direction: Direction,
+        near: Iterable[str] | None = None,
     ) -> None:
         """Draw the frames around where the blocks lie; of those around the blocks ``near``, if given."""
         shown = set(picture.frames)

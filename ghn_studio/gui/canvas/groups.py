@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QPointF, QRect, Signal
 
 from ghn_studio.app import folding, grouping
-from ghn_studio.app.edits import Edit, Point
+from ghn_studio.app.edits import Edit
 from ghn_studio.app.entering import trail
 from ghn_studio.app.folding import Drawing
 from ghn_studio.app.group_faces import caption, short_name
@@ -62,8 +62,8 @@ class Groups(QObject):
 
     def drawing(self) -> Drawing:
         """What is drawn, and where."""
-        places: dict[str, Point] = {n: p for n, p in self._scene.positions().items()}
-        return Drawing(self._scene.picture, places, self._scene.direction)
+        return Drawing(self._scene.picture, {str(n): p for n, p in self._scene.positions().items()},
+                       self._scene.direction)
 
     # --- gathering -------------------------------------------------------------------------
 

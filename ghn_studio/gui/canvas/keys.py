@@ -57,9 +57,9 @@ def _plain(view: CanvasView, event: QKeyEvent) -> bool:
         case (Qt.Key.Key_G, True, False):
             view.group_selection()
         case (Qt.Key.Key_Home, False, False):
-            view.fit()
+            view.glide_to_all()
         case (Qt.Key.Key_F, False, False):
-            view.fit_selection()
+            view.glide_to_selection()
         case (Qt.Key.Key_L, False, True):
             view.arrange()
         case (Qt.Key.Key_L, False, False):

@@ -57,7 +57,7 @@ def _for_nodes(menu: QMenu, view: CanvasView) -> None:
     menu.addAction(icons.icon("group"), "Group", "Ctrl+G", view.group_selection)
     add_moves(menu, view)
     menu.addAction("Disconnect", lambda: view.commands.disconnect(chosen))
-    menu.addAction("Show closely", "F", view.fit_selection)
+    menu.addAction("Show closely", "F", view.glide_to_selection)
     menu.addSeparator()
     if len(chosen) > 1:
         menu.addAction(icons.icon("arrange"), "Arrange selection", "L", view.arranging.arrange_selection)
@@ -79,7 +79,7 @@ def _for_canvas(menu: QMenu, view: CanvasView, at: QPoint) -> None:
     menu.addSeparator()
     menu.addAction("Select all", "Ctrl+A", view.select_all)
     menu.addAction(icons.icon("arrange"), "Arrange", "Shift+L", view.arrange)
-    menu.addAction(icons.icon("fit"), "Fit", "Home", view.fit)
+    menu.addAction(icons.icon("fit"), "Fit", "Home", view.glide_to_all)
 
 
 def describe(document: Document, node_id: NodeId) -> str:

@@ -74,6 +74,7 @@ class CanvasView(Viewport):
         self.setMouseTracking(True)
         self.setAcceptDrops(True)
         self.bar.arrange.clicked.connect(self.arrange)
+        self.bar.fit.clicked.connect(self.glide_to_all)
         scene.redrawn.connect(self._after_redraw)
         # The document outlives the widget: stop listening with it.
         self.destroyed.connect(scene.unsubscribe)
@@ -136,6 +137,14 @@ class CanvasView(Viewport):
     def arrange(self) -> None:
         """Lay all nodes out in layers and show them."""
         self.arranging.arrange()
+
+    def glide_to_all(self) -> None:
+        """Show the whole network, in a short motion that shows the way."""
+        self.arranging.glide.look(self.aim_at(self.canvas.content_rect()))
+
+    def glide_to_selection(self) -> None:
+        """Show the selected nodes, or everything, in a short motion."""
+        self.arranging.glide.look(self.aim_at(self.canvas.content_rect(self.selected() or None)))
 
     def group_selection(self) -> tuple[NodeId, ...]:
         """Frame the selected blocks as a group; returns their new names."""
@@ -371,6 +380,7 @@ class CanvasView(Viewport):
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """The wheel zooms at the pointer; two fingers on a touch pad scroll."""
+        self.canvas.before_reading()
         pixels, turn = event.pixelDelta(), event.angleDelta()
         if not pixels.isNull() and not event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             self.scroll_by(-pixels.x(), -pixels.y())
