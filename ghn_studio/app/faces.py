@@ -244,10 +244,8 @@ def sized(
 
 
 def _mark_width(group: GroupMark | None) -> float:
-    """Room in the header for the arrow that opens a group, and for its number of copies."""
-    if group is None:
-        return 0.0
-    return CHEVRON + (BADGE if group.repeat > 1 else 0.0)
+    """Room in the header for the arrow that opens a group and, so that nothing grows later, for its copies."""
+    return CHEVRON + BADGE if group is not None else 0.0
 
 
 def _wrapped(text: str, columns: int) -> tuple[str, ...]:

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 from ghn_studio.app.architectures import DEEPNETS, EXAMPLE, TORCHVISION, Foreign, Wish, open_architecture, read_foreign
 from ghn_studio.app.collapsing import placed
 from ghn_studio.app.document import Document
-from ghn_studio.app.flow import Direction
 from ghn_studio.errors import CheckpointError, GhnStudioError
 from ghn_studio.gui.banner import Message
 from ghn_studio.gui.held_values import HeldValues, same_network

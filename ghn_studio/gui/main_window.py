@@ -377,7 +377,7 @@ class MainWindow(QMainWindow):
 
     def _on_selection(self, nodes: tuple[NodeId, ...]) -> None:
         self.inspector.show_selection(nodes, self.canvas.selected_group())
-        self.totals.show_selection(nodes)
+        self.totals.show_selection(self.canvas.selected_nodes())
         if nodes:
             self.hints.happened("selection" if len(nodes) == 1 else "several")
         self._refresh_actions()
@@ -452,7 +452,7 @@ class MainWindow(QMainWindow):
             return self.palette_panel.current_operator()
         found = self.canvas.search.current_operator()
         selected = self.canvas.selected()
-        node = self.document.graph.nodes[selected[0]] if selected else None
+        node = self.document.graph.nodes.get(selected[0]) if selected else None
         return found or (node.op if node is not None and node.op in self.document.ops else "")
 
     def _refresh(self) -> None:

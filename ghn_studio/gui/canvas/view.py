@@ -86,6 +86,10 @@ class CanvasView(Viewport):
         """The selected blocks, nodes and collapsed groups by their path, in the order they were chosen."""
         return self.canvas.selected
 
+    def selected_nodes(self) -> tuple[NodeId, ...]:
+        """The nodes that the selected blocks stand for."""
+        return self.canvas.selected_nodes()
+
     def selected_group(self) -> str | None:
         """The one selected group, open or collapsed."""
         return self.canvas.selected_group
