@@ -189,9 +189,8 @@ class Document:
         return {b: (f.width, f.height) for b, f in faces.items()}
 
     def sizes(self) -> dict[NodeId, tuple[float, float]]:
-        """Width and height of every node as drawn, in scene units."""
-        faces = {n: self.face(n) for n in self.graph.nodes}
-        return {n: (f.width, f.height) for n, f in faces.items()}
+        """Width and height of every node and every collapsed group as drawn, in scene units."""
+        return {NodeId(b): s for b, s in self.block_sizes((*self.graph.nodes, *self._project.collapsed)).items()}
 
     # --- edits -----------------------------------------------------------------------------
 

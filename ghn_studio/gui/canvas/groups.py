@@ -62,8 +62,7 @@ class Groups(QObject):
 
     def drawing(self) -> Drawing:
         """What is drawn, and where."""
-        return Drawing(self._scene.picture, {str(n): p for n, p in self._scene.positions().items()},
-                       self._scene.direction)
+        return self._view.commands.drawing
 
     # --- gathering -------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from PySide6.QtGui import (
 
 from ghn_studio.app.faces import FOOTER, HEADER, PAD_X, ROW, NodeFace, Slot
 from ghn_studio.app.flow import Direction
+from ghn_studio.gui.canvas.bypassed import dimmed, draw_passing
 from ghn_studio.gui.canvas.group_paint import draw_badge, draw_mark, draw_stack, title_room
 from ghn_studio.gui.canvas.heat import Heat, draw_tag, heated
 from ghn_studio.gui.theme import SHADOW_INK, Tokens, faded, mixed, mono_font, ui_font
@@ -97,11 +98,14 @@ class Pictures:
             found = self._picture(face.width + 2 * MARGIN, face.height + 2 * MARGIN)
             painter = _painter(found)
             painter.translate(MARGIN, MARGIN)
-            tokens = self.tokens if heat is None else heated(self.tokens, heat)
+            tokens = dimmed(self.tokens) if face.is_bypassed else self.tokens
+            tokens = tokens if heat is None else heated(tokens, heat)
             if compact:
                 draw_compact(painter, face, tokens)
             else:
                 draw_node(painter, face, tokens, faded_ports=faded_ports, direction=self.direction)
+            if face.is_bypassed:
+                draw_passing(painter, face, self.tokens, RADIUS, self.direction, compact=compact)
             if heat is not None:
                 draw_tag(painter, face, heat, self.tokens, compact=compact)
             painter.end()
