@@ -11,7 +11,7 @@ from ghn_studio.app.document import Document
 from ghn_studio.app.edits import Edit, Point, added, suggested_params
 from ghn_studio.app.faces import face_of
 from ghn_studio.app.inserting import ends_of_part, in_own_group, inserted, room, spliced, spot_on_wire
-from ghn_studio.app.layout import LAYER_GAP, free_spot
+from ghn_studio.app.layout import GRID, LAYER_GAP, LAYER_GAP_DOWN, free_spot
 from ghn_studio.ir.graph import Architecture, Edge, Node, NodeId, Source
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.spec import Category
@@ -211,8 +211,11 @@ def _size(document: Document, node: Node) -> tuple[float, float]:
 def _spot_behind(
     document: Document, source: NodeId, node: Node, shown: Mapping[NodeId, Point], *, down: bool
 ) -> Point:
-    sizes = document.sizes()
+    sizes, size = document.sizes(), _size(document, node)
     (x, y), (width, height) = shown[source], sizes[source]
     taken = [(*p, *sizes[n]) for n, p in shown.items() if n in sizes]
-    wish = (x, y + height + LAYER_GAP) if down else (x + width + LAYER_GAP, y)
-    return free_spot(wish, _size(document, node), taken)
+    along = (x + (width - size[0]) / 2, y + height + LAYER_GAP_DOWN)
+    wish = along if down else (x + width + LAYER_GAP, y)
+    spot = free_spot(wish, size, taken)
+    # On the wire's line rather than on the grid, if that is all the difference.
+    return wish if abs(spot[0] - wish[0]) < GRID and abs(spot[1] - wish[1]) < GRID else spot

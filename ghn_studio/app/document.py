@@ -7,7 +7,7 @@ redo and open leave by the same door, a :class:`Change`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,9 +15,11 @@ from typing import Any
 
 from ghn_studio.analysis.shapes import Problem, ShapeReport, infer_shapes
 from ghn_studio.app.faces import NodeFace, face_of
-from ghn_studio.app.picture import Picture, picture
+from ghn_studio.app.group_faces import copies, group_face
+from ghn_studio.app.grouping import ends_of
+from ghn_studio.app.picture import Picture, picture, ports_of
 from ghn_studio.errors import ArchitectureError
-from ghn_studio.ir.graph import Architecture, GraphDiff, NodeId, diff
+from ghn_studio.ir.graph import Architecture, GraphDiff, NodeId, Source, diff
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.project import Project
@@ -87,6 +89,7 @@ class Document:
         self._redo: list[_Step] = []
         self._subscribers: list[Callable[[Change], None]] = []
         self._analysis: _Analysis | None = None
+        self._group_faces: tuple[_Analysis, dict[str, NodeFace]] | None = None
         self._picture: tuple[tuple[Architecture, frozenset[str], str], Picture] | None = None
 
     # --- the value -------------------------------------------------------------------------
@@ -147,10 +150,47 @@ class Document:
             cost.parameters if cost else None, known.first_problems.get(node_id, ""),
         )
 
+    def block_face(self, block: str) -> NodeFace:
+        """What a block shows: a node, or a group as it is when collapsed."""
+        if block in self.graph.nodes:
+            return self.face(NodeId(block))
+        known = self._analysed()
+        if self._group_faces is None or self._group_faces[0] is not known:
+            self._group_faces = known, {}
+        faces = self._group_faces[1]
+        if block not in faces:
+            parameters = {n: c.parameters for n, c in known.costs.items()}
+            unfinished = {n for n in known.first_problems if n in self.graph.nodes and self.face(n).is_incomplete}
+            faces[block] = group_face(self.graph, block, ports_of(self.graph, block, self._ops), known.shapes,
+                                      parameters, known.first_problems, unfinished, self._ops)
+        return faces[block]
+
+    def ends(self, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The extents of what a group takes and of what it gives, as far as shapes are known."""
+        entries, exits = ends_of(self.graph, path)
+
+        def extents(sources: Iterable[Source]) -> tuple[str, ...]:
+            given = ((self.shapes.outputs.get(s.node), s.port) for s in sources)
+            return tuple(specs[port].extents for specs, port in given if specs is not None and port < len(specs))
+
+        return extents(entries), extents(exits)
+
+    def group_cost(self, path: str) -> Cost:
+        """What a group costs, each of its copies counted."""
+        total = Cost()
+        for node_id in self.graph.members(path):
+            cost, times = self.costs.get(node_id, Cost()), copies(self.graph, node_id, path)
+            total += Cost(cost.parameters * times, cost.macs * times)
+        return total
+
+    def block_sizes(self, blocks: Iterable[str]) -> dict[str, tuple[float, float]]:
+        """Width and height of blocks as drawn, in scene units."""
+        faces = {b: self.block_face(b) for b in blocks}
+        return {b: (f.width, f.height) for b, f in faces.items()}
+
     def sizes(self) -> dict[NodeId, tuple[float, float]]:
-        """Width and height of every node as drawn, in scene units."""
-        faces = {n: self.face(n) for n in self.graph.nodes}
-        return {n: (f.width, f.height) for n, f in faces.items()}
+        """Width and height of every node and every collapsed group as drawn, in scene units."""
+        return {NodeId(b): s for b, s in self.block_sizes((*self.graph.nodes, *self._project.collapsed)).items()}
 
     # --- edits -----------------------------------------------------------------------------
 

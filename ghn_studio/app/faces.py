@@ -29,6 +29,9 @@ STEP = 8.0
 #: Where a chain's wire meets a node: the middle of the header.
 PORT_Y = HEADER / 2
 MAX_ROWS = 3
+#: In the header of a collapsed group: the arrow before the title, the number of copies behind it.
+CHEVRON = 18.0
+BADGE = 44.0
 
 # Generous averages for 13 px semibold, 11 px text and 11 px monospace.
 _TITLE_CHAR, _TEXT_CHAR, _MONO_CHAR = 7.9, 6.3, 6.8
@@ -51,8 +54,16 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupMark:
+    """What tells a collapsed group from a node: its copies, and whether all that is wrong inside is unfinished."""
+
+    repeat: int = 1
+    is_unfinished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFace:
-    """Everything that is drawn of a node except its selection."""
+    """Everything that is drawn of a block, a node or a collapsed group, except its selection."""
 
     title: str
     category: Category
@@ -64,6 +75,7 @@ class NodeFace:
     error: tuple[str, ...]
     width: float
     height: float
+    group: GroupMark | None = None
     is_bypassed: bool = False
 
     def port_point(self, index: int, direction: Direction, *, is_output: bool) -> tuple[float, float]:
@@ -82,6 +94,8 @@ class NodeFace:
     @property
     def is_incomplete(self) -> bool:
         """True if an input that is needed is not connected: not wrong, only not finished."""
+        if self.group is not None:
+            return self.group.is_unfinished
         return any(slot.is_free and not slot.is_spare for slot in self.inputs)
 
     @property
@@ -143,8 +157,8 @@ def _channels(spec: TensorSpec) -> Dim | None:
 
 
 def _unknown(op: str, connected: tuple[bool, ...], problem: str) -> NodeFace:
-    inputs = _slots(tuple(f"x{i + 1}" for i in range(len(connected))), None, connected, 0, 0)
-    return _sized(op, Category.HIDDEN, (), inputs, (Slot(PORT_Y, "out"),), "", "", problem)
+    inputs = slots_of(tuple(f"x{i + 1}" for i in range(len(connected))), None, connected, 0, 0)
+    return sized(op, Category.HIDDEN, (), inputs, (Slot(PORT_Y, "out"),), "", "", problem)
 
 
 @lru_cache(maxsize=8192)
@@ -156,15 +170,15 @@ def _face(
     rows = _rows(spec, params, channels) if spec.inputs else ()
     names, needed = _input_names(spec, connected)
     outs = spec.outputs(params)
-    inputs = _slots(names, shapes_in, connected, needed, len(rows))
-    outputs = _slots(outs, shapes_out, (True,) * len(outs), len(outs), len(rows))
+    inputs = slots_of(names, shapes_in, connected, needed, len(rows))
+    outputs = slots_of(outs, shapes_out, (True,) * len(outs), len(outs), len(rows))
     shape = shapes_out[0] if shapes_out else ""
     if len(outs) > 1 and shapes_out is not None:
         shape = f"{len(outs)} parts"
     count = count_text(parameters) if parameters else ""
     # A foreign node goes by what its file calls it.
     title = str(getattr(params, "kind", "")) or spec.title if spec.category is Category.HIDDEN else spec.title
-    return _sized(title, spec.category, rows, inputs, outputs, shape, count, problem)
+    return sized(title, spec.category, rows, inputs, outputs, shape, count, problem)
 
 
 def _rows(spec: OpSpec[Any], params: Any, channels: int | str | None) -> tuple[tuple[str, str], ...]:
@@ -197,9 +211,10 @@ def _input_names(spec: OpSpec[Any], connected: tuple[bool, ...]) -> tuple[tuple[
     return tuple(names), needed
 
 
-def _slots(
+def slots_of(
     names: tuple[str, ...], shapes: tuple[str, ...] | None, connected: tuple[bool, ...], needed: int, rows: int
 ) -> tuple[Slot, ...]:
+    """Slots below ``rows`` lines; a single one beside the header. ``shapes`` are those of the connected ones."""
     alone = len(names) == 1
     found, seen = [], 0
     for index, name in enumerate(names):
@@ -213,15 +228,16 @@ def _slots(
     return tuple(found)
 
 
-def _sized(
+def sized(
     title: str, category: Category, rows: tuple[tuple[str, str], ...], inputs: tuple[Slot, ...],
-    outputs: tuple[Slot, ...], shape: str, parameters: str, problem: str,
+    outputs: tuple[Slot, ...], shape: str, parameters: str, problem: str, group: GroupMark | None = None,
 ) -> NodeFace:
+    """Return a face as large as its texts need."""
     lined = sum(1 for s in inputs if not s.is_spare) if len(inputs) > 1 else 0
     port_rows = max(lined, len(outputs) if len(outputs) > 1 else 0)
     width = max(
         MIN_WIDTH,
-        2 * PAD_X + _TITLE_CHAR * len(title) + (20 if problem else 0),
+        2 * PAD_X + _TITLE_CHAR * len(title) + (20 if problem else 0) + _mark_width(group),
         *(2 * PAD_X + 14 + _TEXT_CHAR * len(a) + _MONO_CHAR * len(b) for a, b in rows),
         2 * PAD_X + _MONO_CHAR * len(shape) + (18 + _TEXT_CHAR * len(parameters) if parameters else 0),
         *(2 * PAD_X + 14 + _TEXT_CHAR * len(s.name) + _MONO_CHAR * len(s.shape)
@@ -234,7 +250,12 @@ def _sized(
     foot = FOOTER + _ERROR_LEADING * max(0, len(error) - 1)
     lines = len(rows) + port_rows
     height = HEADER + (ROW * lines + 8 if lines else 0) + foot
-    return NodeFace(title, category, rows, inputs, outputs, shape, parameters, error, width, height)
+    return NodeFace(title, category, rows, inputs, outputs, shape, parameters, error, width, height, group)
+
+
+def _mark_width(group: GroupMark | None) -> float:
+    """Room in the header for the arrow that opens a group and, so that nothing grows later, for its copies."""
+    return CHEVRON + BADGE if group is not None else 0.0
 
 
 def _wrapped(text: str, columns: int) -> tuple[str, ...]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import TypeVar
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
+Name = TypeVar("Name", bound=str)
 
 
 class Direction(StrEnum):
@@ -16,7 +18,7 @@ class Direction(StrEnum):
     DOWN = "down"
 
 
-def direction_of(edges: Iterable[tuple[str, str]], boxes: Mapping[str, Box], present: Direction) -> Direction:
+def direction_of(edges: Iterable[tuple[Name, Name]], boxes: Mapping[Name, Box], present: Direction) -> Direction:
     """The way most wires of a drawing run; ``present`` where it is not clear.
 
     A wire between two boxes that are apart both ways tells nothing.

@@ -12,7 +12,8 @@ from ghn_studio.ir.graph import Architecture, NodeId
 from ghn_studio.jobs import Job, run
 
 __all__ = [
-    "GRID", "LAYER_GAP", "NODE_GAP", "arrange", "free_spot", "order_of", "place_missing", "rearranging", "snapped",
+    "GRID", "LAYER_GAP", "LAYER_GAP_DOWN", "NODE_GAP", "arrange", "free_spot", "order_of", "place_missing",
+    "rearranging", "snapped",
 ]
 
 

@@ -7,7 +7,7 @@ networks to open; anything else is an address on the web.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from ghn_studio import paths
 from ghn_studio.app import markup, operator_pages
-from ghn_studio.app.architectures import examples
+from ghn_studio.app.architectures import EXAMPLE, example_names
 from ghn_studio.app.tasks import TASKS
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.ops.registry import OpRegistry
@@ -23,7 +23,6 @@ from ghn_studio.ops.spec import Category, OpSpec
 
 SCHEME = "manual:"
 OPERATOR = f"{SCHEME}op/"
-EXAMPLE = "example:"
 #: The page with the list of chapters, where reading begins.
 CONTENTS = f"{SCHEME}contents"
 #: Most pages a search lists.
@@ -107,6 +106,15 @@ class Manual:
         yield from self.chapters
         yield from (OPERATOR + spec.id for spec in self._shown())
 
+    def prepare(self) -> Iterator[None]:
+        """Read in small steps what the first page would otherwise wait for; each takes a few milliseconds."""
+        for name in example_names():
+            operator_pages.example_facts(name)
+            yield
+        for make in (lambda: self.chapters, lambda: self._index):
+            make()
+            yield
+
     def search(self, text: str) -> tuple[Hit, ...]:
         """Pages in which every word occurs, those with it in their title first."""
         words = text.lower().split()
@@ -181,7 +189,8 @@ def _tasks() -> str:
 
 
 def _example_list() -> str:
-    return "\n".join(f"- [{info.title}]({EXAMPLE}{info.name}): {info.summary}" for info in examples())
+    known = map(operator_pages.example_facts, example_names())
+    return "\n".join(f"- [{facts.title}]({EXAMPLE}{facts.name}): {facts.summary}" for facts in known)
 
 
 def _words(spec: OpSpec[Any]) -> str:

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar, QWidget
 
+from ghn_studio.app.overlays import MEASURES
 from ghn_studio.gui import icons
 
 
@@ -25,7 +26,11 @@ class WindowState:
     is_running: bool = False
     is_stopping: bool = False
     has_result: bool = False
+    has_explanation: bool = False
     all_pinned: bool = False  # every selected node is
+    groups: int = 0
+    in_group: bool = False  # a group is selected, or all that is selected lies in one
+    is_inside: bool = False  # of a group that was entered
 
 
 #: Answers why an action is not available, or "" when it is.
@@ -56,6 +61,18 @@ def _needs_one(state: WindowState) -> str:
     return "" if state.selected == 1 else "Select one node first."
 
 
+def _needs_groups(state: WindowState) -> str:
+    return "" if state.groups else "The network has no groups; select nodes and press Ctrl+G to make one."
+
+
+def _needs_group(state: WindowState) -> str:
+    return "" if state.in_group else "Select a group, or a node in one, first."
+
+
+def _needs_inside(state: WindowState) -> str:
+    return "" if state.is_inside else "The whole network is shown already."
+
+
 def _needs_clipboard(state: WindowState) -> str:
     return "" if state.can_paste else "Copy nodes first."
 
@@ -81,6 +98,10 @@ def _needs_sound_network(state: WindowState) -> str:
         problems = "1 problem" if state.problems == 1 else f"{state.problems} problems"
         return f"The network has {problems}; see the Problems panel."
     return ""
+
+
+def _needs_explanation(state: WindowState) -> str:
+    return "" if state.has_explanation else "Explain the network first (Run > Explain)."
 
 
 def _needs_job(state: WindowState) -> str:
@@ -144,6 +165,10 @@ ACTIONS = (
                on_canvas=True),
     ActionSpec("edit.scale", "Scale width…", "Edit", None, "",
                "Make the selected layers, or all, wider or narrower by a factor", _needs_nodes),
+    ActionSpec("group.make", "Group", "Edit", "Ctrl+G", "group", "Frame the selected nodes and give them a title",
+               _needs_selection, separated=True, on_canvas=True),
+    ActionSpec("group.ungroup", "Ungroup", "Edit", "Ctrl+Shift+G", "ungroup", "Keep the nodes without their group",
+               _needs_group, on_canvas=True),
     ActionSpec("run.predict", "Predict && Evaluate", "Run", "Ctrl+Return", "predict",
                "Predict every parameter and measure the accuracy on test images", _needs_sound_network),
     ActionSpec("run.compare", "Compare with SGD", "Run", "Ctrl+Shift+Return", "compare",
@@ -186,6 +211,29 @@ ACTIONS = (
                "Give the selected nodes equal gaps from left to right", _needs_three, separated=True),
     ActionSpec("view.distribute.down", "Distribute vertically", "View/Align", None, "distribute_down",
                "Give the selected nodes equal gaps from top to bottom", _needs_three),
+    ActionSpec("group.toggle", "Collapse or expand", "View/Groups", "E", "",
+               "Draw the group as one block, or as a frame around its nodes", _needs_group, on_canvas=True),
+    ActionSpec("group.enter", "Open inside", "View/Groups", "Return", "",
+               "Show only the inside of the selected group", _needs_selection, on_canvas=True),
+    ActionSpec("group.leave", "Go back out", "View/Groups", None, "", "Show what is around the group  (Esc)",
+               _needs_inside),
+    ActionSpec("group.collapse_all", "Collapse all", "View/Groups", "Shift+E", "",
+               "Draw every group as one block", _needs_groups, separated=True, on_canvas=True),
+    ActionSpec("group.expand_all", "Expand all", "View/Groups", "Ctrl+Shift+E", "", "Draw every node",
+               _needs_groups, on_canvas=True),
+    ActionSpec("group.depth.1", "To depth 1", "View/Groups", None, "", "Draw the outermost groups as blocks",
+               _needs_groups),
+    ActionSpec("group.depth.2", "To depth 2", "View/Groups", None, "",
+               "Open the outermost groups, and draw those in them as blocks", _needs_groups),
+    ActionSpec("group.depth.3", "To depth 3", "View/Groups", None, "",
+               "Open the groups of two levels, and draw those in them as blocks", _needs_groups),
+    ActionSpec("view.overlay.none", "None", "View/Overlay", "0", "", "Colour nodes by what they are",
+               group="overlay", on_canvas=True),
+    *(ActionSpec(f"view.overlay.{m.id}", m.title, "View/Overlay", str(i), "", m.tip, _needs_nodes, group="overlay",
+                 on_canvas=True) for i, m in enumerate(MEASURES, 1)),
+    ActionSpec("view.overlay.worth", "Worth to the prediction", "View/Overlay", str(len(MEASURES) + 1), "",
+               "Accuracy lost without each layer's predicted parameters", _needs_explanation, group="overlay",
+               on_canvas=True),
     ActionSpec("view.theme.system", "Follow the system", "View/Theme", group="theme"),
     ActionSpec("view.theme.light", "Light", "View/Theme", group="theme"),
     ActionSpec("view.theme.dark", "Dark", "View/Theme", group="theme"),

@@ -20,6 +20,7 @@ GESTURES = (
     ("Select what is inside", "Drag over an empty place"),
     ("Show the selection", "F"),
     ("Move the selection", "Drag, or arrow keys; Shift for small steps"),
+    ("Move off the grid and past guides", "Hold Ctrl while dragging"),
     ("Duplicate while dragging", "Alt and drag"),
     ("Group the selection", "Ctrl+G"),
     ("Move the view", "Middle button, Space and drag, or two fingers"),

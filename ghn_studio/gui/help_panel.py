@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, QUrl, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QKeyEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QTextBrowser, QToolButton, QVBoxLayout, QWidget
 
-from ghn_studio.app.manual import CONTENTS, EXAMPLE, OPERATOR, SCHEME, Hit, Manual, table
+from ghn_studio.app.architectures import EXAMPLE
+from ghn_studio.app.manual import CONTENTS, OPERATOR, SCHEME, Hit, Manual, table
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.actions import shortcut_rows
 from ghn_studio.gui.gesture_table import GESTURES
@@ -54,6 +55,9 @@ class HelpPanel(QWidget):
         self.view.setOpenLinks(False)
         self.view.setProperty("page", True)
         self.view.document().setDocumentMargin(18)
+        self._is_fresh = True  # nobody has scrolled the page yet
+        self.view.verticalScrollBar().rangeChanged.connect(lambda low, high: self._go_to_start())
+        self.view.verticalScrollBar().actionTriggered.connect(lambda action: self._scrolled())
         self.view.anchorClicked.connect(lambda url: self.follow(url.toString()))
         self.search = QLineEdit(placeholderText="Search the manual", clearButtonEnabled=True)
         self.search.setObjectName("help.search")
@@ -67,6 +71,9 @@ class HelpPanel(QWidget):
         for keys, act in (("Alt+Left", self.back.click), ("Alt+Right", self.forward.click),
                           ("Escape", self.close_requested.emit)):
             QShortcut(QKeySequence(keys), self, act, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        self._reading = manual.prepare()
+        self._pace = QTimer(self, interval=20)
+        self._pace.timeout.connect(self._read_on)
         self._lay_out()
         self.restyle()
 
@@ -105,8 +112,19 @@ class HelpPanel(QWidget):
         if self.search.text():
             self._find(self.search.text())
         elif self.address:
-            self._show()
+            self._write(self._manual.page(self.address).html)
         self.view.verticalScrollBar().setValue(at)
+
+    def prepare(self) -> None:
+        """Read the manual ahead, a little in each turn of the event loop, so that the first page comes at once."""
+        self._reading = self._manual.prepare()
+        self._pace.start()
+
+    def _read_on(self) -> None:
+        try:
+            next(self._reading)
+        except StopIteration:
+            self._pace.stop()
 
     def sizeHint(self) -> QSize:
         return QSize(LEAST_WIDTH + 40, 600)
@@ -164,11 +182,23 @@ class HelpPanel(QWidget):
 
     def _show(self) -> None:
         page = self._manual.page(self.address)
+        self._is_fresh = True
         self._write(page.html)
-        anchor = self.address.partition("#")[2]
-        if anchor:
-            self.view.scrollToAnchor(anchor)
+        self._go_to_start()
         self._refresh_buttons()
+
+    def _go_to_start(self) -> None:
+        """Begin where the address says, also when the page becomes longer because the panel becomes narrower."""
+        if not self._is_fresh:
+            return
+        anchor = self.address.partition("#")[2]
+        if anchor and not self.search.text():
+            self.view.scrollToAnchor(anchor)
+        else:
+            self.view.verticalScrollBar().setValue(0)
+
+    def _scrolled(self) -> None:
+        self._is_fresh = False
 
     def _find(self, text: str) -> None:
         if text.strip():

@@ -57,6 +57,9 @@ class Helping(QObject):
     def hide(self) -> None:
         """Take the manual away and go back to the canvas."""
         had_keyboard = self._panel.isAncestorOf(self._window.focusWidget() or self._window)
+        width = self._beside.width()
         self._dock.hide()
+        if not self._beside.isHidden():  # else it would take the room of the manual, not the canvas
+            self._window.resizeDocks([self._beside], [width], Qt.Orientation.Horizontal)
         if had_keyboard:
             self.closed.emit()

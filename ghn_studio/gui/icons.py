@@ -109,7 +109,8 @@ _PATHS = {
     "tensor": "M12 3.5l7.5 4.2v8.6L12 20.5l-7.5-4.2V7.7zM4.5 7.7L12 12l7.5-4.3M12 12v8.5",
 }
 
-_SIZES = (16, 20, 24, 32, 48)
+#: What menus and buttons ask for, drawn for both densities; between them Qt scales down.
+_SIZES = (16, 18)
 
 
 def names() -> tuple[str, ...]:

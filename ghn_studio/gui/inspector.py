@@ -28,6 +28,7 @@ from ghn_studio.app.wiring import bypass_refusal, bypassed
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.gui.editors import Editor, editor_for
 from ghn_studio.gui.fact_grid import FactGrid
+from ghn_studio.gui.group_form import GroupForm
 from ghn_studio.gui.look import dot, label, replace_page
 from ghn_studio.gui.wording import plural
 from ghn_studio.ir.graph import Node, NodeId
@@ -44,6 +45,8 @@ class Inspector(QScrollArea):
 
     #: Old and new id of a node a person renamed.
     renamed = Signal(str, str)
+    #: What to do with a group (enter, toggle, ungroup), and its path.
+    group_asked = Signal(str, str)
 
     def __init__(self, document: Document, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,7 +56,8 @@ class Inspector(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._document = document
         self._selection: tuple[NodeId, ...] = ()
-        self._body: _Network | _Nodes | None = None
+        self._group: str | None = None
+        self._body: _Network | _Nodes | GroupForm | None = None
         self._shown: object = None
         document.subscribe(self._on_change)
         self._refresh()
@@ -68,10 +72,10 @@ class Inspector(QScrollArea):
         """The line that renames the one selected node or, with nothing selected, the network."""
         return None if self._body is None else self._body.name_edit
 
-    def show_selection(self, nodes: Sequence[NodeId]) -> None:
-        """Show these nodes; the whole network when there are none."""
+    def show_selection(self, blocks: Sequence[NodeId], group: str | None = None) -> None:
+        """Show these nodes and groups, or the one ``group``; the whole network when there are none."""
         self._document.finish_merging()
-        self._selection = tuple(nodes)
+        self._selection, self._group = tuple(blocks), group
         self._refresh()
 
     def focus_parameters(self) -> None:
@@ -94,20 +98,28 @@ class Inspector(QScrollArea):
         self._refresh()
 
     def _on_change(self, change: Change) -> None:
-        gone = {n.id for n in change.diff.removed}
-        self._selection = tuple(n for n in self._selection if n in self._document.graph.nodes and n not in gone)
+        gone, graph = {n.id for n in change.diff.removed}, self._document.graph
+        self._selection = tuple(n for n in self._selection if (n in graph.nodes or n in graph.groups) and n not in gone)
         self._refresh()
 
     def _refresh(self) -> None:
         """Rebuild the form only if other kinds of nodes are shown, so that typing keeps its place."""
         graph = self._document.graph
-        nodes = [graph.nodes[n] for n in self._selection if n in graph.nodes]
-        key = tuple((n.id, n.op) for n in nodes)
+        group = self._group if self._group in graph.groups else None
+        ids = dict.fromkeys(n for b in self._selection for n in ((b,) if b in graph.nodes else graph.members(b)))
+        nodes = [graph.nodes[n] for n in ids] if group is None else [graph.nodes[n] for n in graph.members(group)]
+        key = group or tuple((n.id, n.op) for n in nodes)
         if self._body is None or key != self._shown:
             self._shown = key
-            body = _Nodes(self._document, nodes) if nodes else _Network(self._document)
-            if isinstance(body, _Nodes):
+            body: _Network | _Nodes | GroupForm
+            if group is not None:
+                body = GroupForm(self._document, group)
+                body.asked.connect(self.group_asked)
+            elif nodes:
+                body = _Nodes(self._document, nodes)
                 body.renamed.connect(self.renamed)
+            else:
+                body = _Network(self._document)
             self._body = body
             replace_page(self, body)
         self._body.show_nodes(nodes)

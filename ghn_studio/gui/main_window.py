@@ -25,9 +25,10 @@ from PySide6.QtWidgets import (
 from ghn_studio.app.aligning import Line
 from ghn_studio.app.catalogues import datasets
 from ghn_studio.app.document import Change, Document
-from ghn_studio.app.faces import count_text
+from ghn_studio.app.figures import LiveFigures
 from ghn_studio.app.fixes import Fix
 from ghn_studio.app.flow import Direction
+from ghn_studio.app.overlays import MEASURES
 from ghn_studio.app.results import CompareReport, PredictReport
 from ghn_studio.errors import DatasetError
 from ghn_studio.gui import theme, torch_loader
@@ -53,6 +54,7 @@ from ghn_studio.gui.hypernetworks_panel import HypernetworksPanel
 from ghn_studio.gui.inspector import Inspector
 from ghn_studio.gui.job_desk import JobDesk
 from ghn_studio.gui.log_panel import LogPanel
+from ghn_studio.gui.overlays import WORTH, Overlays
 from ghn_studio.gui.palette import Palette
 from ghn_studio.gui.picture_export import PictureDialog
 from ghn_studio.gui.predictions import Predictions
@@ -62,10 +64,11 @@ from ghn_studio.gui.results_panel import ResultsPanel
 from ghn_studio.gui.run_bar import RunBar
 from ghn_studio.gui.scale_dialog import ScaleDialog
 from ghn_studio.gui.settings import STATE_VERSION, Settings
+from ghn_studio.gui.status import Totals
 from ghn_studio.gui.training_panel import TrainingPanel
 from ghn_studio.gui.trainings import Trainings
 from ghn_studio.gui.why_panel import WhyPanel
-from ghn_studio.gui.wording import duration, plural
+from ghn_studio.gui.wording import duration
 from ghn_studio.ir.graph import Architecture, NodeId
 
 #: On the canvas when nothing else was asked for.
@@ -131,8 +134,10 @@ class MainWindow(QMainWindow):
         self.run_bar.choose(**{k: self.settings.text(f"run/{k}", "") for k in ("head", "device", "ghn")})
         self.choosing = Choosing(self.run_bar, self.desk, self.settings, self)
         self.predictions = Predictions(self.document, self.run_bar, self.desk, self.choosing.dataset, self)
+        self.figures = LiveFigures(self.document)
+        self.overlays = Overlays(self.document, self.canvas, self.figures, self)
         self.explanations = Explanations(
-            self.document, self.why, self.canvas, self.desk, self.predictions.choices, self
+            self.document, self.why, self.canvas, self.overlays, self.desk, self.predictions.choices, self
         )
         self.trainings = Trainings(self.training, self.desk, lambda: self.run_bar.choices().dataset, self)
         self.exporting = Exporting(self.document, self.files, self.run_bar, self.desk, self.settings, self)
@@ -202,10 +207,11 @@ class MainWindow(QMainWindow):
         menus = self.actions_by_id.fill(self.menuBar(), self.recent_menu)
         menus["View"].addSeparator()
         menus["View"].addActions([dock.toggleViewAction() for dock in self.findChildren(QDockWidget)])
-        self._count_label, self._torch_label = QLabel(), QLabel()
+        self._torch_label = QLabel()
+        self.totals = Totals(self.document, self.figures)
         self._torch_label.setObjectName("status.torch")
         self.statusBar().addPermanentWidget(self._torch_label)
-        self.statusBar().addPermanentWidget(self._count_label)
+        self.statusBar().addPermanentWidget(self.totals)
 
     def _connect(self) -> None:
         self.document.subscribe(self._on_change)
@@ -213,6 +219,8 @@ class MainWindow(QMainWindow):
         self.canvas.status_message.connect(lambda text: self.statusBar().showMessage(text, 6000))
         self.canvas.node_activated.connect(lambda _: self.inspector.focus_parameters())
         self.palette_panel.requested.connect(self.add_operator)
+        self.inspector.group_asked.connect(self._on_group_asked)
+        self.canvas.groups.changed_scope.connect(lambda path: self._refresh_actions())
         self.inspector.renamed.connect(lambda old, new: self.canvas.select((NodeId(new),)))
         self.problems.focus_requested.connect(self._focus_problem)
         self.problems.fix_requested.connect(self._apply_fix)
@@ -240,6 +248,9 @@ class MainWindow(QMainWindow):
         self.predictions.curve_point.connect(self.curve.add_point)
         self.predictions.compared.connect(self._on_compared)
         self.predictions.compare_stopped.connect(self.curve.show_stopped)
+        self.totals.overlay_requested.connect(self._toggle_overlay)
+        self.totals.problems_requested.connect(lambda: self._show_tab(self.problems))
+        self.overlays.changed.connect(lambda shown: self._refresh_actions())
         self.explanations.began.connect(lambda: self._show_tab(self.why))
         self.why.neighbours.opened.connect(self.files.open)
         self.trainings.began.connect(lambda: self._show_tab(self.training))
@@ -277,14 +288,22 @@ class MainWindow(QMainWindow):
             "run.explain": lambda: self.explanations.explain(), "run.cancel": lambda: self.desk.cancel(),
             "ghn.show": lambda: self._show_tab(self.ghns), "ghn.train": lambda: self.trainings.ask(),
             "ghn.add": lambda: self.hypernetworks.ask_to_add(),
-            "view.fit": lambda: self.canvas.fit(), "view.zoom_in": lambda: self.canvas.zoom_in(),
+            "view.fit": lambda: self.canvas.glide_to_all(), "view.zoom_in": lambda: self.canvas.zoom_in(),
             "view.zoom_out": lambda: self.canvas.zoom_out(), "view.arrange": lambda: self.canvas.arrange(),
+            "view.overlay.none": lambda: self.overlays.show(""),
+            **{f"view.overlay.{i}": partial(self._toggle_overlay, i) for i in (*(m.id for m in MEASURES), WORTH)},
             "view.arrange_selection": lambda: self.canvas.arranging.arrange_selection(),
             "view.pin": lambda: self.canvas.arranging.toggle_pins(),
             **{f"view.direction.{way}": partial(self.set_direction, way) for way in Direction},
             **{f"view.align.{line}": partial(self._align, line) for line in Line},
             "view.distribute.across": lambda: self.canvas.arranging.distribute(across=True),
             "view.distribute.down": lambda: self.canvas.arranging.distribute(across=False),
+            "group.make": lambda: self.canvas.group_selection(), "group.ungroup": lambda: self.canvas.groups.ungroup(),
+            "group.toggle": lambda: self.canvas.groups.toggle(), "group.enter": lambda: self.canvas.open_selection(),
+            "group.leave": lambda: self.canvas.groups.leave(),
+            "group.collapse_all": lambda: self.canvas.groups.collapse_all(),
+            "group.expand_all": lambda: self.canvas.groups.expand_all(),
+            **{f"group.depth.{n}": partial(lambda n: self.canvas.groups.collapse_to(n), n) for n in (1, 2, 3)},
             **{f"view.theme.{mode}": partial(self.set_theme, mode) for mode in theme.MODES},
             "help.topic": lambda: self.helping.show_topic(), "help.manual": lambda: self.helping.show(),
             "help.hints": lambda: self.hints.show_again(),
@@ -338,6 +357,10 @@ class MainWindow(QMainWindow):
         self.settings.theme = mode
         theme.current().set_mode(mode)
 
+    def _toggle_overlay(self, overlay_id: str) -> None:
+        self.show_canvas()
+        self.overlays.toggle(overlay_id)
+
     def set_direction(self, direction: Direction) -> None:
         """Arrange this way, now and next time."""
         self.settings.direction = direction
@@ -375,10 +398,17 @@ class MainWindow(QMainWindow):
         self._refresh()
 
     def _on_selection(self, nodes: tuple[NodeId, ...]) -> None:
-        self.inspector.show_selection(nodes)
+        self.inspector.show_selection(nodes, self.canvas.selected_group())
+        self.totals.show_selection(self.canvas.selected_nodes())
         if nodes:
             self.hints.happened("selection" if len(nodes) == 1 else "several")
         self._refresh_actions()
+
+    def _on_group_asked(self, what: str, path: str) -> None:
+        groups = self.canvas.groups
+        # Queued: the button that was pressed may go with the page it stands on.
+        act = {"enter": groups.enter, "toggle": groups.toggle, "ungroup": groups.ungroup}[what]
+        QTimer.singleShot(0, self, partial(act, path))
 
     def _on_desk(self) -> None:
         self.run_bar.show_running(self.desk.is_running, self.desk.title)
@@ -444,7 +474,7 @@ class MainWindow(QMainWindow):
             return self.palette_panel.current_operator()
         found = self.canvas.search.current_operator()
         selected = self.canvas.selected()
-        node = self.document.graph.nodes[selected[0]] if selected else None
+        node = self.document.graph.nodes.get(selected[0]) if selected else None
         return found or (node.op if node is not None and node.op in self.document.ops else "")
 
     def _refresh(self) -> None:
@@ -454,8 +484,6 @@ class MainWindow(QMainWindow):
         name = self.document.path.name if self.document.path else self.document.graph.name
         self.setWindowTitle(f"{name}[*] – GHN Studio")
         self.setWindowModified(self.document.is_modified)
-        nodes, total = len(self.document.graph.nodes), self.document.totals
-        self._count_label.setText(f"{plural(nodes, 'node')} · {count_text(total.parameters)} parameters")
         self._refresh_problems()
 
     def _refresh_problems(self) -> None:
@@ -469,6 +497,7 @@ class MainWindow(QMainWindow):
             self.hints.happened("problem")
         self.problems.show_notices(self._notices)
         number = len(self._notices)
+        self.totals.show_problems(number)
         self.tabs.setTabText(self.tabs.indexOf(self.problems), f"Problems ({number})" if number else "Problems")
         self._refresh_actions()
 
@@ -479,10 +508,13 @@ class MainWindow(QMainWindow):
             undo_label=document.undo_label if document.can_undo else None,
             redo_label=document.redo_label if document.can_redo else None,
             problems=sum(not n.about_dataset for n in self._notices),
+            groups=len(document.graph.groups), in_group=self.canvas.groups.target() is not None,
+            is_inside=bool(self.canvas.groups.scope),
             is_running=self.desk.is_running, is_stopping=self.desk.is_stopping,
-            has_result=self.results.report is not None,
+            has_result=self.results.report is not None, has_explanation=self.overlays.has_worth,
             all_pinned=self.canvas.arranging.all_pinned(self.canvas.selected()),
         ))
+        self.actions_by_id[f"view.overlay.{self.overlays.wanted or 'none'}"].setChecked(True)
         self.actions_by_id[f"view.direction.{self.canvas.canvas.preferred}"].setChecked(True)
         self.actions_by_id[f"view.theme.{theme.current().mode}"].setChecked(True)
 
@@ -554,6 +586,7 @@ class MainWindow(QMainWindow):
             self._is_painted = True
             if self.document.graph.nodes:
                 self.hints.happened("network")
+            self.help.prepare()
             self.loader.start_later()
 
     def resizeEvent(self, event: QResizeEvent) -> None:

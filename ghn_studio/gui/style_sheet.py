@@ -186,6 +186,11 @@ QSlider::handle:horizontal:focus { border: 2px solid $text; }
 QStatusBar { background: $panel; border-top: 1px solid $border; color: $muted; }
 QStatusBar::item { border: none; }
 QStatusBar QLabel { color: $muted; padding: 0 6px; }
+QToolButton[status="true"] { color: $muted; border: 1px solid transparent; border-radius: 4px; padding: 1px 7px;
+    font-size: 12px; }
+QToolButton[status="true"]:hover { color: $text; background: $raised; }
+QToolButton[status="true"]:focus { border-color: $selection; }
+QToolButton[status="true"][wrong="true"] { color: $error; }
 QToolTip { background: $raised; color: $text; border: 1px solid $border; padding: 5px 8px; }
 QGroupBox { border: 1px solid $border; border-radius: 8px; margin-top: 18px; padding: 8px; font-weight: 600; }
 QGroupBox::title { subcontrol-origin: margin; left: 4px; color: $muted; }

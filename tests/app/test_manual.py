@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ghn_studio.app import markup, operator_pages
-from ghn_studio.app.architectures import examples
-from ghn_studio.app.manual import CONTENTS, EXAMPLE, OPERATOR, SCHEME, Manual, ManualError, resolve, table
+from ghn_studio.app.architectures import EXAMPLE, examples
+from ghn_studio.app.manual import CONTENTS, OPERATOR, SCHEME, Manual, ManualError, resolve, table
 from ghn_studio.app.tasks import TASKS
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.spec import Category, OpSpec
@@ -170,3 +170,13 @@ def test_any_text_becomes_well_formed_markup_without_foreign_tags(text: str) -> 
     assert "<b>" not in html or "**" in text
     known = {"p", "a", "b", "i", "code", "pre", "ul", "ol", "li", "table", "tr", "td", "th"}
     assert set(re.findall(r"<(\w+)", html)) <= known
+
+
+def test_the_manual_is_read_ahead_in_steps() -> None:
+    operator_pages.example_facts.cache_clear()
+    manual = Manual(REGISTRY, {"gestures": "", "shortcuts": ""})
+    steps = list(manual.prepare())
+    assert len(steps) == len(examples()) + 2
+    read = operator_pages.example_facts.cache_info().misses
+    manual.page(OPERATOR + "conv2d")
+    assert operator_pages.example_facts.cache_info().misses == read == len(examples())

@@ -461,7 +461,6 @@ def test_enter_asks_for_the_parameters_and_the_menu_key_for_the_menu(view, qtbot
     assert menu is not None and view.selected() == ("conv",)
     texts = {a.text(): a for a in menu.actions()}
     assert {"Bypass", "Rename…", "Copy as PyTorch", "Duplicate", "Delete"} <= set(texts)
-    assert not texts["Group"].isEnabled() and "several" in texts["Group"].toolTip()
     menu.close()
 
 

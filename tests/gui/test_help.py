@@ -150,6 +150,7 @@ def test_pages_follow_the_theme(panel: HelpPanel) -> None:
 
 def test_f1_opens_the_page_of_the_selected_operator_and_closes_it(qtbot: QtBot, window: MainWindow) -> None:
     assert not window.helping.is_shown
+    canvas, inspector = window.canvas.width(), window.inspector.width()
     node = next(n for n in window.document.graph.nodes.values() if n.op == "batch_norm")
     window.canvas.select((node.id,))
     window.canvas.setFocus()
@@ -160,6 +161,7 @@ def test_f1_opens_the_page_of_the_selected_operator_and_closes_it(qtbot: QtBot, 
     qtbot.waitUntil(lambda: window.inspector.width() > 250 and window.help.width() >= 380)
     qtbot.keyClick(window.canvas, Qt.Key.Key_F1)
     assert not window.helping.is_shown
+    qtbot.waitUntil(lambda: (window.canvas.width(), window.inspector.width()) == (canvas, inspector))
 
 
 def test_f1_means_what_the_keyboard_is_on(qtbot: QtBot, window: MainWindow) -> None:

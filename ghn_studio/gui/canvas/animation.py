@@ -66,6 +66,10 @@ class Glide(QObject):
         self._step(0.0)
         self._clock.start()
 
+    def look(self, aim: Aim | None) -> None:
+        """Glide on to looking as ``aim`` says; None stands for nowhere."""
+        self.start({}, aim)
+
     def finish(self) -> None:
         """Be at the end now."""
         if self.is_running:

@@ -3,7 +3,7 @@ as one undo step, with the nodes gliding to their places."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,8 @@ from PySide6.QtCore import QObject, QTimer
 
 from ghn_studio.app import edits
 from ghn_studio.app.aligning import Line, aligned, distributed
-from ghn_studio.app.arranging import arranging
+from ghn_studio.app.arranging import Order, arranging
+from ghn_studio.app.edits import Edit
 from ghn_studio.app.flow import Box, Direction, Point
 from ghn_studio.app.layout import order_of, rearranging
 from ghn_studio.gui.background import Background
@@ -62,6 +63,16 @@ class Arranging(QObject):
             return
         order = order_of(self._document.graph, self._sizes(), direction=self._scene.preferred, pinned=self._pinned())
         self._start(arranging(order), len(order.sizes) + len(order.edges), partial(self._take, "Arrange", whole=True))
+
+    def arrange_as(self, order: Order, label: str, edit: Callable[[Mapping[str, Point]], Edit]) -> None:
+        """Work out the places for an ``order``, and show the network as the ``edit`` made of them leaves it."""
+        def take(places: Mapping[str, Point]) -> None:
+            before = self._scene.positions()
+            if self._view.apply(label, edit(places)):
+                self._scene.turn_to(self._scene.preferred)
+                self.glide.start(before, self._view.aim_at(self._scene.content_rect()))
+
+        self._start(arranging(order), len(order.sizes) + len(order.edges), take)
 
     def arrange_selection(self) -> None:
         """Lay out the selected blocks where they are; the others stay and are not covered."""
@@ -127,13 +138,13 @@ class Arranging(QObject):
         return {n: self._scene.nodes[n].box for n in self._scene.selected}
 
     def _sizes(self) -> dict[NodeId, tuple[float, float]]:
-        return {n: (i.face.width, i.face.height) for n, i in self._scene.nodes.items()}
+        return self._scene.sizes()
 
     def _pinned(self) -> dict[str, Point]:
         pinned, places = self._document.project.pinned, self._scene.positions()
         return {n: p for n, p in places.items() if n in pinned}
 
-    def _start(self, job: Job[dict[str, Point]], size: int, take: partial[None]) -> None:
+    def _start(self, job: Job[dict[str, Point]], size: int, take: Callable[[Mapping[str, Point]], object]) -> None:
         if size <= AT_ONCE:
             take(run(job))
             return
@@ -146,7 +157,7 @@ class Arranging(QObject):
         else:
             self._run(job, take)
 
-    def _run(self, job: Job[dict[str, Point]], take: partial[None]) -> None:
+    def _run(self, job: Job[dict[str, Point]], take: Callable[[Mapping[str, Point]], object]) -> None:
         def succeeded(places: dict[str, Point]) -> None:
             if self._is_wanted and self._waiting is None:
                 self._rest()
@@ -159,7 +170,10 @@ class Arranging(QObject):
             else:
                 self._rest()
 
-        self._background.start(job, succeeded=succeeded, finished=finished)
+        def failed(error: BaseException) -> None:
+            raise error  # a mistake of ours: it ends where all of them do
+
+        self._background.start(job, succeeded=succeeded, finished=finished, failed=failed)
 
     def _rest(self) -> None:
         self._is_wanted = False

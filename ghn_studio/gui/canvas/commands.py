@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from PySide6.QtWidgets import QApplication
 
-from ghn_studio.app import adding, clipboard, edits, grouping, wiring
+from ghn_studio.app import adding, clipboard, edits, grouping, scoped, wiring
 from ghn_studio.app.document import Document
 from ghn_studio.app.flow import Direction
-from ghn_studio.app.inserting import ends_of_part
+from ghn_studio.app.folding import Drawing
+from ghn_studio.app.inserting import chained, ends_of_part
 from ghn_studio.app.layout import free_spot, snapped
 from ghn_studio.app.picture import Picture
 from ghn_studio.codegen import part_to_source
@@ -48,9 +50,12 @@ class Commands:
             edited = edit(project)
             if edited is project:
                 return project
-            shown = self._scene.positions()
-            loose = {n: shown[n] for n in edited.architecture.nodes if n not in edited.layout and n in shown}
-            return edits.moved(loose)(edited) if loose else edited
+            loose = {n: p for n, p in self._scene.positions().items() if n not in project.layout}
+            graph = edited.architecture
+            if any(n not in graph.nodes and n not in graph.groups for n in loose):
+                return edit(edits.moved(loose)(project))  # other names: the places go with them
+            rest = {n: p for n, p in loose.items() if n not in edited.layout}
+            return edits.moved(rest)(edited) if rest else edited
 
         try:
             return self._document.apply(label, settled, merge_key)
@@ -65,7 +70,13 @@ class Commands:
     @property
     def picture(self) -> Picture:
         """What is drawn: nodes and collapsed groups."""
-        return self._document.picture()
+        return self._scene.picture
+
+    @property
+    def drawing(self) -> Drawing:
+        """What is drawn, where, and which way."""
+        places = {str(n): p for n, p in self._scene.positions().items()}
+        return Drawing(self._scene.picture, places, self._scene.direction)
 
     def edges_of(self, wires: Iterable[Edge]) -> tuple[Edge, ...]:
         """The edges that drawn wires stand for."""
@@ -92,13 +103,12 @@ class Commands:
         spec = self._document.ops[op_id]
         chosen = self._scene.selected
         plan = None
-        if len(chosen) == 1 and chosen[0] in self._document.graph.nodes:
-            shown = self._scene.positions()
-            plan = adding.behind(self._document, chosen[0], op_id, shown, position, down=self._is_down)
+        if len(chosen) == 1:
+            plan = scoped.behind(self._document, self.drawing, chosen[0], op_id, position)
         if plan is None:
             if position is None and len(chosen) == 1 and spec.inputs:
                 self._tell(f"{spec.title} does not take what {chosen[0]} gives, so it was added unconnected.")
-            plan = adding.free(self._document, op_id, position or self._empty_spot(default))
+            plan = scoped.free(self._document, self.drawing, op_id, position or self._empty_spot(default))
         self.perform(plan)
         return plan.node
 
@@ -106,11 +116,10 @@ class Commands:
         """Add an operator where it was dropped, into ``wire`` if it lies on one that it fits."""
         plan = None
         if wire is not None:
-            (edge, *_) = self.edges_of((wire,))
-            plan = adding.on_wire(self._document, op_id, edge, position, self._scene.positions(), down=self._is_down)
+            plan = scoped.on_wire(self._document, self.drawing, op_id, wire, position)
             if plan is None:
                 self._tell(f"{self._document.ops[op_id].title} does not fit into that wire, so it was added beside it.")
-        plan = plan or adding.free(self._document, op_id, position)
+        plan = plan or scoped.free(self._document, self.drawing, op_id, position)
         self.perform(plan)
         return plan.node
 
@@ -145,37 +154,43 @@ class Commands:
 
     def can_be_inserted(self) -> bool:
         """True if the selected nodes are a part that could go into a wire."""
-        graph, ops = self._document.graph, self._document.ops
-        return ends_of_part(graph, self.chosen_nodes(), ops) is not None
+        graph, ops, chosen = self._document.graph, self._document.ops, self._scene.selected
+        return all(n in graph.nodes for n in chosen) and ends_of_part(graph, chosen, ops) is not None
 
     def insert_selection(self, wire: Edge, places: Mapping[NodeId, tuple[float, float]]) -> bool:
         """Lead ``wire`` through the selected nodes, which were dropped at ``places``."""
-        (edge, *_) = self.edges_of((wire,))
-        shown = self._scene.positions()
-        plan = adding.part_on_wire(self._document, self.chosen_nodes(), edge, places, shown, down=self._is_down)
-        if plan is None:
+        (edge, *rest), chosen, document = self.edges_of((wire,)), self._scene.selected, self._document
+        ends = ends_of_part(document.graph, chosen, document.ops)
+        plan = adding.part_on_wire(document, chosen, edge, places, self._scene.positions(), down=self._is_down)
+        if plan is None or ends is None:
             self._tell("The value of that wire does not fit, so nothing was connected.")
-        return plan is not None and self.apply(plan.label, plan.edit)
+            return False
+        leaving = Source(ends[1].source, ends[1].source_port)
+        return self.apply(plan.label, chained(plan.edit, wiring.resourced(rest, leaving)))
 
     def add_at_port(self, op_id: str, port: PortRef, position: tuple[float, float]) -> tuple[NodeId, ...]:
         """Add an operator at the loose end of a wire pulled out of ``port``."""
+        document, home = self._document, scoped.home_of(self._document, self._scene.scope, port.node)
         if port.is_output:
-            plan = adding.from_port(self._document, self.picture.source(port.node, port.index), op_id, position)
+            plan = adding.from_port(document, self.picture.source(port.node, port.index), op_id, position)
         else:
-            node, index = self.picture.targets(port.node, port.index)[0]
-            plan = adding.into_port(self._document, node, index, op_id, position)
-        return self.perform(plan) if plan is not None else ()
+            (node, index), *rest = self.picture.targets(port.node, port.index)
+            plan = adding.into_port(document, node, index, op_id, position)
+            if plan is not None and rest:
+                more = [Edge(plan.node, 0, n, i) for n, i in rest]
+                plan = replace(plan, edit=chained(plan.edit, *map(edits.connected, more)))
+        return self.perform(scoped.within(document, plan, home)) if plan is not None else ()
 
     def delete(self) -> bool:
         """Delete the selected nodes, or the selected wire."""
         chosen, wire = self._scene.selected, self._scene.selected_wire
         if wire is not None:
-            return self.apply("Delete wire", edits.disconnected(wire, self._document.ops))
+            return self.apply("Delete wire", wiring.cut(self.edges_of((wire,)), self._document.ops))
         if not chosen:
             return False
-        title = self._document.face(chosen[0]).title
+        title = self._document.block_face(chosen[0]).title
         label = f"Delete {title}" if len(chosen) == 1 else f"Delete {len(chosen)} nodes"
-        return self.apply(label, edits.deleted(chosen, self._document.ops))
+        return self.apply(label, edits.deleted(self.chosen_nodes(), self._document.ops))
 
     def cut_wires(self, wires: Sequence[Edge]) -> bool:
         """Remove wires in one step."""
@@ -286,11 +301,14 @@ class Commands:
         self, label: str, part: clipboard.Part, by: tuple[float, float], *, keep_inputs: bool = False
     ) -> tuple[NodeId, ...]:
         made: list[str] = []
+        scope = self._scene.scope
 
         def edit(project: Project) -> Project:
             project, blocks = clipboard.pasted(project, part, by, keep_inputs=keep_inputs)
-            made[:] = blocks
-            return project
+            outside = [b for b in blocks if scope and not b.startswith(scope + ".")]
+            names = grouping.rehoming(project.architecture, outside, scope)
+            made[:] = (names.get(b, b) for b in blocks)
+            return grouping.rehomed(outside, scope)(project) if outside else project
 
         return tuple(map(NodeId, made)) if self.apply(label, edit) else ()
 
@@ -301,28 +319,11 @@ class Commands:
         label = "Move node" if len(chosen) == 1 else f"Move {len(chosen)} nodes"
         return bool(chosen) and self.apply(label, edits.moved(places), ("nudge", chosen))
 
-    def group(self) -> tuple[NodeId, ...]:
-        """Frame the selected nodes as a group; returns their new ids."""
-        chosen, before = self._scene.selected, set(self._document.graph.nodes)
-        if not chosen:
-            return ()
-        self.apply(f"Group {len(chosen)} nodes", grouping.grouped(chosen, "Block"))
-        return tuple(n for n in self._document.graph.nodes if n not in before)
-
-    def ungroup(self, path: str) -> bool:
-        """Remove a group's frame; its nodes stay, a repeat is written out as so many groups."""
-        return self.apply("Ungroup", grouping.ungrouped(path))
-
-    def disconnect(self, node_ids: tuple[NodeId, ...]) -> bool:
-        """Remove every wire at the nodes."""
-        chosen, ops = set(node_ids), self._document.ops
-
-        def edit(project: Project) -> Project:
-            for edge in [e for e in project.architecture.edges() if e.source in chosen or e.target in chosen][::-1]:
-                project = edits.disconnected(edge, ops)(project)
-            return project
-
-        return self.apply("Disconnect", edit)
+    def disconnect(self, blocks: Iterable[str]) -> bool:
+        """Remove every wire at the blocks; those inside a collapsed group stay."""
+        chosen = set(blocks)
+        wires = [w for w in self._scene.wires if w.source in chosen or w.target in chosen]
+        return bool(wires) and self.apply("Disconnect", wiring.cut(self.edges_of(wires), self._document.ops))
 
     def _offset(self, part: Project, at: tuple[float, float] | None) -> tuple[float, float]:
         if at is None or not part.layout:

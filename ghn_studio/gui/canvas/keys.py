@@ -73,17 +73,24 @@ def _plain(view: CanvasView, event: QKeyEvent) -> bool:
         case (Qt.Key.Key_G, True, False):
             view.group_selection()
         case (Qt.Key.Key_Home, False, False):
-            view.fit()
+            view.glide_to_all()
         case (Qt.Key.Key_F, False, False):
-            view.fit_selection()
+            view.glide_to_selection()
         case (Qt.Key.Key_L, False, True):
             view.arrange()
         case (Qt.Key.Key_L, False, False):
             view.arranging.arrange_selection()
         case (Qt.Key.Key_P, False, False):
             view.arranging.toggle_pins()
+        case (Qt.Key.Key_G, True, True):
+            view.groups.ungroup()
+        case (Qt.Key.Key_E, False, False):
+            view.groups.toggle()
+        case (Qt.Key.Key_Return | Qt.Key.Key_Enter, False, False):
+            view.open_selection()
         case (Qt.Key.Key_Escape, _, _):
-            view.select(())
+            if not view.groups.leave():
+                view.select(())
         case _:
             return False
     return True

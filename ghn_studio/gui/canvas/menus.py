@@ -18,6 +18,7 @@ from ghn_studio.app.fixes import fixes
 from ghn_studio.gui import icons
 from ghn_studio.gui.canvas.clipboard import holds_nodes
 from ghn_studio.gui.canvas.gestures import WIRE_REACH_PX
+from ghn_studio.gui.canvas.group_menu import add_moves, describe_group, group_entries
 from ghn_studio.ir.graph import Edge, NodeId
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def context_menu(view: CanvasView, at: QPoint) -> QMenu:
     node_id = view.canvas.node_at(spot.x(), spot.y())
     wire = view.canvas.wire_at(spot.x(), spot.y(), WIRE_REACH_PX / view.zoom) if node_id is None else None
     group = view.canvas.group_at(spot.x(), spot.y()) if node_id is None else None
-    if node_id is not None:
+    if node_id is not None and view.canvas.nodes[node_id].is_neighbour:
+        menu.addAction("Go there", lambda: view.groups.go_to(node_id))
+    elif node_id is not None:
         if node_id not in view.selected():
             view.select((node_id,))
         _for_nodes(menu, view)
@@ -42,7 +45,8 @@ def context_menu(view: CanvasView, at: QPoint) -> QMenu:
         _for_wire(menu, view, wire, at)
     else:
         if group is not None:
-            menu.addAction("Ungroup", lambda: view.commands.ungroup(group))
+            view.select((group,))
+            group_entries(menu, view, group)
             menu.addSeparator()
         _for_canvas(menu, view, at)
     return menu
@@ -50,6 +54,9 @@ def context_menu(view: CanvasView, at: QPoint) -> QMenu:
 
 def _for_nodes(menu: QMenu, view: CanvasView) -> None:
     chosen, commands = view.selected(), view.commands
+    if view.selected_group() is not None:
+        group_entries(menu, view, str(view.selected_group()))
+        menu.addSeparator()
     nodes = commands.chosen_nodes()
     one = chosen[0] if len(chosen) == 1 else None
     _add_fixes(menu, view, [p for p in view.document.shapes.problems if p.node in nodes][:3])
@@ -65,10 +72,11 @@ def _for_nodes(menu: QMenu, view: CanvasView) -> None:
     menu.addAction("Cut", "Ctrl+X", view.cut)
     menu.addAction(icons.icon("duplicate"), "Duplicate", "Ctrl+D", view.duplicate_selection)
     menu.addSeparator()
-    _add(menu, "Group", "Ctrl+G", view.group_selection, "" if len(chosen) > 1 else "Select several nodes.", "group")
+    _add(menu, "Group", "Ctrl+G", view.group_selection, "", "group")
+    add_moves(menu, view)
     wired = any(w.source in chosen or w.target in chosen for w in view.canvas.wires)
-    _add(menu, "Disconnect", "", lambda: commands.disconnect(nodes), "" if wired else "No wire leads here.")
-    menu.addAction("Show closely", "F", view.fit_selection)
+    _add(menu, "Disconnect", "", lambda: commands.disconnect(chosen), "" if wired else "No wire leads here.")
+    menu.addAction("Show closely", "F", view.glide_to_selection)
     menu.addSeparator()
     if len(chosen) > 1:
         menu.addAction(icons.icon("arrange"), "Arrange selection", "L", view.arranging.arrange_selection)
@@ -98,7 +106,7 @@ def _for_canvas(menu: QMenu, view: CanvasView, at: QPoint) -> None:
     menu.addSeparator()
     _add(menu, "Select all", "Ctrl+A", view.select_all, nothing)
     _add(menu, "Arrange", "Shift+L", view.arrange, nothing, "arrange")
-    _add(menu, "Fit", "Home", view.fit, nothing, "fit")
+    _add(menu, "Fit", "Home", view.glide_to_all, nothing, "fit")
     _add(menu, "Copy as PyTorch", "Ctrl+Shift+C", view.copy_source, nothing)
 
 
@@ -124,6 +132,8 @@ def _add(
 
 def describe(document: Document, node_id: NodeId) -> str:
     """A node's name, what it does, its shapes and costs, and every problem, as rich text."""
+    if node_id not in document.graph.nodes:
+        return describe_group(document, node_id)
     node, shapes = document.graph.nodes[node_id], document.shapes
     lines = [f"<b>{escape(node_id)}</b>"]
     if node.op in document.ops:

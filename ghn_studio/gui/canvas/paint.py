@@ -27,6 +27,7 @@ from PySide6.QtGui import (
 from ghn_studio.app.faces import FOOTER, HEADER, PAD_X, ROW, NodeFace, Slot
 from ghn_studio.app.flow import Direction
 from ghn_studio.gui.canvas.bypassed import dimmed, draw_passing
+from ghn_studio.gui.canvas.group_paint import draw_badge, draw_mark, draw_stack, title_room
 from ghn_studio.gui.canvas.heat import Heat, draw_tag, heated
 from ghn_studio.gui.theme import SHADOW_INK, Tokens, faded, mixed, mono_font, ui_font
 
@@ -189,13 +190,16 @@ def draw_node(
     accent = tokens.accent(face.category)
     if tokens.shadow:
         _shadow(painter, face, tokens)
+    if face.group is not None:
+        draw_stack(painter, face, face.group, tokens, RADIUS)
     body = _box(face)
     painter.fillPath(body, QColor(tokens.body))
-    painter.save()
-    painter.setClipPath(body)
-    painter.fillRect(QRectF(0, 0, face.width, HEADER), mixed(tokens.body, accent, tokens.tint))
-    painter.fillRect(QRectF(0, 0, 4, face.height), QColor(accent))
-    painter.restore()
+    # Cut to size here, not by the painter: a vector file knows no clipping.
+    for part, color in ((QRectF(0, 0, face.width, HEADER), mixed(tokens.body, accent, tokens.tint)),
+                        (QRectF(0, 0, 4, face.height), QColor(accent))):
+        piece = QPainterPath()
+        piece.addRect(part)
+        painter.fillPath(body.intersected(piece), color)
     _outline(painter, body, tokens, trouble(face, tokens))
     _header(painter, face, tokens)
     _rows(painter, face, tokens)
@@ -207,6 +211,8 @@ def draw_compact(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
     """Draw a node for small zooms: its colour and a title large enough to read."""
     accent = tokens.accent(face.category)
     body = _box(face)
+    if face.group is not None:
+        draw_stack(painter, face, face.group, tokens, RADIUS)
     painter.fillPath(body, mixed(tokens.body, accent, tokens.tint))
     painter.save()
     painter.setClipPath(body)
@@ -214,6 +220,9 @@ def draw_compact(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
     painter.restore()
     _outline(painter, body, tokens, trouble(face, tokens), scale=2.0)
     room = QRectF(16, 0, face.width - 24, face.height)
+    if face.group is not None and face.group.repeat > 1:
+        badge = QRectF(face.width - 62, face.height - 34, 54, 26)
+        draw_badge(painter, badge, face.group, face, tokens)
     font = _fitting(face.title, room.width())
     shape_fits = face.height >= 76 and face.shape and not face.error
     if shape_fits:
@@ -315,7 +324,10 @@ def _outline(painter: QPainter, body: QPainterPath, tokens: Tokens, color: str, 
 
 
 def _header(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
-    room = QRectF(PAD_X, 0, face.width - PAD_X - (32 if face.error else 12), HEADER)
+    left, right = title_room(face)
+    room = QRectF(PAD_X + left, 0, face.width - PAD_X - left - right - (32 if face.error else 12), HEADER)
+    if face.group is not None:
+        draw_mark(painter, face, face.group, tokens)
     _text(painter, room, face.title, ui_font(13, QFont.Weight.DemiBold), QColor(tokens.text), _LEFT)
     if face.error:
         badge = QRectF(face.width - 28, 8, 16, 16)

@@ -5,27 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from PySide6.QtCore import QLineF, QRectF, Signal
+from PySide6.QtCore import QRectF, Signal
 from PySide6.QtWidgets import QGraphicsScene
 
+from ghn_studio.app.boxes import joined
 from ghn_studio.app.document import Change, Document
+from ghn_studio.app.entering import neighbour_places, surviving
+from ghn_studio.app.faces import HEADER
 from ghn_studio.app.flow import Direction, direction_of
 from ghn_studio.app.layout import place_missing
+from ghn_studio.app.picture import Picture, PictureDiff, changes
 from ghn_studio.gui import theme
-from ghn_studio.gui.canvas.heat import UNMEASURED, Heat, colour_of
-from ghn_studio.gui.canvas.items import (
-    FrameItem,
-    Layer,
-    NodeItem,
-    OverviewSheet,
-    Pens,
-    PillSheet,
-    Wire,
-    bands,
-    framed,
-    joined,
-)
-from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures, trouble
+from ghn_studio.gui.canvas.frames import FrameItem, Frames
+from ghn_studio.gui.canvas.group_paint import on_chevron
+from ghn_studio.gui.canvas.heat import UNMEASURED, Heat, worst
+from ghn_studio.gui.canvas.items import Layer, NodeItem, Pens, PillSheet, Wire
+from ghn_studio.gui.canvas.overview import OverviewSheet
+from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures
 from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, Point, Route, direct, route, turned_box
 from ghn_studio.ir.graph import Edge, NodeId
 
@@ -37,7 +33,7 @@ MANY_WIRES = 900
 
 @dataclass(frozen=True, slots=True)
 class PortRef:
-    """One port of a node."""
+    """One port of a block: of a node, or of a collapsed group by its path."""
 
     node: NodeId
     is_output: bool
@@ -45,9 +41,15 @@ class PortRef:
 
 
 class CanvasScene(QGraphicsScene):
-    """Shows ``document``. ``redrawn`` is emitted after each change was drawn."""
+    """Shows ``document``: the whole network, or the inside of one group, the *scope*.
+
+    Nodes and wires go by the ids of the picture's blocks: a collapsed group is one block by its
+    path. ``redrawn`` is emitted after each change was drawn, ``scope_changed`` after another
+    group was entered or left.
+    """
 
     redrawn = Signal()
+    scope_changed = Signal(str)
 
     def __init__(self, document: Document) -> None:
         super().__init__()
@@ -59,21 +61,21 @@ class CanvasScene(QGraphicsScene):
         self.nodes: dict[NodeId, NodeItem] = {}
         self.wires: dict[Edge, Wire] = {}
         self.captioned: list[Wire] = []
-        self._frames: dict[str, FrameItem] = {}
+        self.scope = ""
+        self.picture = Picture(document.graph, "", (), {}, ())
+        self._heat: Mapping[NodeId, Heat] | None = None
+        self._selected_group: str | None = None
         self._selected: dict[NodeId, None] = {}
         self._selected_wire: Edge | None = None
         self._spots: dict[NodeId, tuple[float, float]] = {}
         self._obstacles = Obstacles()
         #: Called before places are read or change; ends what only pretends to be at other places.
         self.before_reading: Callable[[], object] = lambda: None
-        # What a gesture moves is left out of the boxes and lines that are kept.
-        self._moving: frozenset[NodeId] = frozenset()
-        self._boxes: dict[str, list[QRectF]] | None = None
-        self._lines: list[QLineF] | None = None
         self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
         self._frame_layer, self._wire_layer, self._node_layer = (Layer(z) for z in (0, 1, 3))
         for layer in (self._frame_layer, self._wire_layer, self._node_layer):
             self.addItem(layer)
+        self._frames = Frames(self.pictures, self._frame_layer, self.removeItem)
         self._pill_sheets = (PillSheet(self, 2, bad=False), PillSheet(self, 4, bad=True))
         self._overview = OverviewSheet(self, 0.5)
         #: Ends listening to the document; may be called more than once.
@@ -85,32 +87,45 @@ class CanvasScene(QGraphicsScene):
     def _on_change(self, change: Change) -> None:
         self.before_reading()
         if change.reset:
+            self.scope = ""
             self._rebuild()
             self.redrawn.emit()
+            self.scope_changed.emit("")
             return
-        diff = change.diff
-        for edge in diff.disconnected:
+        scope = surviving(self.document.graph, self.scope)
+        if scope != self.scope:
+            self.enter(scope)
+            return
+        before, self.picture = self.picture, self.document.picture(scope)
+        self._show(changes(before, self.picture, change.diff), change)
+        self.redrawn.emit()
+
+    def _show(self, shown: PictureDiff, change: Change) -> None:
+        for edge in shown.disconnected:
             self._remove_wire(edge)
-        for node in diff.removed:
-            self._remove_node(node.id)
-        for node in diff.added:
-            self._add_node(node.id)
-        touched = self._place(n.id for n in diff.added)
-        if not diff.is_empty:
+        for block in shown.removed:
+            self._remove_node(NodeId(block))
+        for block in shown.added:
+            self._add_node(NodeId(block))
+        is_same = change.diff.is_empty and not change.redrawn
+        touched = self._place(map(NodeId, shown.added))
+        if not is_same:
             touched |= self._refresh_faces()
         touched |= self._place(change.moved)
         if len(change.moved) > 1 and 2 * len(change.moved) >= len(self.nodes) and self._turn():
             touched |= self.nodes.keys()
         touched |= self._place_missing()
-        for edge in diff.connected:
+        touched |= self._place_neighbours()
+        for edge in shown.connected:
             self.wires[edge] = Wire(edge, self._wire_layer)
             touched.add(edge.target)
         self._reroute(None if len(self.wires) <= MANY_WIRES else touched)
-        if not diff.is_empty:
+        if not is_same:
             self._caption_wires()
+        if self._selected_group is not None and self._selected_group not in self._frames:
+            self._selected_group = None
         self._show_pins()
-        self._forget_overview()
-        self.redrawn.emit()
+        self._overview.forget()
 
     def _rebuild(self) -> None:
         for edge in tuple(self.wires):
@@ -118,21 +133,38 @@ class CanvasScene(QGraphicsScene):
         for node_id in tuple(self.nodes):
             self._remove_node(node_id)
         self._spots.clear()
-        for node_id in self.document.graph.nodes:
-            self._add_node(node_id)
+        self._selected_group = None
+        self.picture = self.document.picture(self.scope)
+        for block in self.picture.blocks:
+            self._add_node(NodeId(block))
         self._place(tuple(self.nodes))
         self.pictures.turn(self.preferred)
         self._turn()
         self._place_missing()
-        for edge in self.document.graph.edges():
+        self._place_neighbours()
+        for edge in self.picture.wires:
             self.wires[edge] = Wire(edge, self._wire_layer)
         self._reroute(None)
         self._caption_wires()
         self._show_pins()
-        self._forget_overview()
+        self._overview.forget()
+
+    def enter(self, path: str) -> None:
+        """Show the inside of a group, or the whole network for an empty path."""
+        if path != self.scope:
+            self.before_reading()
+            self.scope = path
+            self._rebuild()
+            self.redrawn.emit()
+            self.scope_changed.emit(path)
 
     def _add_node(self, node_id: NodeId) -> None:
-        self.nodes[node_id] = NodeItem(node_id, self.document.face(node_id), self.pictures, self._node_layer)
+        item = self.nodes[node_id] = NodeItem(
+            node_id, self.document.block_face(node_id), self.pictures, self._node_layer
+        )
+        item.set_heat(self._heat_of(node_id))
+        if node_id in self.picture.neighbours:
+            item.step_back()
 
     def _remove_node(self, node_id: NodeId) -> None:
         self._selected.pop(node_id, None)
@@ -147,7 +179,7 @@ class CanvasScene(QGraphicsScene):
         """Show what each node says now; return those whose ports may have moved."""
         resized = set()
         for node_id, item in self.nodes.items():
-            face, old = self.document.face(node_id), item.face
+            face, old = self.document.block_face(node_id), item.face
             if face is old or face == old:
                 continue
             if (face.width, face.inputs, face.outputs) != (old.width, old.inputs, old.outputs):
@@ -161,31 +193,45 @@ class CanvasScene(QGraphicsScene):
             item.set_pinned(node_id in pinned)
 
     def _place(self, node_ids: Iterable[NodeId]) -> set[NodeId]:
-        layout = self.document.layout
+        layout, neighbours = self.document.layout, self.picture.neighbours
         placed = set()
         for node_id in node_ids:
             position = layout.get(node_id)
-            if position is not None:
+            if position is not None and node_id in self.nodes and node_id not in neighbours:
                 self.nodes[node_id].place(*position)
                 placed.add(node_id)
         return placed
 
     def _place_missing(self) -> set[NodeId]:
-        """Show nodes that nobody placed at a sensible spot; the document is not touched.
+        """Show blocks that nobody placed at a sensible spot; the document is not touched.
 
         The spot is kept, so that undoing the first move leads back to it.
         """
-        layout, graph = self.document.layout, self.document.graph
-        loose = [n for n in graph.nodes if n not in layout]
+        layout, neighbours = self.document.layout, self.picture.neighbours
+        loose = [n for n in self.nodes if n not in layout and n not in neighbours]
         if not loose:
             return set()
         if any(n not in self._spots for n in loose):
-            sizes = {n: (i.face.width, i.face.height) for n, i in self.nodes.items()}
             known = {n: self._spots[n] for n in loose if n in self._spots}
-            self._spots.update(place_missing(graph, {**known, **layout}, sizes, self.direction))
+            found = place_missing(self.document.graph, {**known, **layout}, self.sizes(), self.direction)
+            self._spots.update(found)
         moved = {n for n in loose if (self.nodes[n].left, self.nodes[n].top) != self._spots[n]}
         for node_id in moved:
             self.nodes[node_id].place(*self._spots[node_id])
+        return moved
+
+    def _place_neighbours(self) -> set[NodeId]:
+        """Show what lies around an entered group beside it."""
+        if not self.picture.neighbours:
+            return set()
+        boxes: dict[str, Box] = {n: i.box for n, i in self.nodes.items() if not i.is_neighbour}
+        sizes: dict[str, tuple[float, float]] = {
+            n: (i.face.width, i.face.height) for n, i in self.nodes.items() if i.is_neighbour
+        }
+        found = {NodeId(n): p for n, p in neighbour_places(self.picture, boxes, sizes, self.direction).items()}
+        moved = {n for n, p in found.items() if (self.nodes[n].left, self.nodes[n].top) != p}
+        for node_id in moved:
+            self.nodes[node_id].place(*found[node_id])
         return moved
 
     @property
@@ -197,7 +243,7 @@ class CanvasScene(QGraphicsScene):
         """Follow a drawing that runs the other way now; True if it does."""
         layout = self.document.layout
         boxes: dict[str, Box] = {n: i.box for n, i in self.nodes.items() if n in layout}
-        found = direction_of(((e.source, e.target) for e in self.document.graph.edges()), boxes, self.direction)
+        found = direction_of(((e.source, e.target) for e in self.picture.wires), boxes, self.direction)
         if found is self.direction:
             return False
         self.pictures.turn(found)
@@ -206,26 +252,25 @@ class CanvasScene(QGraphicsScene):
         return True
 
     def positions(self) -> dict[NodeId, tuple[float, float]]:
-        """Where each node is drawn now, those that nobody placed included."""
+        """Where each block is drawn now, those that nobody placed included, those around the scope not."""
         self.before_reading()
-        return {n: (i.left, i.top) for n, i in self.nodes.items()}
+        return {n: (i.left, i.top) for n, i in self.nodes.items() if not i.is_neighbour}
+
+    def sizes(self) -> dict[NodeId, tuple[float, float]]:
+        """Width and height of each block, those around the scope not."""
+        return {n: (i.face.width, i.face.height) for n, i in self.nodes.items() if not i.is_neighbour}
 
     def preview(self, positions: Mapping[NodeId, tuple[float, float]]) -> None:
         """Draw nodes elsewhere while a gesture lasts; the document is not touched."""
-        if self._moving != positions.keys():
-            self._moving = frozenset(positions)
-            self._boxes = self._lines = None
+        self._overview.leave_out(positions)
         wires = self.wires_at(positions)
         stale = self._extent(positions, wires)
         for node_id, (x, y) in positions.items():
             self.nodes[node_id].place(x, y)
         for wire in wires:
             self._lay(wire, None)
-        if self._frames:
-            self._update_frames()
-        if self.pictures.zoom < OVERVIEW_ZOOM:
-            self._overview.update(stale)
-            self._overview.update(self._extent(positions, wires))
+        self._frames.update(self.picture, self.nodes, self.direction, positions)
+        self._overview.follow(stale, self._extent(positions, wires))
 
     def _extent(self, node_ids: Iterable[NodeId], wires: Iterable[Wire]) -> QRectF:
         """The part of the scene that nodes and wires cover."""
@@ -243,9 +288,9 @@ class CanvasScene(QGraphicsScene):
     def refresh_moving(self, *, frames: bool) -> None:
         """Follow nodes and wires that were placed from outside; without ``frames`` these are left out."""
         self._frame_layer.setVisible(frames)
-        if frames and self._frames:
-            self._update_frames()
-        self._forget_overview()
+        if frames:
+            self._frames.update(self.picture, self.nodes, self.direction)
+        self._overview.forget()
 
     def turn_to(self, direction: Direction) -> None:
         """Draw for wires that run this way, until the nodes say otherwise."""
@@ -255,6 +300,10 @@ class CanvasScene(QGraphicsScene):
             self.update()
 
     def _wires_of(self, node_ids: Iterable[NodeId]) -> Iterator[Wire]:
+        if not self.picture.is_plain:
+            chosen = set(node_ids)
+            yield from (w for w in self.wires.values() if w.edge.source in chosen or w.edge.target in chosen)
+            return
         graph, wires = self.document.graph, self.wires
         for node_id in node_ids:
             for edge in graph.consumers(node_id):
@@ -283,8 +332,8 @@ class CanvasScene(QGraphicsScene):
 
     def _reroute(self, touched: set[NodeId] | None) -> None:
         """Lay the wires anew: all of them, or those at and near the ``touched`` nodes."""
-        self._update_frames()
-        titles = [(p, box) for p, f in self._frames.items() if (box := f.title_box()) is not None]
+        self._frames.update(self.picture, self.nodes, self.direction)
+        titles = self._frames.titles()
         boxes = ((n, i.box) for n, i in self.nodes.items())
         if self.direction is Direction.DOWN:  # wires are laid in a mirror
             boxes = ((n, turned_box(box)) for n, box in boxes)
@@ -306,13 +355,18 @@ class CanvasScene(QGraphicsScene):
         self.setSceneRect(bounds.adjusted(-MARGIN, -MARGIN, MARGIN, MARGIN))
 
     def _caption_wires(self) -> None:
-        shapes = self.document.shapes
-        bad = {p.edge: p for p in shapes.problems if p.edge is not None}
+        shapes, picture = self.document.shapes, self.picture
+        bad: dict[Edge, Edge] = {}
+        for problem in shapes.problems:
+            wire_id = picture.wire_of(problem.edge) if problem.edge is not None else None
+            if wire_id is not None and problem.edge is not None:
+                bad.setdefault(wire_id, problem.edge)
         for edge, wire in self.wires.items():
-            given = shapes.outputs.get(edge.source)
-            text = given[edge.source_port].extents if given and edge.source_port < len(given) else ""
+            source = picture.source(edge.source, edge.source_port)
+            given = shapes.outputs.get(source.node)
+            text = given[source.port].extents if given and source.port < len(given) else ""
             if edge in bad and text:
-                text = self._clash(edge, text)
+                text = self._clash(bad[edge], text)
             wire.set_text(text)
             wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=edge in bad)
         self._collect_captions()
@@ -334,42 +388,14 @@ class CanvasScene(QGraphicsScene):
         for sheet in self._pill_sheets:
             sheet.update()
 
-    def _update_frames(self) -> None:
-        graph = self.document.graph
-        for path in [p for p in self._frames if p not in graph.groups]:
-            self.removeItem(self._frames.pop(path))
-        # Inner frames first: outer ones go around them.
-        for path in sorted(graph.groups, key=lambda p: -p.count(".")):
-            if path not in self._frames:
-                self._frames[path] = FrameItem(graph.groups[path], self.pictures, self._frame_layer)
-            members = graph.members(path)
-            inner = [p for p in graph.groups if p.startswith(path + ".")]
-            boxes = self._frames_of(members, [b for p in inner for b in self._frames[p].boxes])
-            depth = path.count(".")
-            self._frames[path].show_group(graph.groups[path], boxes, is_outer=bool(inner), depth=depth)
-
-    def _frames_of(self, members: tuple[NodeId, ...], inner: list[Box]) -> list[Box]:
-        """One frame around everything, or one for each row where strangers lie in between."""
-        boxes = [*(self.nodes[n].box for n in members), *inner]
-        if not boxes:
-            return []
-        around = joined(boxes)
-        own = set(members)
-        strangers = any(n not in own and _overlaps(i.box, [around]) for n, i in self.nodes.items())
-        if not strangers:
-            return [framed(around)]
-        if self.direction is Direction.DOWN:
-            return [framed(turned_box(b)) for b in bands(map(turned_box, boxes))]
-        return [framed(b) for b in bands(boxes)]
-
     def restyle(self) -> None:
         """Draw everything in the theme's colours."""
         self.pictures.restyle(theme.current().tokens)
         self.pens = Pens(self.pictures.tokens)
         for edge, wire in self.wires.items():
             wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=wire.is_bad)
-        self._update_frames()
-        self._forget_overview()
+        self._frames.redraw()
+        self._overview.forget()
         self.update()
 
     def look_at(self, zoom: float, ratio: float, *, settled: bool) -> None:
@@ -382,63 +408,31 @@ class CanvasScene(QGraphicsScene):
                 layer.setVisible(not is_far)
 
     def show_heat(self, heat: Mapping[NodeId, Heat] | None) -> None:
-        """Colour the nodes by a measured quantity; the ones without a figure step back. None: by category again."""
+        """Colour the nodes by a measured quantity; the ones without a figure step back. None: by category again.
+
+        A collapsed group shows what ``heat`` says of its path, or else the worst of its nodes.
+        """
+        self._heat = heat
         for node_id, item in self.nodes.items():
-            item.set_heat(None if heat is None else heat.get(node_id, UNMEASURED))
-        self._forget_overview()
+            item.set_heat(self._heat_of(node_id))
+        self._overview.forget()
 
-    # --- the overview ----------------------------------------------------------------------
-
-    def _forget_overview(self) -> None:
-        self._boxes = self._lines = None
-        self._moving = frozenset()
-        if self.pictures.zoom < OVERVIEW_ZOOM:
-            self._overview.update()
+    def _heat_of(self, block: NodeId) -> Heat | None:
+        if self._heat is None:
+            return None
+        if block in self._heat or block not in self.picture.groups:
+            return self._heat.get(block, UNMEASURED)
+        return worst(self._heat[n] for n in self.document.graph.members(block) if n in self._heat)
 
     def overview_boxes(self) -> dict[str, list[QRectF]]:
-        """The nodes' boxes by colour; those with something the matter are drawn last, those on the move very last."""
-        if self._boxes is None:
-            tokens = self.pictures.tokens
-            boxes: dict[str, list[QRectF]] = {}
-            marked: dict[str, list[QRectF]] = {}
-            for item in self.nodes.values():
-                if item.node_id in self._moving:
-                    continue
-                box = QRectF(item.left, item.top, item.face.width, item.face.height)
-                color = trouble(item.face, tokens)
-                if color:
-                    marked.setdefault(color, []).append(box)
-                else:
-                    boxes.setdefault(self._overview_colour(item), []).append(box)
-            self._boxes = {**boxes, **marked}
-        if not self._moving:
-            return self._boxes
-        found = {color: list(boxes) for color, boxes in self._boxes.items()}
-        for item in map(self.nodes.__getitem__, self._moving):
-            box = QRectF(item.left, item.top, item.face.width, item.face.height)
-            found.setdefault(trouble(item.face, self.pictures.tokens) or self._overview_colour(item), []).append(box)
-        return found
-
-    def _overview_colour(self, item: NodeItem) -> str:
-        tokens = self.pictures.tokens
-        if item.heat is None:
-            return tokens.accent(item.face.category)
-        return tokens.border if item.heat.level is None else colour_of(item.heat, tokens).name()
-
-    def overview_lines(self) -> list[QLineF]:
-        """The wires as straight lines."""
-        if self._lines is None:
-            still = (e for e in self.wires if not (e.source in self._moving or e.target in self._moving))
-            self._lines = [line for edge in still for line in self.wires[edge].straight_lines()]
-        if not self._moving:
-            return self._lines
-        return self._lines + [line for wire in self.wires_at(self._moving) for line in wire.straight_lines()]
+        """The blocks' boxes by colour; those with something the matter are drawn last, those on the move very last."""
+        return self._overview.boxes()
 
     def content_rect(self, node_ids: Iterable[NodeId] | None = None) -> QRectF:
         """The box around all nodes, or around some, with a little air."""
         boxes = [self.nodes[n].box for n in (self.nodes if node_ids is None else node_ids)]
         if node_ids is None:
-            boxes += [b for frame in self._frames.values() for b in frame.boxes]
+            boxes += self._frames.boxes()
         if not boxes:
             return QRectF(-400, -300, 800, 600)
         left, top = min(b[0] for b in boxes), min(b[1] for b in boxes)
@@ -447,14 +441,26 @@ class CanvasScene(QGraphicsScene):
 
     def frames(self) -> tuple[FrameItem, ...]:
         """The frames of open groups, outer ones first."""
-        return tuple(self._frames[p] for p in sorted(self._frames, key=lambda p: p.count(".")))
+        return tuple(self._frames[p] for p in self.picture.frames)
 
     # --- selection -------------------------------------------------------------------------
 
     @property
     def selected(self) -> tuple[NodeId, ...]:
-        """The selected nodes, in the order they were chosen."""
+        """The selected blocks, in the order they were chosen."""
         return tuple(self._selected)
+
+    def selected_nodes(self) -> tuple[NodeId, ...]:
+        """The nodes that the selected blocks stand for."""
+        return self.picture.nodes_of(self._selected)
+
+    @property
+    def selected_group(self) -> str | None:
+        """The one group that is selected: an open one by its frame, or a collapsed one."""
+        if self._selected_group is not None:
+            return self._selected_group
+        only = next(iter(self._selected)) if len(self._selected) == 1 else None
+        return only if only in self.picture.groups else None
 
     @property
     def selected_wire(self) -> Edge | None:
@@ -462,15 +468,25 @@ class CanvasScene(QGraphicsScene):
         return self._selected_wire
 
     def selected_items(self) -> list[NodeItem]:
-        """The items of the selected nodes."""
+        """The items of the selected blocks."""
         return [self.nodes[n] for n in self._selected]
 
-    def select(self, node_ids: Iterable[NodeId], wire: Edge | None = None) -> bool:
-        """Select exactly these; says whether that changed anything."""
-        wanted = dict.fromkeys(n for n in node_ids if n in self.nodes)
+    def select(self, names: Iterable[str], wire: Edge | None = None) -> bool:
+        """Select exactly these; says whether that changed anything.
+
+        A name is a node's id or a group's path. What is hidden in a collapsed group selects its
+        block, an open group its members; an open group alone is the selected group as well.
+        """
+        names = tuple(names)
+        group = names[0] if len(names) == 1 and names[0] in self._frames else None
+        neighbours = self.picture.neighbours
+        wanted = dict.fromkeys(NodeId(b) for n in names for b in self.picture.blocks_for(n)
+                               if b in self.nodes and b not in neighbours)
         wire = wire if wire in self.wires and not wanted else None
-        if wanted.keys() == self._selected.keys() and wire == self._selected_wire:
+        same = wanted.keys() == self._selected.keys() and wire == self._selected_wire
+        if same and group == self._selected_group:
             return False
+        self._mark_group(group)
         changed = wanted.keys() ^ self._selected.keys()
         before, self._selected = self._selected, wanted
         hot = {self._selected_wire, wire} - {None}
@@ -483,6 +499,12 @@ class CanvasScene(QGraphicsScene):
                 self.refresh_wire(edge)
         self._overview.update()
         return True
+
+    def _mark_group(self, path: str | None) -> None:
+        for name, on in ((self._selected_group, False), (path, True)):
+            if name is not None and name in self._frames:
+                self._frames[name].mark(selected=on)
+        self._selected_group = path
 
     def refresh_wire(self, edge: Edge, *, emphasised: bool = False) -> None:
         """Draw a wire as it stands, or emphasised while a gesture points at it."""
@@ -537,15 +559,34 @@ class CanvasScene(QGraphicsScene):
         return found
 
     def nodes_in(self, rect: QRectF) -> list[NodeId]:
-        """Nodes whose box overlaps ``rect``."""
+        """Blocks whose box overlaps ``rect``, those around the scope not."""
         left, top, right, bottom = rect.left(), rect.top(), rect.right(), rect.bottom()
-        return [n for n, i in self.nodes.items()
-                if i.left < right and left < i.left + i.face.width and i.top < bottom and top < i.top + i.face.height]
+        return [n for n, i in self.nodes.items() if not i.is_neighbour
+                and i.left < right and left < i.left + i.face.width and i.top < bottom and top < i.top + i.face.height]
 
     def group_at(self, x: float, y: float) -> str | None:
-        """The innermost group whose title line contains the point."""
-        hits = [path for path, frame in self._frames.items() if frame.contains_title(x, y)]
-        return max(hits, key=len, default=None)
+        """The innermost open group whose title line contains the point."""
+        return self._frames.title_at(x, y)
+
+    def frame_around(self, blocks: Iterable[NodeId]) -> str | None:
+        """The innermost open group in whose frame the middles of all the blocks lie."""
+        middles = [(i.left + i.face.width / 2, i.top + i.face.height / 2) for i in map(self.nodes.__getitem__, blocks)]
+        return self._frames.around(middles)
+
+    def title_rect(self, path: str) -> QRectF | None:
+        """Where the title of an open or collapsed group stands; None if it is not drawn."""
+        if path in self.picture.groups and path in self.nodes:
+            item = self.nodes[NodeId(path)]
+            return QRectF(item.left, item.top, item.face.width, HEADER)
+        return self._frames[path].title_rect() if path in self._frames else None
+
+    def chevron_at(self, x: float, y: float) -> str | None:
+        """The group whose arrow, on its frame or its block, contains the point."""
+        node_id = self.node_at(x, y)
+        if node_id is None:
+            return self._frames.chevron_at(x, y)
+        item = self.nodes[node_id]
+        return node_id if on_chevron(item.face, x - item.left, y - item.top) else None
 
 
 def _overlaps(box: Box, others: list[Box]) -> bool:

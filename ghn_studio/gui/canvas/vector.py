@@ -26,11 +26,15 @@ def drawing(scene: CanvasScene, painter: QPainter, *, shadows: bool = True) -> I
     nodes, wires = list(scene.nodes.values()), list(scene.wires.values())
     total = len(nodes) + len(wires) + 1
     option = QStyleOptionGraphicsItem()
+    pictures = scene.pictures
+    zoom, settled = pictures.zoom, pictures.is_settled
+    pictures.look_at(1.0, pictures.ratio, settled=True)  # titles in their natural size
     for frame in scene.frames():
         painter.save()
         painter.translate(frame.scenePos())
         frame.paint(painter, option)
         painter.restore()
+    pictures.look_at(zoom, pictures.ratio, settled=settled)
     yield 1 / total
     pens = Pens(scene.pictures.tokens)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)

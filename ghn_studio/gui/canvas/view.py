@@ -34,6 +34,7 @@ from ghn_studio.gui.canvas.copying import DragCopy
 from ghn_studio.gui.canvas.cutting import Cut, PullWires
 from ghn_studio.gui.canvas.fix_button import FixButton
 from ghn_studio.gui.canvas.gestures import PORT_REACH_PX, WIRE_REACH_PX, Connect, Gesture, Move, Pan, RubberBand
+from ghn_studio.gui.canvas.groups import Groups
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, TEXT_ZOOM
 from ghn_studio.gui.canvas.renaming import Renaming
 from ghn_studio.gui.canvas.scene import CanvasScene, PortRef
@@ -69,6 +70,7 @@ class CanvasView(Viewport):
         self.document = document
         self.commands = Commands(document, scene, self.status_message.emit)
         self.arranging = Arranging(self)
+        self.groups = Groups(self)
         self.search = OperatorSearch(self, document.ops)
         self.commands.added = self.search.remember
         self.renaming = Renaming(self)
@@ -78,12 +80,13 @@ class CanvasView(Viewport):
         self._hovered: NodeId | None = None
         self._drop_wire: Edge | None = None
         self._pointer: QPointF | None = None
-        self._told: tuple[NodeId, ...] = ()
+        self._told: tuple[tuple[NodeId, ...], str | None] = ((), None)
         self.setAccessibleName("Network canvas")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setAcceptDrops(True)
         self.bar.arrange.clicked.connect(self.arrange)
+        self.bar.fit.clicked.connect(self.glide_to_all)
         scene.redrawn.connect(self._after_redraw)
         scene.redrawn.connect(self.fix_button.refresh)
         self.fix_button.refresh()
@@ -94,12 +97,20 @@ class CanvasView(Viewport):
     # --- what the window calls -------------------------------------------------------------
 
     def selected(self) -> tuple[NodeId, ...]:
-        """The selected nodes, in the order they were chosen."""
+        """The selected blocks, nodes and collapsed groups by their path, in the order they were chosen."""
         return self.canvas.selected
 
-    def select(self, node_ids: Iterable[NodeId], wire: Edge | None = None) -> None:
-        """Select exactly these nodes, or one wire."""
-        self.canvas.select(node_ids, wire)
+    def selected_nodes(self) -> tuple[NodeId, ...]:
+        """The nodes that the selected blocks stand for."""
+        return self.canvas.selected_nodes()
+
+    def selected_group(self) -> str | None:
+        """The one selected group, open or collapsed."""
+        return self.canvas.selected_group
+
+    def select(self, names: Iterable[str], wire: Edge | None = None) -> None:
+        """Select exactly these nodes and groups, or one wire; what is hidden selects the group that hides it."""
+        self.canvas.select(names, wire)
         self._tell_selection()
 
     def select_all(self) -> None:
@@ -182,9 +193,17 @@ class CanvasView(Viewport):
         """Lay all nodes out in layers and show them."""
         self.arranging.arrange()
 
+    def glide_to_all(self) -> None:
+        """Show the whole network, in a short motion that shows the way."""
+        self.arranging.glide.look(self.aim_at(self.canvas.content_rect()))
+
+    def glide_to_selection(self) -> None:
+        """Show the selected nodes, or everything, in a short motion."""
+        self.arranging.glide.look(self.aim_at(self.canvas.content_rect(self.selected() or None)))
+
     def group_selection(self) -> tuple[NodeId, ...]:
-        """Frame the selected nodes as a group."""
-        return self._chosen(self.commands.group())
+        """Frame the selected blocks as a group; returns their new names."""
+        return self.groups.group()
 
     def apply(self, label: str, edit: Edit, merge_key: object = None) -> bool:
         """Make an edit on behalf of a gesture; False if nothing changed."""
@@ -206,18 +225,21 @@ class CanvasView(Viewport):
         return image
 
     def focus_node(self, node_id: NodeId) -> None:
-        """Select a node and bring it to the middle, near enough to be read."""
-        if node_id not in self.canvas.nodes:
+        """Select a node or group and bring it to the middle, near enough to be read; groups around it open."""
+        graph = self.document.graph
+        if node_id not in graph.nodes and node_id not in graph.groups:
             return
+        self.groups.expand_around(node_id)
         self.select((node_id,))
         if self.zoom < 0.7:
             self.zoom_to(1.0)
-        self.look_at(self.canvas.content_rect((node_id,)).center())
+        self.look_at(self.canvas.content_rect(self.canvas.selected).center())
 
     def reveal(self, node_id: NodeId) -> None:
-        """Scroll as little as shows the node."""
-        if node_id in self.canvas.nodes and not self._needs_fit:
-            box = self.canvas.content_rect((node_id,))
+        """Scroll as little as shows a node, or the block that hides it."""
+        blocks = [NodeId(b) for b in self.canvas.picture.blocks_for(node_id) if b in self.canvas.nodes]
+        if blocks and not self._needs_fit:
+            box = self.canvas.content_rect(blocks)
             if not self.visible_rect().contains(box):
                 self.ensureVisible(box, 40, 40)
 
@@ -238,9 +260,10 @@ class CanvasView(Viewport):
         self._tell_selection()
 
     def _tell_selection(self) -> None:
-        if self.canvas.selected != self._told:
-            self._told = self.canvas.selected
-            self.selection_changed.emit(self._told)
+        now = self.canvas.selected, self.canvas.selected_group
+        if now != self._told:
+            self._told = now
+            self.selection_changed.emit(self.canvas.selected)
 
     # --- search ------------------------------------------------------------------------------
 
@@ -300,6 +323,10 @@ class CanvasView(Viewport):
         """Decide by what lies under the pointer: port, node, wire, or nothing."""
         scene, x, y = self.canvas, at.x(), at.y()
         readable = self.zoom >= OVERVIEW_ZOOM
+        fold = scene.chevron_at(x, y)
+        if fold is not None and not modifiers & _EXTEND and (readable or fold not in scene.nodes):
+            self.groups.toggle(fold)
+            return None
         port = scene.port_at(x, y, PORT_REACH_PX / self.zoom) if readable and not modifiers & _SHIFT else None
         if port is not None and modifiers & _ALT:
             self.commands.unplug(port)
@@ -317,9 +344,8 @@ class CanvasView(Viewport):
             return None
         group = scene.group_at(x, y)
         if group is not None:
-            members = self.document.graph.members(group)
-            self.select(members)
-            return Move(self, at, members[0], was_selected=False)
+            self.select((group,))
+            return Move(self, at, scene.selected[0], was_selected=False, group=group)
         return RubberBand(self, at, modifiers)
 
     def _is_used(self, port: PortRef) -> bool:
@@ -327,6 +353,9 @@ class CanvasView(Viewport):
         return (port.node, port.index) in ends
 
     def _press_node(self, node_id: NodeId, at: QPointF, modifiers: Qt.KeyboardModifier) -> Gesture | None:
+        if self.canvas.nodes[node_id].is_neighbour:
+            self.status_message.emit("This lies around the group; a double click goes there.")
+            return None
         chosen = self.canvas.selected
         was_selected = node_id in chosen
         if modifiers & _EXTEND:
@@ -362,16 +391,31 @@ class CanvasView(Viewport):
         if node_id is not None:
             self._double_clicked(node_id, at)
             return
+        title = self.canvas.group_at(at.x(), at.y())
+        if title is not None:
+            self.groups.edit_title(title)
+            return
         wire = self.canvas.wire_at(at.x(), at.y(), WIRE_REACH_PX / self.zoom)
         self.ask_for_operator(event.position().toPoint(), wire)
 
     def _double_clicked(self, block: NodeId, at: QPointF) -> None:
         """On a title: rename; anywhere else: ask for the parameters."""
         item = self.canvas.nodes[block]
-        if block in self.document.graph.nodes and self.zoom >= TEXT_ZOOM and at.y() < item.top + HEADER:
+        if item.is_neighbour:
+            self.groups.go_to(block)
+        elif block in self.canvas.picture.groups:
+            self.groups.enter(block)
+        elif block in self.document.graph.nodes and self.zoom >= TEXT_ZOOM and at.y() < item.top + HEADER:
             self.renaming.begin(block)
         else:
             self.node_activated.emit(block)
+
+    def open_selection(self) -> None:
+        """Enter the selected group, or edit the selected node."""
+        if self.canvas.selected_group is not None:
+            self.groups.enter(self.canvas.selected_group)
+        else:
+            self.activate()
 
     @property
     def is_busy(self) -> bool:
@@ -422,6 +466,7 @@ class CanvasView(Viewport):
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """The wheel zooms at the pointer; two fingers on a touch pad scroll."""
+        self.canvas.before_reading()
         pixels, turn = event.pixelDelta(), event.angleDelta()
         if not pixels.isNull() and not event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             self.scroll_by(-pixels.x(), -pixels.y())

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QBrush, QColor, QPainter, QPixmap, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QGraphicsView, QWidget
 
+from ghn_studio.app.overlays import Overlay
 from ghn_studio.gui import theme
-from ghn_studio.gui.canvas.heat import Heat, HeatLegend
+from ghn_studio.gui.canvas.heat import heat_of
+from ghn_studio.gui.canvas.legend import Legend
 from ghn_studio.gui.canvas.overlays import Hint, MiniMap, ZoomBar
 from ghn_studio.gui.canvas.scene import CanvasScene
 from ghn_studio.gui.theme import Tokens
@@ -44,7 +45,7 @@ class Viewport(QGraphicsView):
         self.hint = Hint(self)
         self.bar = ZoomBar(self)
         self.minimap = MiniMap(self, scene)
-        self.legend = HeatLegend(self)
+        self.legend = Legend(self)
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
@@ -65,7 +66,6 @@ class Viewport(QGraphicsView):
         self.bar.zoom_in.clicked.connect(self.zoom_in)
         self.bar.zoom_out.clicked.connect(self.zoom_out)
         self.bar.percent.clicked.connect(lambda: self.zoom_to(1.0))
-        self.bar.fit.clicked.connect(self.fit)
         self.bar.minimap.toggled.connect(lambda on: self._update_minimap())
         self.minimap.look_at.connect(self.look_at)
         self.minimap.wheel_turned.connect(lambda steps: self.zoom_to(self.zoom * ZOOM_STEP**steps))
@@ -119,6 +119,7 @@ class Viewport(QGraphicsView):
         self._show_rect(self.canvas.content_rect(self.canvas.selected or None))
 
     def _show_rect(self, rect: QRectF) -> None:
+        self.canvas.before_reading()
         aim = self.aim_at(rect)
         self._needs_fit = aim is None
         if aim is not None:
@@ -191,11 +192,13 @@ class Viewport(QGraphicsView):
         self.minimap.forget()
         self._refresh_detail(settled=True)
 
-    def show_heat(self, heat: Mapping[NodeId, Heat] | None, title: str = "", most: str = "") -> None:
-        """Colour the nodes, with a legend; None takes both off."""
+    def show_overlay(self, overlay: Overlay | None) -> None:
+        """Colour the nodes by a quantity, with a legend; None takes both off."""
+        heat = None
+        if overlay is not None and not overlay.note:
+            heat = {NodeId(n): heat_of(x.level, x.text, is_harmful=x.is_harmful) for n, x in overlay.levels.items()}
         self.canvas.show_heat(heat)
-        self.legend.say(title, most)
-        self.legend.setVisible(heat is not None)
+        self.legend.show_overlay(overlay)
         self.minimap.forget()
         self._place_overlays()
 
