@@ -26,7 +26,9 @@ def short_name(path: str) -> str:
 def caption(group: Group) -> str:
     """What a group is called where there is room: ``layer1.0 · Bottleneck``."""
     name = short_name(group.path)
-    return f"{name} · {group.title}" if group.title and group.title != name else name
+    if group.title.casefold() in ("", name.casefold()):
+        return group.title or name
+    return f"{name} · {group.title}"
 
 
 def copies(graph: Architecture, node_id: str, within: str) -> int:

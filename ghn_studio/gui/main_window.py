@@ -317,7 +317,7 @@ class MainWindow(QMainWindow):
             "view.distribute.across": lambda: self.canvas.arranging.distribute(across=True),
             "view.distribute.down": lambda: self.canvas.arranging.distribute(across=False),
             "group.make": lambda: self.canvas.group_selection(), "group.ungroup": lambda: self.canvas.groups.ungroup(),
-            "group.toggle": lambda: self.canvas.groups.toggle(), "group.enter": lambda: self.canvas.open_selection(),
+            "group.toggle": lambda: self.canvas.groups.toggle(), "group.enter": lambda: self.canvas.activate(),
             "group.leave": lambda: self.canvas.groups.leave(),
             "group.collapse_all": lambda: self.canvas.groups.collapse_all(),
             "group.expand_all": lambda: self.canvas.groups.expand_all(),

@@ -86,8 +86,10 @@ def _plain(view: CanvasView, event: QKeyEvent) -> bool:
             view.groups.ungroup()
         case (Qt.Key.Key_E, False, False):
             view.groups.toggle()
-        case (Qt.Key.Key_Return | Qt.Key.Key_Enter, False, False):
-            view.open_selection()
+        case (Qt.Key.Key_E, False, True):
+            view.groups.collapse_all()
+        case (Qt.Key.Key_E, True, True):
+            view.groups.expand_all()
         case (Qt.Key.Key_Escape, _, _):
             if not view.groups.leave():
                 view.select(())

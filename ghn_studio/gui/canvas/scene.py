@@ -100,7 +100,11 @@ class CanvasScene(QGraphicsScene):
             self.enter(scope)
             return
         before, self.picture = self.picture, self.document.picture(scope)
+        chosen = (self._selected_group,) if self._selected_group is not None else tuple(self._selected)
         self._show(changes(before, self.picture, change.diff), change)
+        if change.redrawn:  # what was selected may be drawn otherwise now
+            graph = self.document.graph
+            self.select([n for n in chosen if n in graph.nodes or n in graph.groups], self._selected_wire)
         self.redrawn.emit()
 
     def _show(self, shown: PictureDiff, change: Change) -> None:

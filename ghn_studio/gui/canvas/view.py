@@ -168,14 +168,18 @@ class CanvasView(Viewport):
     def rename(self) -> None:
         """Edit the name of the one selected node in its place."""
         chosen = self.selected()
-        if len(chosen) == 1 and chosen[0] in self.document.graph.nodes:
+        if self.canvas.selected_group is not None:
+            self.groups.edit_title(self.canvas.selected_group)
+        elif len(chosen) == 1 and chosen[0] in self.document.graph.nodes:
             self.renaming.begin(chosen[0])
         else:
             self.status_message.emit("Select one node to rename it.")
 
     def activate(self) -> None:
-        """Ask for the parameters of the selected node; add an operator where none is selected."""
-        if self.selected():
+        """Enter the selected group, or ask for the parameters of the selected node; without either, add an operator."""
+        if self.canvas.selected_group is not None:
+            self.groups.enter(self.canvas.selected_group)
+        elif self.selected():
             self.node_activated.emit(self.selected()[-1])
         else:
             self.ask_for_operator()
@@ -409,13 +413,6 @@ class CanvasView(Viewport):
             self.renaming.begin(block)
         else:
             self.node_activated.emit(block)
-
-    def open_selection(self) -> None:
-        """Enter the selected group, or edit the selected node."""
-        if self.canvas.selected_group is not None:
-            self.groups.enter(self.canvas.selected_group)
-        else:
-            self.activate()
 
     @property
     def is_busy(self) -> bool:
