@@ -242,6 +242,9 @@ QFrame#canvasBar QToolButton { padding: 4px; min-width: 20px; min-height: 20px; 
 QLabel#canvasHint { background: $raised; border: 1px solid $border; border-radius: 6px; padding: 4px 8px;
     font-size: 12px; }
 QLabel#canvasHint[refused="true"] { color: $error; border-color: $error; }
+QFrame#canvasFix { background: $panel; border: 1px solid $border; border-radius: 8px; }
+QFrame#canvasFix QToolButton { padding: 2px 8px 2px 5px; font-size: 12px; }
+QFrame#canvasFix QToolButton#canvas\.fix\.more { padding: 2px 6px; }
 QFrame#canvasSearch QLineEdit { background: $canvas; }
 QFrame#canvasSearch QListWidget { background: transparent; }
 """
