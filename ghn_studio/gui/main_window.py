@@ -239,6 +239,7 @@ class MainWindow(QMainWindow):
         self.empty_canvas.file_requested.connect(self.files.choose_and_open)
         self.empty_canvas.gallery_requested.connect(self.show_gallery)
         self.empty_canvas.layer_requested.connect(lambda: self.canvas.ask_for_operator(self.canvas.rect().center()))
+        self.inspector.help_requested.connect(self.helping.show_topic)
         self.helping.closed.connect(self.canvas.setFocus)
         self.help.example_requested.connect(lambda name: self.files.open(f"example:{name}"))
         self.gallery.example_chosen.connect(lambda name: self.files.open(f"example:{name}"))

@@ -194,6 +194,15 @@ def test_f1_means_what_the_keyboard_is_on(qtbot: QtBot, window: MainWindow) -> N
     assert window.help.address == CONTENTS
 
 
+def test_the_inspector_leads_to_the_page_of_the_operator(qtbot: QtBot, window: MainWindow) -> None:
+    node = next(n for n in window.document.graph.nodes.values() if n.op == "linear")
+    window.canvas.select((node.id,))
+    button = window.inspector.findChild(QToolButton, "inspector.help")
+    assert button is not None
+    qtbot.mouseClick(button, LEFT)
+    assert window.help.address == "manual:op/linear"
+
+
 def test_escape_in_the_manual_closes_it_and_gives_the_keyboard_back(qtbot: QtBot, window: MainWindow) -> None:
     window.helping.show("manual:canvas")
     window.help.view.setFocus()
@@ -214,6 +223,7 @@ def test_the_sheet_has_every_command_with_keys_and_every_gesture(qtbot: QtBot, w
     for spec in ACTIONS:
         if spec.shortcut is not None:
             assert any(title == spec.title.rstrip("…").replace("&&", "&") and keys for _, title, keys in shown), spec.id
+    assert len({what for what, _ in GESTURES}) == len(GESTURES)
     assert {("Canvas", *gesture) for gesture in GESTURES} <= shown
     assert set(shortcut_rows()) <= shown
     chapter = manual_of(REGISTRY).page("manual:canvas").markdown
