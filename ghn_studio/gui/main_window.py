@@ -264,6 +264,7 @@ class MainWindow(QMainWindow):
         self.totals.problems_requested.connect(lambda: self.show_tab(self.problems))
         self.overlays.changed.connect(lambda shown: self._refresh_actions())
         self.explanations.began.connect(lambda: self.show_tab(self.why))
+        self.explanations.began.connect(lambda: self.hints.done("result"))
         self.why.neighbours.opened.connect(self.files.open)
         self.trainings.began.connect(lambda: self.show_tab(self.training))
         self.trainings.written.connect(self.hypernetworks.written)
@@ -330,9 +331,10 @@ class MainWindow(QMainWindow):
     # --- what a person asks for ------------------------------------------------------------
 
     def new(self) -> None:
-        """Empty the canvas and show the gallery."""
+        """Empty the canvas, which then offers templates and ways to begin."""
         if self.files.new():
-            self.show_gallery()
+            self.show_canvas()
+            self.canvas.setFocus()
 
     def show_gallery(self) -> None:
         """Show examples and recent files in place of the canvas."""
@@ -426,6 +428,9 @@ class MainWindow(QMainWindow):
         self.results.set_stale(stale)
         self.curve.set_stale(stale)
         self.explanations.check()
+        if self.document.can_undo:  # edited, not opened
+            for hint in ("network",) if change.diff.added else ("selection", "several"):
+                self.hints.done(hint)
         self._refresh()
 
     def _on_selection(self, nodes: tuple[NodeId, ...]) -> None:
@@ -458,6 +463,7 @@ class MainWindow(QMainWindow):
         self.explanations.show_prediction(report, graph)
         if not self.desk.is_running:
             self.show_tab(self.results)
+            self.hints.done("network")
             self.hints.happened("result")
             done = "evaluated" if report.accuracy is not None else "predicted"
             seconds = report.graph_seconds + report.predict_seconds + report.evaluate_seconds
@@ -493,7 +499,9 @@ class MainWindow(QMainWindow):
         self.files.open_model(name, side, classes)
 
     def _show_empty_canvas(self) -> None:
-        if not self.document.graph.nodes or self.files.new():
+        if self.document.graph.nodes:
+            self.new()
+        else:
             self.show_canvas()
             self.canvas.setFocus()
 
@@ -526,6 +534,8 @@ class MainWindow(QMainWindow):
         self._notices = notices(self.document, info)
         if self.document.shapes.problems:
             self.hints.happened("problem")
+        else:
+            self.hints.done("problem")
         self.problems.show_notices(self._notices)
         number = len(self._notices)
         self.totals.show_problems(number)

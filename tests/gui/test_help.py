@@ -354,6 +354,30 @@ def test_each_first_use_has_one_hint_that_never_comes_back(qtbot: QtBot, window:
     assert hint(window) == HINTS["network"]
 
 
+def test_a_hint_goes_when_what_it_says_was_done(qtbot: QtBot, window: MainWindow) -> None:
+    qtbot.waitUntil(lambda: hint(window) == HINTS["network"])
+    window.add_operator("relu")
+    assert hint(window) != HINTS["network"]
+    assert window.settings.flag("hints/network", False)
+
+
+def test_a_problem_offers_its_best_fix_and_a_menu_of_others(qtbot: QtBot, window: MainWindow) -> None:
+    conv = next(n for n in window.document.graph.nodes.values() if n.op == "conv2d")
+    wrong = replace(conv.params, groups=5)
+    window.document.apply("groups", on_graph(lambda g: g.with_params(conv.id, wrong)))
+    notice = window.problems.notices[0]
+    buttons = [b.text() for b in window.problems.widget().findChildren(QPushButton, "problems.fix")]
+    assert buttons == [notice.fixes[0].title]
+    more = window.problems.widget().findChild(QToolButton, "problems.more")
+    others = [fix.title for fix in notice.fixes[1:]]
+    assert ([a.text() for a in more.menu().actions()] if more is not None else []) == others
+    if more is not None:
+        more.menu().actions()[0].trigger()
+    else:
+        qtbot.mouseClick(window.problems.widget().findChild(QPushButton, "problems.fix"), LEFT)
+    qtbot.waitUntil(lambda: not window.problems.notices)
+
+
 def test_who_wants_no_hints_gets_none(qtbot: QtBot, window: MainWindow) -> None:
     qtbot.waitUntil(lambda: hint(window) != "")
     qtbot.mouseClick(window.hints.card.enough, LEFT)
