@@ -402,7 +402,7 @@ class MainWindow(QMainWindow):
 
     def _on_selection(self, nodes: tuple[NodeId, ...]) -> None:
         self.inspector.show_selection(nodes)
-        self.totals.show_selection(nodes)
+        self.totals.show_selection(self.canvas.canvas.selected_nodes())
         if nodes:
             self.hints.happened("selection" if len(nodes) == 1 else "several")
         self._refresh_actions()

@@ -103,7 +103,7 @@ def test_hits_in_collapsed_groups_count_and_open_when_reached(qtbot: QtBot, view
     document = view.document
     document.apply("Collapse", collapsed(("a",), on=True))
     opened(qtbot, bar, "relu")
-    assert bar.count.text() == "2 hits" and "1 of them in collapsed groups" in bar.note.text()
+    assert bar.count.text() == "2 hits" and "1 of them not in view" in bar.note.text()
     qtbot.keyClick(bar.field, Qt.Key.Key_Return)
     assert document.project.collapsed == frozenset() and view.selected() == ("a.relu",)
     assert bar.count.text() == "1 of 2"

@@ -144,7 +144,8 @@ def test_rows_are_renamed_in_place_and_undo_brings_the_name_back(outline: Outlin
     editor.selectAll()
     qtbot.keyClicks(editor, "norm")
     qtbot.keyClick(editor, Qt.Key.Key_Return)
-    assert "norm" in canvas.document.graph.nodes and canvas.selected() == ("norm",)
+    qtbot.waitUntil(lambda: "norm" in canvas.document.graph.nodes)
+    assert canvas.selected() == ("norm",)
     assert model.index_of("norm").isValid() and not model.index_of("bn1").isValid()
     assert not model.setData(model.index_of("norm"), "conv1"), "a name that is taken is refused"
     assert model.setData(model.index_of("layer1"), "Early") and model.index_of("layer1").data() == "Early"
