@@ -131,7 +131,7 @@ class FindBar(QFrame):
     def _show(self) -> None:
         """Say what was found and ring it."""
         hits, typed = self._found.nodes, bool(self.field.text().strip())
-        self.list.rows.set_rows([self._row(n) for n in hits])
+        self.list.rows.set_rows(len(hits), lambda row: self._row(hits[row]))
         self.list.choose(self._index)
         self.list.setVisible(bool(hits))
         self.list.setFixedHeight(HEIGHT * min(ROWS, len(hits)) + 2)
