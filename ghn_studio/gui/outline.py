@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QObject, QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QKeyEvent, QPainter, QPalette, QShowEvent
+from PySide6.QtGui import QColor, QFontMetrics, QKeyEvent, QPainter, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QLineEdit,
@@ -84,7 +84,7 @@ class Outline(QWidget):
 
     def restyle(self) -> None:
         """Draw again in the colours of the current theme."""
-        self.tree.restyle()
+        self.tree.viewport().update()
 
     def _refilter(self) -> None:
         self.refresh()
@@ -200,15 +200,8 @@ class _Tree(QTreeView):
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setExpandsOnDoubleClick(False)
-        self.restyle()
+        self.setProperty("painted", True)  # rows are marked by the delegate, not by the style
         self.doubleClicked.connect(lambda index: self.wanted.emit(model.name_of(index)))
-
-    def restyle(self) -> None:
-        """Leave the marking of rows to the delegate: Qt's own would fill the indentation."""
-        palette = self.palette()
-        palette.setColor(QPalette.ColorRole.Highlight, Qt.GlobalColor.transparent)
-        self.setPalette(palette)
-        self.viewport().update()
 
     def show_figures(self, sizes: Mapping[str, int], wrong: Collection[str]) -> None:
         """Paint the rows in view anew, with the sizes of groups and marks at nodes with a problem."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDockWidget
 
-from ghn_studio.app.architectures import examples
+from ghn_studio.app.architectures import ExampleInfo, examples
 from ghn_studio.app.commanding import Command, Kind
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.actions import ACTIONS
@@ -65,7 +65,7 @@ def _operators(window: MainWindow) -> Iterator[Offer]:
 
 def _files(window: MainWindow) -> Iterator[Offer]:
     picture = partial(icons.icon, "network", theme.current().tokens.muted)
-    for example in examples():
+    for example in _examples():
         command = Command(f"example:{example.name}", example.title or example.name, Kind.EXAMPLE, "Example")
         yield Offer(command, partial(window.files.open, f"example:{example.name}"), picture)
     for path in window.settings.recent_files():
@@ -73,6 +73,12 @@ def _files(window: MainWindow) -> Iterator[Offer]:
         command = Command(f"file:{path}", path.name, Kind.RECENT, f"Open, {path.parent}", reason=reason)
         folder = partial(icons.icon, "open", theme.current().tokens.muted)
         yield Offer(command, partial(window.files.open, str(path)), folder)
+
+
+# Cached: reading the files takes longer than everything else, and they are part of the program.
+@lru_cache(maxsize=1)
+def _examples() -> tuple[ExampleInfo, ...]:
+    return examples()
 
 
 def _groups(window: MainWindow) -> Iterator[Offer]:
