@@ -78,7 +78,7 @@ MEASURES = (
     Measure("field", "Receptive field", "Pixels of the image that one position of the output depends on",
             lambda f: {n: sqrt(x.area) for n, x in f.fields.items()}, lambda v: f"{round(v)} px", False, False,
             "Nothing depends on an image."),
-    Measure("depth", "Depth", "Layers with weights on the longest path to each node", lambda f: f.layers,
+    Measure("depth", "Depth in layers", "Layers with weights on the longest path to each node", lambda f: f.layers,
             lambda v: str(round(v)), False, False, "There is no layer with weights."),
 )
 BY_ID = {measure.id: measure for measure in MEASURES}

@@ -57,7 +57,7 @@ from ghn_studio.gui.inspector import Inspector
 from ghn_studio.gui.job_desk import JobDesk
 from ghn_studio.gui.log_panel import LogPanel
 from ghn_studio.gui.outline import Outline
-from ghn_studio.gui.overlays import WORTH, Overlays
+from ghn_studio.gui.overlays import EXPLAINED, Overlays
 from ghn_studio.gui.palette import Palette
 from ghn_studio.gui.palette_offers import offers
 from ghn_studio.gui.predictions import Predictions
@@ -299,7 +299,7 @@ class MainWindow(QMainWindow):
             "edit.producer": lambda: self.jumping.to_producer(), "edit.consumer": lambda: self.jumping.to_consumer(),
             "view.palette": lambda: self.command_palette.open_palette(),
             "view.overlay.none": lambda: self.overlays.show(""),
-            **{f"view.overlay.{i}": partial(self._toggle_overlay, i) for i in (*(m.id for m in MEASURES), WORTH)},
+            **{f"view.overlay.{i}": partial(self._toggle_overlay, i) for i in (*(m.id for m in MEASURES), *EXPLAINED)},
             "view.arrange_selection": lambda: self.canvas.arranging.arrange_selection(),
             "view.pin": lambda: self.canvas.arranging.toggle_pins(),
             **{f"view.direction.{way}": partial(self.set_direction, way) for way in Direction},
@@ -506,7 +506,7 @@ class MainWindow(QMainWindow):
             redo_label=document.redo_label if document.can_redo else None,
             problems=sum(not n.about_dataset for n in self._notices),
             is_running=self.desk.is_running, is_stopping=self.desk.is_stopping,
-            has_result=self.results.report is not None, has_explanation=self.overlays.has_worth,
+            has_result=self.results.report is not None, has_explanation=self.overlays.is_explained,
             all_pinned=self.canvas.arranging.all_pinned(self.canvas.selected()),
         ))
         self.actions_by_id[f"view.overlay.{self.overlays.wanted or 'none'}"].setChecked(True)

@@ -150,7 +150,7 @@ def test_a_digit_colours_the_nodes_and_an_edit_is_followed(window: MainWindow, q
     window.document.undo()
     window.canvas.setFocus()
     press(qtbot, window, "5")
-    assert legend.title.text() == "Depth" and items[NodeId("fc")].heat.text == "20"
+    assert legend.title.text() == "Depth in layers" and items[NodeId("fc")].heat.text == "20"
     press(qtbot, window, "5")
     assert not legend.isVisible() and items[NodeId("fc")].heat is None
     assert window.actions_by_id["view.overlay.none"].isChecked()
@@ -171,8 +171,9 @@ def test_the_legend_switches_the_scale_and_closes(window: MainWindow, qtbot: QtB
     assert not legend.isVisible() and window.overlays.wanted == ""
 
 
-def test_worth_needs_an_explanation(window: MainWindow) -> None:
-    action = window.actions_by_id["view.overlay.worth"]
+@pytest.mark.parametrize("overlay", ["worth", "scale"])
+def test_what_a_prediction_says_of_layers_needs_an_explanation(window: MainWindow, overlay: str) -> None:
+    action = window.actions_by_id[f"view.overlay.{overlay}"]
     assert not action.isEnabled() and "Explain the network first" in action.toolTip()
 
 
