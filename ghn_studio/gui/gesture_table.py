@@ -28,5 +28,6 @@ GESTURES = (
     ("Open a group, leave it", "Return, Esc"),
     ("Move the view", "Middle button, Space and drag, or two fingers"),
     ("Zoom", "Wheel or pinch, at the pointer"),
+    ("Step through what was found", "Enter, Shift+Enter; Ctrl+Enter selects all"),
     ("Let go", "Esc"),
 )
