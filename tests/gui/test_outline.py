@@ -130,6 +130,8 @@ def test_a_group_row_selects_its_nodes_and_opens_apart_from_the_canvas(outline: 
     at = view.visualRect(model.index_of("layer1")).center()
     qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=at)
     assert set(canvas.selected()) == set(canvas.document.graph.members("layer1"))
+    canvas.select(("layer2.0",))
+    assert [i.data(NAME) for i in view.selectionModel().selectedIndexes()] == ["layer2.0"], "the group, not its nodes"
     view.collapse(model.index_of("layer1"))
     assert not canvas.document.project.collapsed
     canvas.document.apply("Collapse", grouping.collapsed(("layer2",), on=True))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, QPoint, Qt
-from PySide6.QtGui import QKeySequence
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QKeySequence, QWheelEvent
 from PySide6.QtWidgets import QApplication, QMessageBox, QToolButton
 from pytestqt.qtbot import QtBot
 
@@ -217,3 +217,12 @@ def test_the_minimap_hides_while_everything_is_in_view(window: MainWindow, qtbot
     qtbot.mousePress(canvas.minimap, Qt.MouseButton.LeftButton, pos=QPoint(30, 30))
     qtbot.mouseRelease(canvas.minimap, Qt.MouseButton.LeftButton, pos=QPoint(30, 30))
     assert canvas.visible_rect().center() != before
+    at = QPointF(60, 60)
+    turn = QWheelEvent(at, QPointF(canvas.minimap.mapToGlobal(at)), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
+                       Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False)
+    QApplication.sendEvent(canvas.minimap, turn)
+    assert canvas.zoom > 1.0
+    window.overlays.show("depth")
+    colours = set(canvas.canvas.overview_boxes())
+    window.overlays.show("")
+    assert set(canvas.canvas.overview_boxes()) != colours, "the minimap takes the colours of the overlay"
