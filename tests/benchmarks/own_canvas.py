@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from canvas_probes import HEIGHT, WIDTH, Figures, cpu_ms, measure, residual_links
-from PySide6.QtCore import QEventLoop, QPointF, QTimer
+from PySide6.QtCore import QEvent, QEventLoop, QObject, QPointF, QTimer
 from PySide6.QtWidgets import QApplication
 
 from ghn_studio.app.architectures import open_architecture
@@ -204,16 +204,30 @@ def _edit_ms(canvas: CanvasView, document: Document, edit: Callable[[int], Edit]
     canvas.zoom_to(1.0)
     canvas.settle()
     QApplication.processEvents()
-    turns = count(1)
+    turns, frames = count(1), _Frames()
+    canvas.viewport().installEventFilter(frames)
 
     def once() -> None:
+        frames.painted = 0
         if not document.apply("Edit", edit(next(turns))):
             raise RuntimeError("the edit changed nothing")
-        canvas.viewport().repaint()
-        QApplication.processEvents()
+        while not frames.painted:
+            QApplication.processEvents()
 
     once()
-    return cpu_ms(once, 8)
+    spent = cpu_ms(once, 8)
+    canvas.viewport().removeEventFilter(frames)
+    return spent
+
+
+class _Frames(QObject):
+    """Counts the frames of a widget."""
+
+    painted = 0
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        self.painted += event.type() == QEvent.Type.Paint
+        return False
 
 
 def _shown(view: CanvasView) -> None:
