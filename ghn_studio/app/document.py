@@ -148,8 +148,8 @@ class Document:
         return {b: (f.width, f.height) for b, f in faces.items()}
 
     def sizes(self) -> dict[NodeId, tuple[float, float]]:
-        """Width and height of every node as drawn, in scene units."""
-        return {n: (f.width, f.height) for n, f in self.faces.items()}
+        """Width and height of every node and every collapsed group as drawn, in scene units."""
+        return {NodeId(b): s for b, s in self.block_sizes((*self.graph.nodes, *self._project.collapsed)).items()}
 
     # --- edits -----------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ class Explanations(QObject):
         self.sketching.sketched.connect(panel.neighbours.show_sketch)
         panel.heat_toggled.connect(lambda on: overlays.show(WORTH if on else ""))
         panel.layers.picked.connect(self._on_pick)
-        canvas.selection_changed.connect(lambda nodes: panel.layers.choose(nodes))
+        canvas.selection_changed.connect(lambda blocks: panel.layers.choose(canvas.selected_nodes()))
         overlays.changed.connect(lambda shown: panel.set_heat(shown == WORTH))
 
     def explain(self) -> None:
@@ -108,7 +108,7 @@ class Explanations(QObject):
         self._graph = graph
         self._panel.show_running(False)
         self._panel.show_report(report, self._kind_colour)
-        self._panel.layers.choose(self._canvas.selected())
+        self._panel.layers.choose(self._canvas.selected_nodes())
         self._want_pictures(report.familiarity)
         self.check()
         self._overlays.show(WORTH)

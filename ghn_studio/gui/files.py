@@ -12,9 +12,8 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from ghn_studio.app.architectures import DEEPNETS, EXAMPLE, TORCHVISION, Foreign, Wish, open_architecture, read_foreign
+from ghn_studio.app.collapsing import placed
 from ghn_studio.app.document import Document
-from ghn_studio.app.flow import Direction
-from ghn_studio.app.layout import place_missing
 from ghn_studio.errors import CheckpointError, GhnStudioError
 from ghn_studio.gui.banner import Message
 from ghn_studio.gui.held_values import HeldValues, same_network
@@ -112,7 +111,7 @@ class Files(QObject):
             yield Progress("tracing")
             project = open_architecture(f"{TORCHVISION}{name}", Wish(classes, (3, side, side)))
             yield Progress("arranging")
-            return _placed(project, direction)
+            return placed(project, direction)
 
         if not self.may_discard():
             return False
@@ -123,9 +122,13 @@ class Files(QObject):
         self._show(open_architecture(text), None)
 
     def _import(self, path: Path) -> bool:
+        direction = self._settings.direction
+
         def job() -> Job[Foreign]:
             yield Progress("reading")
-            return read_foreign(str(path))
+            found = read_foreign(str(path))
+            yield Progress("arranging")
+            return replace(found, project=placed(found.project, direction))
 
         return self._desk.start(Errand(f"Import {path.name}", job, lambda found: self._show_foreign(path, found),
                                        needs_torch=False))
@@ -220,14 +223,6 @@ def ask_about_changes(parent: QWidget, name: str) -> QMessageBox.StandardButton:
 def _tensors(found: Foreign) -> Mapping[str, Any]:
     stored = found.stored
     return {} if stored is None else stored.tensors
-
-
-def _placed(project: Project, direction: Direction) -> Project:
-    """Give every node a place: for hundreds of them too much work for the window's own thread."""
-    document = Document(project)
-    graph = document.graph
-    sizes = {node_id: (face.width, face.height) for node_id in graph.nodes for face in (document.face(node_id),)}
-    return replace(project, layout={**project.layout, **place_missing(graph, project.layout, sizes, direction)})
 
 
 def _opening(text: str) -> Job[Project]:

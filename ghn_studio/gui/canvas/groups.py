@@ -62,7 +62,7 @@ class Groups(QObject):
 
     def drawing(self) -> Drawing:
         """What is drawn, and where."""
-        return Drawing(self._scene.picture, dict(self._scene.positions()), self._scene.direction)
+        return self._view.commands.drawing
 
     # --- gathering -------------------------------------------------------------------------
 

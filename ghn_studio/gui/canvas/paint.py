@@ -27,6 +27,7 @@ from PySide6.QtGui import (
 
 from ghn_studio.app.faces import FOOTER, HEADER, PAD_X, ROW, NodeFace, Slot
 from ghn_studio.app.flow import Direction
+from ghn_studio.gui.canvas.bypassed import dimmed, draw_passing
 from ghn_studio.gui.canvas.group_paint import draw_badge, draw_mark, draw_stack, title_room
 from ghn_studio.gui.canvas.heat import Heat, draw_tag, heated
 from ghn_studio.gui.theme import SHADOW_INK, Tokens, faded, mixed, mono_font, ui_font
@@ -98,13 +99,8 @@ class Pictures:
             found = self._picture(face.width + 2 * MARGIN, face.height + 2 * MARGIN)
             painter = _painter(found)
             painter.translate(MARGIN, MARGIN)
-            tokens = self.tokens if heat is None else heated(self.tokens, heat)
-            if compact:
-                draw_compact(painter, face, tokens)
-            else:
-                draw_node(painter, face, tokens, faded_ports=faded_ports, direction=self.direction)
-            if heat is not None:
-                draw_tag(painter, face, heat, self.tokens, compact=compact)
+            draw_block(painter, face, self.tokens, faded_ports=faded_ports, heat=heat, direction=self.direction,
+                       compact=compact)
             painter.end()
             self._nodes[key] = found
         return found
@@ -175,22 +171,41 @@ def _painter(picture: Picture) -> QPainter:
 # --- nodes -------------------------------------------------------------------------------------
 
 
+def draw_block(
+    painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports: bool = False, heat: Heat | None = None,
+    direction: Direction = Direction.RIGHT, compact: bool = False,
+) -> None:
+    """Draw a node as it stands: measured or not, bypassed or not; its top left corner at the origin."""
+    colours = dimmed(tokens) if face.is_bypassed else tokens
+    colours = colours if heat is None else heated(colours, heat)
+    if compact:
+        draw_compact(painter, face, colours)
+    else:
+        draw_node(painter, face, colours, faded_ports=faded_ports, direction=direction)
+    if face.is_bypassed:
+        draw_passing(painter, face, tokens, RADIUS, direction, compact=compact)
+    if heat is not None:
+        draw_tag(painter, face, heat, tokens, compact=compact)
+
+
 def draw_node(
     painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports: bool = False,
     direction: Direction = Direction.RIGHT,
 ) -> None:
     """Draw a node with its top left corner at the origin."""
     accent = tokens.accent(face.category)
-    _shadow(painter, face, tokens)
+    if tokens.shadow:
+        _shadow(painter, face, tokens)
     if face.group is not None:
         draw_stack(painter, face, face.group, tokens, RADIUS)
     body = _box(face)
     painter.fillPath(body, QColor(tokens.body))
-    painter.save()
-    painter.setClipPath(body)
-    painter.fillRect(QRectF(0, 0, face.width, HEADER), mixed(tokens.body, accent, tokens.tint))
-    painter.fillRect(QRectF(0, 0, 4, face.height), QColor(accent))
-    painter.restore()
+    # Cut to size here, not by the painter: a vector file knows no clipping.
+    for part, color in ((QRectF(0, 0, face.width, HEADER), mixed(tokens.body, accent, tokens.tint)),
+                        (QRectF(0, 0, 4, face.height), QColor(accent))):
+        piece = QPainterPath()
+        piece.addRect(part)
+        painter.fillPath(body.intersected(piece), color)
     _outline(painter, body, tokens, trouble(face, tokens))
     _header(painter, face, tokens)
     _rows(painter, face, tokens)

@@ -16,7 +16,7 @@ from ghn_studio.app.flow import Direction, direction_of
 from ghn_studio.app.layout import place_missing
 from ghn_studio.app.picture import Picture, PictureDiff, changes
 from ghn_studio.gui import theme
-from ghn_studio.gui.canvas.frames import Frames
+from ghn_studio.gui.canvas.frames import FrameItem, Frames
 from ghn_studio.gui.canvas.group_paint import on_chevron
 from ghn_studio.gui.canvas.heat import UNMEASURED, Heat, worst
 from ghn_studio.gui.canvas.items import Layer, NodeItem, Pens, PillSheet, Wire
@@ -100,7 +100,11 @@ class CanvasScene(QGraphicsScene):
             self.enter(scope)
             return
         before, self.picture = self.picture, self.document.picture(scope)
+        chosen = (self._selected_group,) if self._selected_group is not None else tuple(self._selected)
         self._show(changes(before, self.picture, change.diff), change)
+        if change.redrawn:  # what was selected may be drawn otherwise now
+            graph = self.document.graph
+            self.select([n for n in chosen if n in graph.nodes or n in graph.groups], self._selected_wire)
         self.redrawn.emit()
 
     def _show(self, shown: PictureDiff, change: Change) -> None:
@@ -237,8 +241,10 @@ class CanvasScene(QGraphicsScene):
         """Show what lies around an entered group beside it."""
         if not self.picture.neighbours:
             return set()
-        boxes = {n: i.box for n, i in self.nodes.items() if not i.is_neighbour}
-        sizes = {n: (i.face.width, i.face.height) for n, i in self.nodes.items() if i.is_neighbour}
+        boxes: dict[str, Box] = {n: i.box for n, i in self.nodes.items() if not i.is_neighbour}
+        sizes: dict[str, tuple[float, float]] = {
+            n: (i.face.width, i.face.height) for n, i in self.nodes.items() if i.is_neighbour
+        }
         found = {NodeId(n): p for n, p in neighbour_places(self.picture, boxes, sizes, self.direction).items()}
         moved = {n for n, p in found.items() if (self.nodes[n].left, self.nodes[n].top) != p}
         for node_id in moved:
@@ -459,6 +465,10 @@ class CanvasScene(QGraphicsScene):
         if self._content is None:
             self._content = _around([item.box for item in self.nodes.values()] + self._frames.boxes())
         return QRectF(self._content)
+
+    def frames(self) -> tuple[FrameItem, ...]:
+        """The frames of open groups, outer ones first."""
+        return tuple(self._frames[p] for p in self.picture.frames)
 
     # --- selection -------------------------------------------------------------------------
 
