@@ -211,11 +211,11 @@ class _Events(QObject):
 
 def _shown(qtbot: QtBot) -> MainWindow:
     window = MainWindow()
+    window.grab()  # painted for the first time, it sends for PyTorch, which would stay for the process
+    window.loader.hold()
     window.show()
     qtbot.waitExposed(window)
-    window.grab()  # painted for the first time, it sends for PyTorch
-    window.loader.hold()  # it would stay for the process
-    if window.loader.is_running:
+    if window.loader.is_running:  # another test's window
         qtbot.waitUntil(lambda: not window.loader.is_running, timeout=60_000)
     return window
 
