@@ -168,7 +168,7 @@ def models() -> Figures:
         found[f"open {name}"] = statistics.median(_opening_ms(project) for _ in range(3))
     for name in LAID_OUT:
         document = Document(open_architecture(f"torchvision:{name}"))
-        every_node = document.block_sizes(document.graph.nodes)  # not its groups as blocks
+        every_node = {n: (f.width, f.height) for n, f in document.faces.items()}  # not its groups as blocks
         found[f"layout {name}"] = cpu_ms(partial(arrange, document.graph, every_node), 3)
     return found
 
