@@ -20,7 +20,8 @@ def classifier_of(graph: Architecture, ops: OpRegistry) -> NodeId:
         ArchitectureError: There is none, with the reason.
     """
     node = graph.nodes[output_nodes(graph)[0]]
-    while node.op in ops and ops[node.op].function is None:  # layers without parameters have no such form
+    # Layers without parameters have no functional form.
+    while node.op in ops and (node.bypassed or ops[node.op].function is None):
         if len(node.sources) != 1:
             raise ArchitectureError(
                 f"the classifier of '{graph.name}' cannot be found: '{node.id}' joins {len(node.sources)} values; "

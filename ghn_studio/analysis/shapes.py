@@ -52,6 +52,10 @@ def infer_shapes(graph: Architecture, ops: OpRegistry) -> ShapeReport:
         if node.op not in ops:
             problems.append(Problem(node.id, f"unknown operator '{node.op}'"))
             continue
+        if node.bypassed:
+            problem = _pass_on(node, outputs, received)
+            problems.extend([problem] if problem is not None else [])
+            continue
         spec = ops[node.op]
         wrong = check_params(node.params)
         problems.extend(Problem(node.id, text) for text in wrong)
@@ -105,6 +109,8 @@ def _sharing_problems(
         if node.shares is None or node.id not in received or node.shares not in received:
             continue
         owner, spec = graph.nodes[node.shares], ops[node.op]
+        if node.bypassed or owner.bypassed:
+            continue  # left out of what runs; the first use left becomes the owner
         if owner.params != node.params:
             yield Problem(node.id, f"shares the parameters of '{owner.id}' but has other settings")
             continue
@@ -116,6 +122,19 @@ def _sharing_problems(
                 yield Problem(node.id, f"needs {mine.keyword} of shape {list(mine.shape)}, "
                                        f"'{owner.id}' has {list(theirs.shape)}")
                 break
+
+
+def _pass_on(
+    node: Node, outputs: dict[NodeId, tuple[TensorSpec, ...]], received: dict[NodeId, tuple[TensorSpec, ...]]
+) -> Problem | None:
+    """Let a bypassed node give what its first connected input gets."""
+    if not node.sources:
+        return Problem(node.id, "is bypassed and has no input to pass on")
+    absent = _absent_port(node, outputs)
+    inputs = _inputs(node, outputs)
+    if absent is None and inputs is not None:
+        received[node.id], outputs[node.id] = inputs, inputs[:1]
+    return absent
 
 
 def _missing(spec: OpSpec[object], node: Node) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ghn_studio.analysis.shapes import Problem, ShapeReport, infer_shapes
 from ghn_studio.app.faces import NodeFace, face_of
+from ghn_studio.app.picture import Picture, picture
 from ghn_studio.errors import ArchitectureError
 from ghn_studio.ir.graph import Architecture, GraphDiff, NodeId, diff
 from ghn_studio.ir.tensors import TensorSpec
@@ -29,13 +30,15 @@ HISTORY_LIMIT = 5_000
 class Change:
     """What a view has to do to show the new value.
 
-    ``moved`` lists nodes whose position differs, new and removed ones left out. With
-    ``reset`` another project was opened: forget everything and draw anew.
+    ``moved`` lists nodes, and collapsed groups, whose position differs, new and removed nodes left
+    out. ``redrawn`` says that what is collapsed, pinned or noted differs. With ``reset`` another
+    project was opened: forget everything and draw anew.
     """
 
     diff: GraphDiff
     moved: tuple[NodeId, ...] = ()
     reset: bool = False
+    redrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class Document:
         self._redo: list[_Step] = []
         self._subscribers: list[Callable[[Change], None]] = []
         self._analysis: _Analysis | None = None
+        self._picture: tuple[tuple[Architecture, frozenset[str], str], Picture] | None = None
 
     # --- the value -------------------------------------------------------------------------
 
@@ -126,6 +130,13 @@ class Document:
     def totals(self) -> Cost:
         """What the whole network costs, repeated groups counted in full, as far as shapes are known."""
         return self._analysed().total
+
+    def picture(self, scope: str = "") -> Picture:
+        """What to draw, of the whole network or of the inside of one group; worked out once per value."""
+        key = (self.graph, self._project.collapsed, scope)
+        if self._picture is None or self._picture[0][0] is not key[0] or self._picture[0][1:] != key[1:]:
+            self._picture = key, picture(*key, self._ops)
+        return self._picture[1]
 
     def face(self, node_id: NodeId) -> NodeFace:
         """What the node shows: title, key parameters, shape, what is wrong."""
@@ -245,7 +256,8 @@ class Document:
 
     def _show(self, after: Project) -> None:
         before, self._project = self._project, after
-        self._tell(Change(diff(before.architecture, after.architecture), _moved(before, after)))
+        redrawn = (before.collapsed, before.pinned, before.notes) != (after.collapsed, after.pinned, after.notes)
+        self._tell(Change(diff(before.architecture, after.architecture), _moved(before, after), redrawn=redrawn))
 
     def _tell(self, change: Change) -> None:
         for callback in tuple(self._subscribers):
@@ -260,9 +272,10 @@ class Document:
 def _moved(before: Project, after: Project) -> tuple[NodeId, ...]:
     if before.layout is after.layout:
         return ()
-    kept = before.architecture.nodes.keys() & after.architecture.nodes.keys()
     old, new = before.layout, after.layout
-    return tuple(n for n in after.architecture.nodes if n in kept and old.get(n) != new.get(n))
+    was, now = before.architecture, after.architecture
+    blocks = (*now.nodes, *map(NodeId, after.collapsed & before.collapsed))
+    return tuple(n for n in blocks if (n in was.nodes or n in was.groups) and old.get(n) != new.get(n))
 
 
 def _analyse(graph: Architecture, ops: OpRegistry) -> _Analysis:
@@ -295,7 +308,7 @@ def _in_copy(problem: Problem, graph: Architecture) -> Problem:
 def _costs(graph: Architecture, shapes: ShapeReport, ops: OpRegistry) -> dict[NodeId, Cost]:
     found = {
         node.id: _cost(ops, node.op, node.params, shapes.inputs[node.id])
-        for node in graph.nodes.values() if node.id in shapes.inputs
+        for node in graph.nodes.values() if node.id in shapes.inputs and not node.bypassed
     }
     shared = (n.id for n in graph.nodes.values() if n.shares is not None and n.id in found)
     return {**found, **{n: replace(found[n], parameters=0) for n in shared}}

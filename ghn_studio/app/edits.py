@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ghn_studio.errors import GhnStudioError
-from ghn_studio.ir.graph import Architecture, Edge, Group, Node, NodeId, Source
+from ghn_studio.ir.graph import Architecture, Edge, Node, NodeId, Source
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.registry import OpRegistry
 from ghn_studio.project import Project, dumps, loads
@@ -24,11 +24,19 @@ COPY_OFFSET = 32.0
 
 
 def with_graph(project: Project, graph: Architecture) -> Project:
-    """Return the project with another architecture; positions of nodes that are gone are dropped."""
-    if all(n in graph.nodes or n in graph.groups for n in project.layout):
-        return replace(project, architecture=graph)
-    kept = {n: p for n, p in project.layout.items() if n in graph.nodes or n in graph.groups}
-    return replace(project, architecture=graph, layout=MappingProxyType(kept))
+    """Return the project with another architecture; what was said of nodes and groups that are gone is dropped."""
+
+    def there(name: str) -> bool:
+        return name in graph.nodes or name in graph.groups
+
+    layout = project.layout
+    if not all(map(there, layout)):
+        layout = MappingProxyType({n: p for n, p in layout.items() if there(n)})
+    return replace(
+        project, architecture=graph, layout=layout,
+        collapsed=project.collapsed & graph.groups.keys() if project.collapsed else project.collapsed,
+        pinned=frozenset(filter(there, project.pinned)) if project.pinned else project.pinned,
+    )
 
 
 def on_graph(edit: Callable[[Architecture], Architecture]) -> Edit:
@@ -99,7 +107,36 @@ def renamed(old: NodeId, new: NodeId) -> Edit:
     def edit(project: Project) -> Project:
         layout = {new if n == old else n: p for n, p in project.layout.items()}
         graph = project.architecture.renamed(old, new)
-        return replace(project, architecture=graph, layout=MappingProxyType(layout))
+        pinned = frozenset(new if n == old else n for n in project.pinned)
+        return replace(project, architecture=graph, layout=MappingProxyType(layout), pinned=pinned)
+
+    return edit
+
+
+def relabelled(project: Project, names: Mapping[NodeId, NodeId], paths: Mapping[str, str]) -> Project:
+    """Give many nodes and groups other names at once; places, pins and what is collapsed go with them.
+
+    Raises:
+        ArchitectureError: A new name is malformed, taken twice, or the path of others.
+    """
+
+    def name(old: str) -> str:
+        return paths.get(old) or names.get(NodeId(old)) or old
+
+    return replace(
+        project, architecture=project.architecture.relabelled(names, paths),
+        layout=MappingProxyType({NodeId(name(n)): p for n, p in project.layout.items()}),
+        collapsed=frozenset(map(name, project.collapsed)), pinned=frozenset(map(name, project.pinned)),
+    )
+
+
+def pinned(names: Iterable[str], *, on: bool) -> Edit:
+    """Keep nodes (and collapsed groups) where they are when the network is arranged, or let them go."""
+    chosen = frozenset(names)
+
+    def edit(project: Project) -> Project:
+        after = project.pinned | chosen if on else project.pinned - chosen
+        return project if after == project.pinned else replace(project, pinned=after)
 
     return edit
 
@@ -188,25 +225,7 @@ def duplicated(project: Project, node_ids: Iterable[NodeId]) -> tuple[Project, t
     return pasted(project, Project(part, layout), (COPY_OFFSET, COPY_OFFSET))
 
 
-# --- groups ------------------------------------------------------------------------------------
-
-
-def grouped(node_ids: Iterable[NodeId], title: str) -> Edit:
-    """Gather nodes under a path of their own and frame them; ids change to ``path.id``."""
-    chosen = tuple(dict.fromkeys(node_ids))
-
-    def edit(project: Project) -> Project:
-        graph, layout = project.architecture, dict(project.layout)
-        path = str(graph.fresh_id("block"))
-        for old in chosen:
-            new = graph.fresh_id(f"{path}.{old.rpartition('.')[2]}")
-            graph = graph.renamed(old, new)
-            if old in layout:
-                layout[new] = layout.pop(old)
-        graph = graph.with_group(Group(path, title))
-        return replace(project, architecture=graph, layout=MappingProxyType(layout))
-
-    return edit
+# --- helpers --------------------------------------------------------------------------------------
 
 
 def _inner(node: Node, chosen: set[NodeId]) -> Node:

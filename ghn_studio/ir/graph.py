@@ -39,7 +39,8 @@ class Node:
     ``params`` is the operator's own frozen dataclass (any type: the registry above this
     room knows it). ``inputs`` names the source of each input port, None where nothing is
     connected; trailing unconnected ports are left out. ``shares`` names the node whose
-    parameters this use takes; that node owns them, so it shares with no other.
+    parameters this use takes; that node owns them, so it shares with no other. A ``bypassed``
+    node passes its first connected input on unchanged and runs nothing.
     """
 
     id: NodeId
@@ -47,6 +48,7 @@ class Node:
     params: Any
     inputs: tuple[Source | None, ...] = ()
     shares: NodeId | None = None
+    bypassed: bool = False
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -246,6 +248,32 @@ class Architecture:
             table[new if node_id == old else node_id] = replace(moved, id=new) if node_id == old else moved
         return self._with_nodes(table)
 
+    def relabelled(self, names: Mapping[NodeId, NodeId], paths: Mapping[str, str] | None = None) -> Architecture:
+        """Give many nodes, and groups, other names at once; places, edges and sharing stay. Linear time.
+
+        Args:
+            names: Old id -> new id; nodes left out keep theirs.
+            paths: Old group path -> new path.
+
+        Raises:
+            ArchitectureError: A new name is malformed, taken twice, or the path of others.
+        """
+        def name(old: NodeId) -> NodeId:
+            return names.get(old, old)
+
+        nodes = []
+        for node in self.nodes.values():
+            inputs = tuple(replace(s, node=name(s.node)) if s is not None and s.node in names else s
+                           for s in node.inputs)
+            shares = None if node.shares is None else name(node.shares)
+            new = name(node.id)
+            same = (new, inputs, shares) == (node.id, node.inputs, node.shares)
+            nodes.append(node if same else replace(node, id=new, inputs=inputs, shares=shares))
+        moved = [replace(g, path=(paths or {}).get(g.path, g.path)) for g in self.groups.values()]
+        if len({g.path for g in moved}) < len(moved):
+            raise ArchitectureError("two groups would have the same path")
+        return Architecture.build(nodes, moved, self.name)
+
     def with_group(self, group: Group) -> Architecture:
         """Add or replace a group."""
         return replace(self, groups=MappingProxyType({**self.groups, group.path: group}))
@@ -311,13 +339,31 @@ class Architecture:
         return [n for n in self.nodes if n not in done]
 
     def expanded(self) -> Architecture:
-        """Write out every repeated group; the value itself when there is none.
+        """What runs: every repeated group written out, bypassed nodes left out.
+
+        The value itself when there is neither.
 
         Raises:
             ArchitectureError: A repeated group does not take exactly one value from outside
                 or does not give exactly one, so that its copies cannot be chained.
         """
         return self._expanded
+
+    def unrolled(self, path: str) -> Architecture:
+        """Write out one repeated group; each copy becomes a group ``path.0``, ``path.1`` …
+
+        Raises:
+            ArchitectureError: There is no such group, or its copies cannot be chained.
+        """
+        group = self.groups.get(path)
+        if group is None:
+            raise ArchitectureError(f"there is no group '{path}'")
+        if group.repeat == 1:
+            return self
+        graph = _unroll(self, group)
+        for copy in range(group.repeat):
+            graph = graph.with_group(Group(f"{path}.{copy}", group.title))
+        return graph
 
     def members(self, path: str) -> tuple[NodeId, ...]:
         """The nodes below a group's path."""
@@ -381,7 +427,7 @@ class Architecture:
     def _expanded(self) -> Architecture:
         repeated = [g for g in self.groups.values() if g.repeat > 1]
         if not repeated:
-            return self
+            return _without_bypassed(self)
         outermost = min(repeated, key=lambda g: g.path.count("."))
         return _unroll(self, outermost)._expanded
 
@@ -391,6 +437,23 @@ def incoming_edges(node: Node) -> Iterator[Edge]:
     for port, source in enumerate(node.inputs):
         if source is not None:
             yield Edge(source.node, source.port, node.id, port)
+
+
+def _without_bypassed(graph: Architecture) -> Architecture:
+    """Leave bypassed nodes out; who read one reads what it would have passed on."""
+    gone = [n.id for n in graph.nodes.values() if n.bypassed]
+    if not gone:
+        return graph
+    passed: dict[NodeId, Source | None] = {}
+    for node in graph.topological():
+        if node.bypassed:
+            source = next(iter(node.sources), None)
+            passed[node.id] = passed.get(source.node, source) if source is not None else None
+    nodes = {}
+    for node_id, node in graph.nodes.items():
+        inputs = tuple(passed.get(s.node, s) if s is not None else None for s in node.inputs)
+        nodes[node_id] = node if inputs == node.inputs else replace(node, inputs=inputs)
+    return Architecture(MappingProxyType(nodes), graph.groups, graph.name).without_nodes(gone)
 
 
 def _unroll(graph: Architecture, group: Group) -> Architecture:
@@ -453,7 +516,7 @@ def _unroll(graph: Architecture, group: Group) -> Architecture:
 class GraphDiff:
     """What a view has to change to go from one architecture to another.
 
-    ``changed`` holds nodes whose operator, parameters or owner of parameters differ; a node that was only
+    ``changed`` holds nodes whose operator, parameters, owner of parameters or bypass differ; a node that was only
     rewired shows up in ``connected`` and ``disconnected`` alone.
     """
 
@@ -487,7 +550,9 @@ def diff(old: Architecture, new: Architecture) -> GraphDiff:
             added.append(node)
             connected.extend(incoming_edges(node))
             continue
-        if (before.op, before.params, before.shares) != (node.op, node.params, node.shares):
+        if (before.op, before.params, before.shares, before.bypassed) != (
+            node.op, node.params, node.shares, node.bypassed
+        ):
             changed.append(node)
         if before.inputs != node.inputs:
             was, now = set(incoming_edges(before)), set(incoming_edges(node))

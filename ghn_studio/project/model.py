@@ -29,11 +29,30 @@ class ValuesRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Text beside the network, or a frame around a part of it; neither runs.
+
+    A frame lies behind the nodes and carries those inside along when it is moved. Position
+    and size are in scene units.
+    """
+
+    text: str
+    x: float
+    y: float
+    width: float
+    height: float
+    is_frame: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A network with everything that is saved beside it.
 
     ``layout`` places nodes, and collapsed groups by their path; what it does not name
-    has no place yet. ``title`` and ``summary`` are for people and may be empty.
+    has no place yet. ``collapsed`` holds the paths of groups drawn as one block, ``pinned``
+    the ids of nodes (and paths of collapsed groups) that arranging leaves where they are,
+    ``notes`` texts and frames by a name of their own. ``title`` and ``summary`` are for
+    people and may be empty.
     """
 
     architecture: Architecture
@@ -41,3 +60,6 @@ class Project:
     values: ValuesRecord | None = None
     title: str = ""
     summary: str = ""
+    collapsed: frozenset[str] = frozenset()
+    pinned: frozenset[str] = frozenset()
+    notes: Mapping[str, Note] = field(default_factory=lambda: MappingProxyType({}))

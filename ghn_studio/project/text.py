@@ -20,21 +20,31 @@ from ghn_studio.ops.catalog import REGISTRY
 from ghn_studio.ops.registry import OpRegistry
 from ghn_studio.ops.spec import OpSpec
 from ghn_studio.project.fields import Json, Place, decode, encode, only, parse, require, typed
-from ghn_studio.project.model import Position, Project, ValuesRecord
+from ghn_studio.project.model import Note, Position, Project, ValuesRecord
 
 FORMAT = "ghn-studio"
-VERSION = 1
+VERSION = 2
+
+
+def _with_view(data: Json) -> Json:
+    """Version 2 adds what may be left out: bypassed nodes, collapsed groups, pins and notes."""
+    return {**data, "version": 2}
+
 
 #: Format version -> the step to the next one, on plain data.
-MIGRATIONS: Mapping[int, Callable[[Json], Json]] = {}
+MIGRATIONS: Mapping[int, Callable[[Json], Json]] = {1: _with_view}
 
 #: More nodes than any network a person could work with; a larger file is an attack.
 MAX_NODES = 200_000
 MAX_ID_LENGTH = 400
+MAX_NOTES = 10_000
 
-_TOP = frozenset({"format", "version", "name", "title", "summary", "operators", "nodes", "groups", "layout", "values"})
-_NODE = frozenset({"id", "op", "params", "inputs", "shares"})
+_TOP = frozenset({"format", "version", "name", "title", "summary", "operators", "nodes", "groups", "layout",
+                  "collapsed", "pinned", "notes", "values"})
+_NODE = frozenset({"id", "op", "params", "inputs", "shares", "bypassed"})
 _GROUP = frozenset({"path", "title", "repeat"})
+_NOTE_PLACE = ("x", "y", "width", "height")
+_NOTE = frozenset({"text", "frame", *_NOTE_PLACE})
 _VALUES = frozenset({"file", "sha256", "origin"})
 
 
@@ -54,6 +64,12 @@ def dumps(project: Project, ops: OpRegistry = REGISTRY) -> str:
                                          for g in graph.groups.values()]))
     places = {k: xy for k, xy in project.layout.items() if k in graph.nodes or k in graph.groups}
     lines.append(_block("layout", "{}", [f"{_json(k)}: {_json([*map(_coordinate, xy)])}" for k, xy in places.items()]))
+    if project.collapsed:
+        lines.append(f" {_json('collapsed')}: {_json(sorted(project.collapsed))}")
+    if project.pinned:
+        lines.append(f" {_json('pinned')}: {_json(sorted(project.pinned))}")
+    if project.notes:
+        lines.append(_block("notes", "{}", [f"{_json(k)}: {_json(_note_data(n))}" for k, n in project.notes.items()]))
     if project.values is not None:
         v = project.values
         lines.append(f" {_json('values')}: {_json({'file': v.file, 'sha256': v.sha256, 'origin': dict(v.origin)})}")
@@ -76,6 +92,9 @@ def loads(text: str, ops: OpRegistry = REGISTRY, *, source: str = "project") -> 
     return Project(
         graph, _layout(data, graph, place), _values(data, place),
         typed(str, data.get("title", ""), place / "title"), typed(str, data.get("summary", ""), place / "summary"),
+        frozenset(_texts(data, "collapsed", place) & graph.groups.keys()),
+        frozenset(_texts(data, "pinned", place) & (graph.nodes.keys() | graph.groups.keys())),
+        _notes(data, place),
     )
 
 
@@ -97,8 +116,17 @@ def _coordinate(value: float) -> float | int:
 
 def _node_data(node: Node) -> Json:
     params = {f.name: encode(getattr(node.params, f.name)) for f in fields(node.params)}
-    data = {"id": node.id, "op": node.op, "params": params, "inputs": [_source_text(s) for s in node.inputs]}
-    return data if node.shares is None else {**data, "shares": node.shares}
+    data: Json = {"id": node.id, "op": node.op, "params": params, "inputs": [_source_text(s) for s in node.inputs]}
+    if node.shares is not None:
+        data["shares"] = node.shares
+    if node.bypassed:
+        data["bypassed"] = True
+    return data
+
+
+def _note_data(note: Note) -> Json:
+    place = {key: _coordinate(getattr(note, key)) for key in _NOTE_PLACE}
+    return {"text": note.text, **place, **({"frame": True} if note.is_frame else {})}
 
 
 def _source_text(source: Source | None) -> str | None:
@@ -166,7 +194,8 @@ def _node(record: Any, specs: Mapping[str, OpSpec[Any]], versions: Mapping[str, 
     inputs = tuple(_source(s, (place / "inputs").item(i)) for i, s in enumerate(sources))
     node_id = _id(require(data, "id", str, place), place / "id")
     owner = _id(require(data, "shares", str, place), place / "shares") if "shares" in data else None
-    return Node(node_id, op, _params(specs[op].params, params, place / "params"), inputs, owner)
+    bypassed = typed(bool, data.get("bypassed", False), place / "bypassed")
+    return Node(node_id, op, _params(specs[op].params, params, place / "params"), inputs, owner, bypassed)
 
 
 def _upgraded(params: Json, spec: OpSpec[Any], version: int, place: Place) -> Json:
@@ -242,6 +271,30 @@ def _layout(data: Json, graph: Architecture, place: Place) -> Mapping[NodeId, Po
     found = typed(dict, data.get("layout", {}), where)
     places = {NodeId(k): decode(tuple[float, float], xy, where / k) for k, xy in found.items()}
     return MappingProxyType({k: xy for k, xy in places.items() if k in graph.nodes or k in graph.groups})
+
+
+def _texts(data: Json, key: str, place: Place) -> set[str]:
+    """A list of names; the caller drops those that name nothing any more."""
+    where = place / key
+    return {typed(str, name, where.item(i)) for i, name in enumerate(typed(list, data.get(key, []), where))}
+
+
+def _notes(data: Json, place: Place) -> Mapping[str, Note]:
+    where = place / "notes"
+    found = typed(dict, data.get("notes", {}), where)
+    if len(found) > MAX_NOTES:
+        where.fail(f"at most {MAX_NOTES} notes", len(found), "Choose another file.")
+    return MappingProxyType({key: _note(record, where / key) for key, record in found.items()})
+
+
+def _note(record: Any, place: Place) -> Note:
+    data = typed(dict, record, place)
+    only(data, _NOTE, place)
+    x, y, width, height = (decode(float, _entry(data, key, place), place / key) for key in _NOTE_PLACE)
+    if width <= 0 or height <= 0:
+        place.fail("a width and a height above 0", [width, height])
+    return Note(require(data, "text", str, place), x, y, width, height,
+                typed(bool, data.get("frame", False), place / "frame"))
 
 
 def _values(data: Json, place: Place) -> ValuesRecord | None:

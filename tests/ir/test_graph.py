@@ -217,3 +217,40 @@ def test_groups_can_be_set_and_forgotten() -> None:
     assert graph.members("g") == ("g.a", "g.b")
     assert diff(chain("g.a", "g.b"), graph).groups_changed
     assert dict(graph.without_group("g").groups) == {}
+
+
+def test_a_bypassed_node_passes_its_first_input_on_and_does_not_run() -> None:
+    graph = chain("a", "b", "c")
+    graph = graph.with_node(replace(graph.nodes[NodeId("b")], bypassed=True))
+    full = graph.expanded()
+    assert list(full.nodes) == ["a", "c"]
+    assert full.nodes[NodeId("c")].inputs == (Source(NodeId("a")),)
+    assert diff(chain("a", "b", "c"), graph).changed == (graph.nodes[NodeId("b")],)
+
+
+def test_a_chain_of_bypassed_nodes_is_passed_through_and_a_loose_one_gives_nothing() -> None:
+    nodes = [node("a"), replace(node("b", "a"), bypassed=True), replace(node("c", "b"), bypassed=True),
+             node("d", "c"), replace(node("e"), bypassed=True), node("f", "e")]
+    full = Architecture.build(nodes).expanded()
+    assert full.nodes[NodeId("d")].inputs == (Source(NodeId("a")),)
+    assert full.nodes[NodeId("f")].sources == ()
+
+
+def test_bypassing_the_owner_of_shared_parameters_leaves_them_to_the_next_use() -> None:
+    nodes = [node("a"), replace(node("b", "a"), bypassed=True), replace(node("c", "b"), shares=NodeId("b"))]
+    assert Architecture.build(nodes).expanded().nodes[NodeId("c")].shares is None
+
+
+def test_a_bypassed_node_is_left_out_of_every_copy() -> None:
+    nodes = [node("a"), node("g.b", "a"), replace(node("g.c", "g.b"), bypassed=True), node("d", "g.c")]
+    full = Architecture.build(nodes, [Group("g", repeat=2)]).expanded()
+    assert set(full.nodes) == {"a", "g.0.b", "g.1.b", "d"}
+    assert full.nodes[NodeId("g.1.b")].inputs == (Source(NodeId("g.0.b")),)
+
+
+def test_relabelling_checks_the_new_names() -> None:
+    graph = chain("a", "b", "c")
+    moved = graph.relabelled({NodeId("a"): NodeId("b"), NodeId("b"): NodeId("a")})
+    assert moved.nodes[NodeId("a")].inputs == (Source(NodeId("b")),)
+    with pytest.raises(ArchitectureError, match="two nodes are called 'c'"):
+        graph.relabelled({NodeId("a"): NodeId("c")})

@@ -26,7 +26,8 @@ def rewritten(text: str) -> bool:
     """True if writing what was read changes no line but those of operators that have moved on since."""
     found = project.loads(text)
     old = json.loads(text)["operators"]
-    newer = [f'"op": "{op}"' for op, version in old.items() if REGISTRY[op].version > version] + ['"operators"']
+    newer = [f'"op": "{op}"' for op, version in old.items() if REGISTRY[op].version > version]
+    newer += ['"operators"', ' "version": ']
     kept = [line for line in text.splitlines() if not any(mark in line for mark in newer)]
     lines = project.dumps(found).splitlines()
     assert project.loads(project.dumps(found)).architecture == found.architecture
@@ -50,6 +51,31 @@ def test_the_golden_file_of_format_1_is_read_and_written_again() -> None:
     assert found.values.missing
     assert found.values.origin == {"kind": "predicted", "ghn": "ghn2-digits", "seed": 7}
     assert rewritten(text)
+
+
+def test_format_2_adds_what_is_drawn_and_what_is_bypassed() -> None:
+    text = (GOLDEN / "v2.ghn").read_text(encoding="utf-8")
+    found = project.loads(text)
+    assert [n.id for n in found.architecture.nodes.values() if n.bypassed] == ["block.sum"]
+    assert (found.collapsed, found.pinned) == ({"block"}, {"block", "head"})
+    assert found.notes["note_1"] == project.Note("Why\nthis “stem”?", 0.0, -80.5, 200.0, 64.0)
+    assert found.notes["frame"].is_frame
+    assert rewritten(text)
+    assert '"version": 2' in project.dumps(found)
+
+
+@pytest.mark.parametrize(("note", "message"), [
+    ({"text": "a", "x": 0, "y": 0, "width": 0, "height": 5}, r"notes.n: expected a width and a height above 0"),
+    ({"text": "a", "x": 0, "y": 0, "width": 5}, r"notes.n: expected a value for 'height'"),
+    ({"text": 3, "x": 0, "y": 0, "width": 5, "height": 5}, r"notes.n.text: expected a text, found 3"),
+    ({"text": "", "x": 0, "y": 0, "width": 5, "height": 5, "colour": "red"}, r"notes.n: expected only .*'?\"colour\""),
+    ([], r"notes.n: expected an object"),
+])
+def test_a_note_that_makes_no_sense_is_refused(note: object, message: str) -> None:
+    data = json.loads((GOLDEN / "v2.ghn").read_text(encoding="utf-8"))
+    data["notes"] = {"n": note}
+    with pytest.raises(ProjectError, match=message):
+        project.loads(json.dumps(data))
 
 
 def test_there_is_a_golden_file_for_every_version() -> None:
@@ -118,7 +144,7 @@ Damage = Callable[[dict[str, Any]], object]
 DAMAGES: list[tuple[str, Damage, str]] = [
     ("another format", lambda d: d.update(format="onnx"), r"format: expected"),
     ("no format", lambda d: d.pop("format"), r"format: expected"),
-    ("newer version", lambda d: d.update(version=99), r"version: expected at most 1, found 99.*newer"),
+    ("newer version", lambda d: d.update(version=99), r"version: expected at most 2, found 99.*newer"),
     ("version as text", lambda d: d.update(version="1"), r"version: expected a whole number"),
     ("version true", lambda d: d.update(version=True), r"version: expected a whole number, found true"),
     ("version 0", lambda d: d.update(version=0), r"version: expected at least 1"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtWidgets import QApplication
 
-from ghn_studio.app import adding, edits
+from ghn_studio.app import adding, edits, grouping
 from ghn_studio.app.document import Document
 from ghn_studio.app.layout import arrange, free_spot, snapped
 from ghn_studio.errors import GhnStudioError
@@ -156,14 +156,14 @@ class Commands:
     def group(self) -> tuple[NodeId, ...]:
         """Frame the selected nodes as a group; returns their new ids."""
         chosen, before = self._scene.selected, set(self._document.graph.nodes)
-        if len(chosen) < 2:
+        if not chosen:
             return ()
-        self.apply(f"Group {len(chosen)} nodes", edits.grouped(chosen, "Block"))
+        self.apply(f"Group {len(chosen)} nodes", grouping.grouped(chosen, "Block"))
         return tuple(n for n in self._document.graph.nodes if n not in before)
 
     def ungroup(self, path: str) -> bool:
-        """Remove a group's frame; its nodes stay."""
-        return self.apply("Ungroup", edits.on_graph(lambda graph: graph.without_group(path)))
+        """Remove a group's frame; its nodes stay, a repeat is written out as so many groups."""
+        return self.apply("Ungroup", grouping.ungrouped(path))
 
     def disconnect(self, node_ids: tuple[NodeId, ...]) -> bool:
         """Remove every wire at the nodes."""
