@@ -44,12 +44,8 @@ def read(path: Path | str, ops: OpRegistry = REGISTRY) -> Project:
     Raises:
         ProjectError: The file cannot be read or is no project of this version.
     """
-    return read_text(*text_of(Path(path)), Path(path), ops).project
-
-
-def read_text(text: str, sha256: str, path: Path, ops: OpRegistry = REGISTRY) -> Stored:
-    """The project in ``text``, which was read from ``path`` and has this digest."""
-    return Stored(with_values_looked_for(loads(text, ops, source=path.name), path), sha256)
+    path = Path(path)
+    return with_values_looked_for(loads(text_of(path)[0], ops, source=path.name), path)
 
 
 def text_of(path: Path) -> tuple[str, str]:
