@@ -234,6 +234,11 @@ class Document:
             self._show(project)
         self._clean = self._project
 
+    def detach(self) -> None:
+        """Go on without a file; the value counts as modified until it is saved somewhere."""
+        self._path = self._clean = None
+        self.finish_merging()
+
     def replace(self, project: Project, path: Path | None = None) -> None:
         """Open another project: history and modified state start afresh."""
         before, self._project = self._project, project

@@ -25,7 +25,7 @@ from ghn_studio.ops.spec import Category
 from ghn_studio.project import Project, dumps, loads, read
 from ghn_studio.project.fields import Json, Place, parse, require, typed
 from ghn_studio.project.files import MAX_PROJECT_BYTES, file_sha256, with_values_looked_for
-from ghn_studio.project.owner import Owner, from_json, this_process
+from ghn_studio.project.owner import from_json, this_process
 from ghn_studio.project.staging import replace_file, sweep
 
 FORMAT = "ghn-studio-recovery"
@@ -45,7 +45,6 @@ class Snapshot:
     Args:
         path: The file it was read from or saved to, or None.
         sha256: Digest of that file as it was then, "" if there is none.
-        values_home: The file beside which its parameter values lie, where that is another one.
     """
 
     project: Project
@@ -164,14 +163,12 @@ class Journal:
         self.write(copy.snapshot)
 
     def let_go(self) -> None:
-        """Leave the present copy for the next start to offer, and go on in a file of its own.
-
-        Raises:
-            OSError: The file cannot be changed.
-        """
-        if self._file.is_file():
+        """Leave the present copy for the next start to offer, and go on in a file of its own."""
+        try:
             text = self._file.read_text("utf-8").replace(json.dumps(this_process().to_json()), "null", 1)
             replace_file(self._file, text.encode("utf-8"))
+        except (OSError, ProjectError) as error:  # then it is offered once this process has ended
+            _log.warning("a recovery copy stays ours: %s", error)
         self._file = self._folder / f"{secrets.token_hex(8)}{_SUFFIX}"
 
     def remove(self) -> None:
@@ -314,7 +311,3 @@ def _last_sequence(folder: Path) -> int:
             numbers.append(number if isinstance(number, int) else 0)
     return max(numbers)
 
-
-def owner_of(file: Path) -> Owner | None:
-    """The process that writes the copy in ``file``."""
-    return from_json(_header(file).get("owner"))

@@ -96,6 +96,7 @@ _Key = QKeySequence.StandardKey
 
 ACTIONS = (
     ActionSpec("file.new", "New", "File", _Key.New, "new", "Start with an empty canvas"),
+    ActionSpec("file.new_window", "New window", "File", "Ctrl+Shift+N", "", "Open a window with a document of its own"),
     ActionSpec("file.open", "Open…", "File", _Key.Open, "open", "Open a .ghn project or an .onnx network"),
     ActionSpec("file.gallery", "Examples…", "File", "Ctrl+Shift+O", "gallery", "Choose one of the example networks"),
     ActionSpec("file.import_onnx", "Import ONNX…", "File", None, "", "Turn an .onnx file into an editable network"),
@@ -103,7 +104,8 @@ ACTIONS = (
     ActionSpec("file.save_as", "Save as…", "File", "Ctrl+Shift+S", "", "Save the project under another name"),
     ActionSpec("file.export", "Export…", "File", "Ctrl+E", "export",
                "Write PyTorch weights, source or a project file", _needs_sound_network),
-    ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "", "Close the window", separated=True),
+    ActionSpec("file.close", "Close window", "File", "Ctrl+W", "", "Close this window", separated=True),
+    ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "", "Close every window"),
     ActionSpec("edit.undo", "Undo", "Edit", _Key.Undo, "undo", "Take the last edit back", _needs_undo),
     ActionSpec("edit.redo", "Redo", "Edit", "Ctrl+Shift+Z", "redo", "Make the edit again", _needs_redo),
     ActionSpec("edit.cut", "Cut", "Edit", _Key.Cut, "", "Copy the selected nodes and delete them",

@@ -1,0 +1,160 @@
+"""The one dialog about unexpected errors: what happened, that the network is safe, and what to do."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QDialog,
+    QDialogButtonBox,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ghn_studio.gui.faults import Faults
+from ghn_studio.gui.look import badge, label
+from ghn_studio.gui.windows import Windows
+from ghn_studio.gui.wording import plural
+
+#: Recovery copies are not written more often than this, however fast errors come.
+SAFE_S = 5.0
+
+#: Errors whose details are listed; further ones are counted.
+LISTED = 50
+
+
+class FaultDesk:
+    """Keeps the networks safe and tells about errors, in one dialog for as long as that is open."""
+
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+        self._dialog: FaultDialog | None = None
+        self._safe, self._checked = "", -math.inf
+
+    @property
+    def dialog(self) -> FaultDialog | None:
+        """The dialog that is open, if one is."""
+        return self._dialog
+
+    def show(self, faults: Faults) -> None:
+        """Take errors; on the GUI thread. Without a window nobody can be told."""
+        if time.monotonic() - self._checked > SAFE_S:
+            self._safe, self._checked = self._windows.keep_safe(), time.monotonic()
+        if self._dialog is not None:
+            self._dialog.add(faults)
+            return
+        window = next((w for w in self._windows if w.isActiveWindow()), next(iter(self._windows), None))
+        if window is not None:
+            self._dialog = FaultDialog(faults, self._safe, window.files.save_as, window.show_log, window)
+            self._dialog.destroyed.connect(self._forget)
+            self._dialog.show()
+
+    def _forget(self) -> None:
+        self._dialog = None
+
+
+class FaultDialog(QDialog):
+    """Shows errors as they come. It does not block: the network behind it can be looked at and saved.
+
+    Args:
+        faults: The first ones.
+        safe: What became of the open networks, as sentences.
+        save_as: Saves the network under another name.
+        show_log: Shows the log.
+    """
+
+    def __init__(
+        self, faults: Faults, safe: str, save_as: Callable[[], object], show_log: Callable[[], object],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("dialog.fault")
+        self.setWindowTitle("Unexpected error")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(720, 460)
+        self.number = self._listed = 0
+        self.what = label("", wrap=True)
+        self.what.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.count = label("", "warning")
+        self.safe = label(safe, "muted", wrap=True)
+        self.safe.setObjectName("fault.safe")
+        self.details = QPlainTextEdit(readOnly=True)
+        self.details.setObjectName("fault.details")
+        self.details.setAccessibleName("Details of the error")
+        self.details.setProperty("mono", True)
+        self.details.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(20, 18, 20, 16)
+        layout.setSpacing(12)
+        layout.addLayout(self._head())
+        layout.addWidget(self.safe)
+        layout.addWidget(self.details, 1)
+        layout.addWidget(self.count)
+        layout.addWidget(self._buttons(save_as, show_log))
+        self.add(faults)
+
+    def add(self, faults: Faults) -> None:
+        """Count further errors, and list them while there is room."""
+        if not self.number:
+            self.what.setText(_shortened(faults.first[0].text))
+        self.number += len(faults.first) + faults.further
+        for fault in faults.first:
+            if self._listed < LISTED:
+                self._listed += 1
+                self.details.appendPlainText(fault.details.rstrip() + "\n")
+        further = self.number - 1
+        self.count.setText(f"{plural(further, 'further error')} since then" if further else "")
+        self.count.setVisible(bool(further))
+
+    def text(self) -> str:
+        """All of it, for a bug report."""
+        return f"{self.what.text()}\n{self.count.text()}\n\n{self.details.toPlainText()}"
+
+    def _head(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(12)
+        row.addWidget(badge("error", 24), 0, Qt.AlignmentFlag.AlignTop)
+        column = QVBoxLayout()
+        column.setSpacing(4)
+        title: QLabel = label("GHN Studio met an error it did not expect", "title")
+        column.addWidget(title)
+        column.addWidget(self.what)
+        row.addLayout(column, 1)
+        return row
+
+    def _buttons(self, save_as: Callable[[], object], show_log: Callable[[], object]) -> QDialogButtonBox:
+        roles = QDialogButtonBox.ButtonRole
+        box = QDialogButtonBox()
+        made = {
+            "copy": (box.addButton("Copy", roles.ActionRole), lambda: QApplication.clipboard().setText(self.text())),
+            "log": (box.addButton("Show the log", roles.ActionRole), show_log),
+            "save": (box.addButton("Save as…", roles.ActionRole), save_as),
+            "continue": (box.addButton("Continue", roles.AcceptRole), self.accept),
+        }
+        for name, (button, act) in made.items():
+            button.setObjectName(f"fault.{name}")
+            button.setAutoDefault(False)
+            button.clicked.connect(lambda _=False, act=act: act())
+        self.copy: QPushButton = made["copy"][0]
+        made["continue"][0].setProperty("primary", True)
+        made["continue"][0].setDefault(True)
+        return box
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Begin at the first error, and with the button that goes on."""
+        super().showEvent(event)
+        self.details.verticalScrollBar().setValue(0)
+        self.details.horizontalScrollBar().setValue(0)
+
+
+def _shortened(text: str, most: int = 300) -> str:
+    return text if len(text) <= most else f"{text[:most].rstrip()} …"
