@@ -39,6 +39,11 @@ class Background(QObject):
         runner.start()
         return True
 
+    def cancel(self) -> None:
+        """Ask the job, if there is one, to stop at its next step."""
+        if self._runner is not None:
+            self._runner.cancel()
+
     def stop(self, timeout_s: float) -> bool:
         """Cancel and wait for the thread's end; False if it is still busy after ``timeout_s``."""
         if self._runner is None:

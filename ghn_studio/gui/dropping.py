@@ -6,14 +6,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QMimeData, QObject, Qt
-from PySide6.QtGui import QDragEnterEvent
-from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
+from PySide6.QtCore import QMimeData, QObject, QRectF, Qt
+from PySide6.QtGui import QDragEnterEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from ghn_studio.app.architectures import OPENABLE
 from ghn_studio.gui import icons
 from ghn_studio.gui.look import RATIO, colour, label
+from ghn_studio.gui.theme import faded
 from ghn_studio.gui.wording import plural
+
+ICON_PX = 40
+#: Room between the frame and the window's edge, in px.
+INSET = 16
+#: Room around what is said, in px.
+PADDING = 36
+#: How much of the window is covered.
+VEIL = 0.8
 
 #: Names that are spelled out; further ones are counted.
 NAMED = 2
@@ -58,19 +67,18 @@ def plan(data: QMimeData) -> DropPlan:
     return DropPlan(networks, tuple(f for f in files if f not in networks))
 
 
-class DropHint(QFrame):
+class DropHint(QWidget):
     """Lies over the whole window while files are held above it, and says what will happen."""
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         self._window = window
+        self._accent = ""
         self.setObjectName("dropHint")
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self._icon = label("")
-        self._title = label("", "display")
-        self._more = label("", "muted")
+        self._icon, self._title, self._more = label(""), label("", "display"), label("")
         column = QVBoxLayout(self)
-        column.setSpacing(10)
+        column.setSpacing(12)
         column.addStretch(1)
         for part in (self._icon, self._title, self._more):
             part.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -84,14 +92,36 @@ class DropHint(QFrame):
 
     def say(self, sentences: Sequence[str], *, is_refused: bool = False) -> None:
         """Show the sentences over the window, the first one large."""
-        token = "error" if is_refused else "selection"
-        self._icon.setPixmap(icons.pixmap("error" if is_refused else "import", 40, colour(token).name(), RATIO))
+        self._accent = "error" if is_refused else "selection"
+        icon = "error" if is_refused else "import"
+        self._icon.setPixmap(icons.pixmap(icon, ICON_PX, colour(self._accent).name(), RATIO))
         self._title.setText(sentences[0])
         self._more.setText("\n".join(sentences[1:]))
         self._more.setVisible(len(sentences) > 1)
         self.setGeometry(self._window.rect())
         self.show()
         self.raise_()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Veil the window, so that the network can still be made out, and frame it where the drop would land."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.fillRect(self.rect(), faded(colour("panel"), VEIL))
+        accent = colour(self._accent or "selection")
+        painter.setPen(QPen(accent, 2, Qt.PenStyle.DashLine))
+        painter.setBrush(faded(accent, 0.06))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(INSET, INSET, -INSET, -INSET), 12, 12)
+        painter.setPen(QPen(colour("border"), 1))
+        painter.setBrush(colour("body"))
+        painter.drawRoundedRect(self._card(), 12, 12)
+        painter.end()
+
+    def _card(self) -> QRectF:
+        """Room for what is said, in the middle."""
+        parts = [part for part in (self._icon, self._title, self._more) if not part.isHidden()]
+        width = max(part.sizeHint().width() for part in parts) + 2 * PADDING
+        top, bottom = parts[0].geometry().top() - PADDING, parts[-1].geometry().bottom() + PADDING
+        return QRectF((self.width() - width) / 2, top, width, bottom - top)
 
 
 class DropTarget(QObject):

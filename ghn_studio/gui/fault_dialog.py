@@ -11,7 +11,6 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDialog,
-    QDialogButtonBox,
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
@@ -28,8 +27,8 @@ from ghn_studio.gui.wording import plural
 #: Recovery copies are not written more often than this, however fast errors come.
 SAFE_S = 5.0
 
-#: Errors whose details are listed; further ones are counted.
-LISTED = 50
+#: Different errors that are listed; all are counted.
+LISTED = 20
 
 
 class FaultDesk:
@@ -81,7 +80,8 @@ class FaultDialog(QDialog):
         self.setWindowTitle("Unexpected error")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(720, 460)
-        self.number = self._listed = 0
+        self.number = 0
+        self._listed: set[str] = set()
         self.what = label("", wrap=True)
         self.what.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.count = label("", "warning")
@@ -99,7 +99,7 @@ class FaultDialog(QDialog):
         layout.addWidget(self.safe)
         layout.addWidget(self.details, 1)
         layout.addWidget(self.count)
-        layout.addWidget(self._buttons(save_as, show_log))
+        layout.addLayout(self._buttons(save_as, show_log))
         self.add(faults)
 
     def add(self, faults: Faults) -> None:
@@ -108,8 +108,8 @@ class FaultDialog(QDialog):
             self.what.setText(_shortened(faults.first[0].text))
         self.number += len(faults.first) + faults.further
         for fault in faults.first:
-            if self._listed < LISTED:
-                self._listed += 1
+            if fault.details not in self._listed and len(self._listed) < LISTED:
+                self._listed.add(fault.details)
                 self.details.appendPlainText(fault.details.rstrip() + "\n")
         further = self.number - 1
         self.count.setText(f"{plural(further, 'further error')} since then" if further else "")
@@ -131,29 +131,34 @@ class FaultDialog(QDialog):
         row.addLayout(column, 1)
         return row
 
-    def _buttons(self, save_as: Callable[[], object], show_log: Callable[[], object]) -> QDialogButtonBox:
-        roles = QDialogButtonBox.ButtonRole
-        box = QDialogButtonBox()
-        made = {
-            "copy": (box.addButton("Copy", roles.ActionRole), lambda: QApplication.clipboard().setText(self.text())),
-            "log": (box.addButton("Show the log", roles.ActionRole), show_log),
-            "save": (box.addButton("Save as…", roles.ActionRole), save_as),
-            "continue": (box.addButton("Continue", roles.AcceptRole), self.accept),
-        }
-        for name, (button, act) in made.items():
-            button.setObjectName(f"fault.{name}")
-            button.setAutoDefault(False)
-            button.clicked.connect(lambda _=False, act=act: act())
-        self.copy: QPushButton = made["copy"][0]
-        made["continue"][0].setProperty("primary", True)
-        made["continue"][0].setDefault(True)
-        return box
+    def _buttons(self, save_as: Callable[[], object], show_log: Callable[[], object]) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        self.copy = _button("Copy", "copy", lambda: QApplication.clipboard().setText(self.text()))
+        row.addWidget(self.copy)
+        row.addWidget(_button("Show the log", "log", show_log))
+        row.addStretch(1)
+        row.addWidget(_button("Save as…", "save", save_as))
+        self._go_on = _button("Continue", "continue", self.accept)
+        self._go_on.setProperty("primary", True)
+        self._go_on.setDefault(True)
+        row.addWidget(self._go_on)
+        return row
 
     def showEvent(self, event: QShowEvent) -> None:
         """Begin at the first error, and with the button that goes on."""
         super().showEvent(event)
         self.details.verticalScrollBar().setValue(0)
         self.details.horizontalScrollBar().setValue(0)
+        self._go_on.setFocus()
+
+
+def _button(title: str, name: str, act: Callable[[], object]) -> QPushButton:
+    made = QPushButton(title)
+    made.setObjectName(f"fault.{name}")
+    made.setAutoDefault(False)
+    made.clicked.connect(lambda: act())
+    return made
 
 
 def _shortened(text: str, most: int = 300) -> str:

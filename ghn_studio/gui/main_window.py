@@ -532,7 +532,7 @@ class MainWindow(QMainWindow):
         self._give_room(False)
         self.desk.stop_and_wait(CLOSE_WAIT_S)
         self.explanations.sketching.stop(CLOSE_WAIT_S)
-        self.gallery.models.stop(CLOSE_WAIT_S)
+        self.gallery.stop(CLOSE_WAIT_S)
         self.loader.hold()
         self.log.close_log()
         self.autosave.close()

@@ -22,6 +22,7 @@ from ghn_studio.app.crash_log import Crash, crashes
 from ghn_studio.app.journal import Copy, Damaged, Found, discard, look
 from ghn_studio.gui.background import Background
 from ghn_studio.gui.banner import Message
+from ghn_studio.gui.dialogs import DetailsDialog
 from ghn_studio.gui.look import badge, label, set_property
 from ghn_studio.gui.thumbnail import Sketch, draw, sketch
 from ghn_studio.gui.windows import Windows
@@ -67,7 +68,7 @@ class Recovery(QObject):
         elif windows and left.damaged:
             self._open_last_saves(left.damaged)
         elif windows and crashed:
-            windows[0].show_message(_about_crash(crashed[-1]))
+            windows[0].show_message(about_crash(crashed[-1]))
 
     def recover(self, copy: Copy) -> None:
         """Put a copy on the canvas: of the window that has its file, of an untouched one, or of a new one."""
@@ -95,7 +96,10 @@ class RecoveryDialog(QDialog):
         self.setWindowTitle("Recover unsaved work")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._background = Background(self)
+        self._crashed = crashed
         self.rows = [CopyRow(copy) for copy in found.copies]
+        if len(self.rows) == 1:
+            self.rows[0].recover.hide()  # the button below says the same
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 22, 24, 18)
         layout.setSpacing(14)
@@ -134,6 +138,12 @@ class RecoveryDialog(QDialog):
     def _buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(8)
+        if self._crashed:
+            report = QPushButton("Crash report")
+            report.setObjectName("recovery.report")
+            report.setAutoDefault(False)
+            report.clicked.connect(lambda: DetailsDialog(about_crash(self._crashed[-1]), self).open())
+            row.addWidget(report)
         row.addStretch(1)
         later = QPushButton("Decide later")
         later.setObjectName("recovery.later")
@@ -255,16 +265,17 @@ def _opening_words(found: Found, crashed: tuple[Crash, ...]) -> str:
     words = "This network was" if one else "These networks were"
     text = f"{words} not saved when GHN Studio ended unexpectedly."
     if crashed:
-        text = f"{words} not saved when GHN Studio crashed ({crashed[-1].summary}); the report is {crashed[-1].file}."
+        text = f"{words} not saved when GHN Studio crashed ({crashed[-1].summary})."
     return f"{text} Recovering changes no file until you save."
 
 
-def _about_crash(crash: Crash) -> Message:
+def about_crash(crash: Crash) -> Message:
+    """That the program crashed when it ran last, with the report."""
     try:
         details = crash.file.read_text("utf-8", "replace")
     except OSError as error:
         details = str(error)
-    return Message(f"GHN Studio crashed when it ran last ({crash.summary}); nothing was unsaved.", "info",
+    return Message(f"GHN Studio crashed when it ran last ({crash.summary}).", "info",
                    details=f"{crash.file}\n\n{details}")
 
 

@@ -167,7 +167,7 @@ QLabel[role="error"] { color: $error; }
 QLabel[role="warning"] { color: $warning; }
 QLabel[role="ok"] { color: $ok; }
 QFrame[card="true"] { background: $body; border: 1px solid $border; border-radius: 10px; }
-QFrame[card="true"]:hover { border-color: $selection; }
+QFrame[card="true"]:hover, QFrame[card="true"]:focus { border-color: $selection; }
 QFrame[line="true"] { background: $border; max-height: 1px; min-height: 1px; border: none; }
 
 QLabel[role="display"] { font-size: 24px; font-weight: 600; }
@@ -184,7 +184,6 @@ QFrame#banner { background: $raised; border: none; border-left: 3px solid $edge_
 QFrame#banner[kind="error"] { border-left-color: $error; }
 QFrame#banner[kind="warning"] { border-left-color: $warning; }
 QFrame#banner[kind="ok"] { border-left-color: $ok; }
-QFrame#dropHint { background: $panel; border: 2px dashed $selection; border-radius: 12px; }
 QFrame#familiarity { background: $raised; border: 1px solid $border; border-radius: 11px; }
 QFrame#familiarity[kind="ok"] { border-color: $ok; }
 QFrame#familiarity[kind="warning"] { border-color: $warning; }
