@@ -88,7 +88,7 @@ def _read(file: Path) -> Crash | None:
         first, _, rest = stream.read(_MAX_BYTES).partition(b"\n")
     try:
         owner = from_json(json.loads(first))
-    except ValueError:
+    except (ValueError, RecursionError):
         owner = None
     if owner is not None and owner.may_run:
         return None

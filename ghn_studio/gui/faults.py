@@ -70,18 +70,18 @@ class FaultWatch(QObject):
 
     def install(self) -> None:
         """Become the process's last resort for errors."""
+        self._before = (sys.excepthook, threading.excepthook, sys.unraisablehook)
         sys.excepthook = self._on_exception
         threading.excepthook = lambda args: self._on_exception(
             args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
         )
         sys.unraisablehook = self._on_unraisable
-        qInstallMessageHandler(self._on_qt_message)
+        self._qt_before = qInstallMessageHandler(self._on_qt_message)
 
     def uninstall(self) -> None:
         """Give the hooks back, before the interpreter takes itself apart."""
-        sys.excepthook, sys.unraisablehook = sys.__excepthook__, sys.__unraisablehook__
-        threading.excepthook = threading.__excepthook__
-        qInstallMessageHandler(None)
+        sys.excepthook, threading.excepthook, sys.unraisablehook = self._before
+        qInstallMessageHandler(self._qt_before)
 
     def add(self, fault: Fault) -> None:
         """Take an error to be reported; from any thread."""
