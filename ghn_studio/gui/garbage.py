@@ -52,5 +52,18 @@ def collect_what_is_due() -> None:
         gc.collect(2 if counts[2] > limits[2] else 1 if counts[1] > limits[1] else 0)
 
 
+def collect_everything() -> None:
+    """Collect what was set aside for good too: a window that was open then, and is closed now.
+
+    Takes some tenths of a second once PyTorch is loaded, so only when a window has gone. Call it
+    on the GUI thread.
+    """
+    were_frozen = gc.get_freeze_count() > 0
+    gc.unfreeze()
+    gc.collect()
+    if were_frozen:
+        gc.freeze()
+
+
 #: The process's guard.
 guard = _Guard()

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QPoint
+from PySide6.QtCore import QObject, QPoint, QTimer
 
+from ghn_studio.gui.garbage import collect_everything
 from ghn_studio.gui.wording import plural
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 #: How far a new window stands from the one it was asked for in, in px.
 CASCADE = QPoint(32, 32)
+
+#: From the end of a window to the collection of what it left, when nobody looks at it any more.
+COLLECT_MS = 500
 
 
 class Windows(QObject):
@@ -94,6 +98,8 @@ class Windows(QObject):
         window = self.sender()
         self._open = [kept for kept in self._open if kept is not window]
         window.deleteLater()
+        if self._open:  # else the program ends
+            QTimer.singleShot(COLLECT_MS, self, collect_everything)
 
 
 _shared: Windows | None = None

@@ -255,6 +255,34 @@ def test_e13_ten_thousand_steps_take_bounded_memory_and_keep_their_order() -> No
     assert document.graph.nodes[NodeId("n0")].params.out_features == 10_999
 
 
+def test_e13_steps_of_large_networks_are_bounded_by_what_they_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ghn_studio.app.document.HISTORY_NODES", 10_000)
+    document = Document(Project(widths(500)))
+    for step in range(100):
+        set_width(document, 1000 + step)
+    steps = 0
+    while document.can_undo:
+        assert document.undo_label == f"Set {1099 - steps}"
+        document.undo()
+        steps += 1
+    assert steps == 10_000 // 501
+    while document.can_redo:
+        document.redo()
+    assert document.graph.nodes[NodeId("n0")].params.out_features == 1099
+
+
+def test_e13_a_step_of_a_thousand_nodes_keeps_little_more_than_one_table() -> None:
+    document = Document(Project(widths(1000)))
+    set_width(document, 1)
+    tracemalloc.start()
+    for step in range(50):
+        set_width(document, 1000 + step)
+        assert document.shapes and document.picture().blocks and not document.graph.consumers(NodeId("n1"))
+    per_step = tracemalloc.get_traced_memory()[0] / 50
+    tracemalloc.stop()
+    assert per_step < 64 * 1024
+
+
 def test_e13_a_copy_of_the_document_is_no_step_and_changes_no_history(folder: Path) -> None:
     document = Document(Project(widths(3)))
     made = Journal(folder)
