@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ghn_studio import paths
+from ghn_studio.app.collapsing import readable
 from ghn_studio.deepnets import SPLITS, sample
 from ghn_studio.errors import ProjectError, UsageError
 from ghn_studio.project import Project, read, read_values
@@ -74,6 +75,11 @@ class Foreign:
 def examples() -> tuple[ExampleInfo, ...]:
     """The shipped networks, by name. Reads each file: some milliseconds altogether."""
     return tuple(_example_info(path) for path in _examples().values())
+
+
+def example_names() -> tuple[str, ...]:
+    """Names of the shipped networks, without reading them."""
+    return tuple(_examples())
 
 
 def torchvision_names() -> tuple[str, ...]:
@@ -144,7 +150,7 @@ def read_foreign(text: str) -> Foreign:
     graph = found.architecture
     if graph.name in GENERIC_NAMES:
         graph = replace(graph, name=path.stem)
-    return Foreign(Project(graph), found.values, {"kind": "imported", "file": path.name}, found.warnings)
+    return Foreign(readable(Project(graph)), found.values, {"kind": "imported", "file": path.name}, found.warnings)
 
 
 def foreign_file(text: str) -> Path:
@@ -161,7 +167,8 @@ def _torchvision(name: str, wish: Wish) -> Project:
     from ghn_studio.torch_io import zoo
 
     found = zoo.network(name, wish.classes or zoo.CLASSES, wish.shape, wish.adapt)
-    return Project(found.architecture, title=name, summary=". ".join((f"{name} of torchvision", *found.notes)))
+    summary = ". ".join((f"{name} of torchvision", *found.notes))
+    return readable(Project(found.architecture, title=name, summary=summary))
 
 
 def _examples() -> dict[str, Path]:

@@ -26,7 +26,7 @@ class Background(QObject):
     def start(
         self, job: Job[Any], progressed: Callable[[Progress], object] = lambda progress: None,
         succeeded: Callable[[Any], object] = lambda result: None, finished: Callable[[], object] = lambda: None,
-        failed: Callable[[BaseException], object] = lambda error: None,
+        failed: Callable[[Any], object] = lambda error: None,
     ) -> bool:
         """Start a job; False (and nothing happens) while another one is running. Callbacks run on the GUI thread."""
         if self._runner is not None:
@@ -40,7 +40,7 @@ class Background(QObject):
         return True
 
     def cancel(self) -> None:
-        """Ask the job, if there is one, to stop at its next step."""
+        """Ask the job to stop at its next step; ``succeeded`` is not called any more."""
         if self._runner is not None:
             self._runner.cancel()
 

@@ -14,9 +14,9 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from ghn_studio.app.architectures import TORCHVISION, Foreign, Wish, open_architecture, read_foreign
+from ghn_studio.app.collapsing import placed
 from ghn_studio.app.document import Document
 from ghn_studio.app.journal import Copy
-from ghn_studio.app.layout import place_missing
 from ghn_studio.app.open_file import DamagedProjectError, OnDisk, OpenFile, ReadProject, claim, read_project
 from ghn_studio.errors import CheckpointError, GhnStudioError
 from ghn_studio.gui.banner import Message, Way
@@ -189,11 +189,13 @@ class Files(QObject):
             side: Of its square input, px.
             classes: Outputs of its classifier.
         """
+        direction = self._settings.direction
+
         def job() -> Job[Project]:
             yield Progress("tracing")
             project = open_architecture(f"{TORCHVISION}{name}", Wish(classes, (3, side, side)))
             yield Progress("arranging")
-            return _placed(project)
+            return placed(project, direction)
 
         if not self.may_discard():
             return False
@@ -204,9 +206,13 @@ class Files(QObject):
         self._show(open_architecture(text), OpenFile())
 
     def _import(self, path: Path) -> bool:
+        direction = self._settings.direction
+
         def job() -> Job[Foreign]:
             yield Progress("reading")
-            return read_foreign(str(path))
+            found = read_foreign(str(path))
+            yield Progress("arranging")
+            return replace(found, project=placed(found.project, direction))
 
         return self._desk.start(Errand(f"Import {path.name}", job, lambda found: self._show_foreign(path, found),
                                        needs_torch=False))
@@ -332,14 +338,6 @@ def _places(findings: tuple[str, ...]) -> str:
 def _tensors(found: Foreign) -> Mapping[str, Any]:
     stored = found.stored
     return {} if stored is None else stored.tensors
-
-
-def _placed(project: Project) -> Project:
-    """Give every node a place: for hundreds of them too much work for the window's own thread."""
-    document = Document(project)
-    graph = document.graph
-    sizes = {node_id: (face.width, face.height) for node_id in graph.nodes for face in (document.face(node_id),)}
-    return replace(project, layout={**project.layout, **place_missing(graph, project.layout, sizes)})
 
 
 def _opening(text: str) -> Job[Project]:

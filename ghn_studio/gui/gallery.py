@@ -199,19 +199,25 @@ class NetworkCard(QFrame):
 
 
 class ExampleCard(NetworkCard):
-    """One example: picture, title, sentence."""
+    """One example: picture, title, and a sentence where there is room."""
 
-    def __init__(self, info: ExampleInfo) -> None:
-        super().__init__(info.path, info.name, PICTURE, "card")
+    def __init__(self, info: ExampleInfo, size: QSize = CARD, picture: QSize = PICTURE) -> None:
+        super().__init__(info.path, info.name, picture, "card")
         self.info = info
         self.setObjectName(f"gallery.{info.name}")
         self.setAccessibleName(f"{info.title}: {info.summary}")
-        self.setFixedSize(CARD)
+        self.setFixedSize(size)
+        beside = (size.width() - picture.width()) // 2 - 1
         column = QVBoxLayout(self)
-        column.setContentsMargins(12, 12, 12, 10)
+        column.setContentsMargins(beside, beside, beside, 10)
         column.setSpacing(6)
         column.addWidget(self.picture)
-        column.addWidget(label(info.title, "strong"))
+        title = ElidedLabel("strong")
+        title.set_full_text(info.title)
+        column.addWidget(title)
+        if size.height() < CARD.height():
+            self.setToolTip(info.summary)
+            return
         summary = label(info.summary, "muted", wrap=True)
         summary.setAlignment(Qt.AlignmentFlag.AlignTop)
         column.addWidget(summary, 1)

@@ -34,13 +34,9 @@ def dot(category: Category, size_px: int = 10) -> QPixmap:
     return _dot(theme.current().color(category).name(), size_px)
 
 
-def dot_icon(category: Category) -> QIcon:
-    """:func:`dot` as an icon, with room around it."""
-    picture = _canvas(16)
-    painter = QPainter(picture)
-    painter.drawPixmap(4, 4, dot(category, 8))
-    painter.end()
-    return QIcon(picture)
+def category_icon(category: Category) -> QIcon:
+    """The drawing of an operator category in its colour."""
+    return icons.icon(category.name.lower(), theme.current().tokens.accent(category))
 
 
 def operator_icon(category: Category) -> QIcon:
@@ -89,11 +85,10 @@ class ElidedLabel(QLabel):
 
 
 def badge(kind: str, size_px: int = 16) -> QLabel:
-    """The icon of an ``error``, ``warning``, ``info`` or ``ok`` in its colour, named for screen readers."""
+    """The icon of an ``error``, ``warning``, ``incomplete``, ``info`` or ``ok`` in its colour, with its name."""
     made = QLabel()
-    token = {"info": "edge_hot"}.get(kind, kind)
-    icon = {"ok": "check"}.get(kind, kind)
-    made.setPixmap(icons.pixmap(icon, size_px, colour(token).name(), RATIO))
+    token = {"info": "edge_hot", "incomplete": "warning"}.get(kind, kind)
+    made.setPixmap(icons.pixmap(kind, size_px, colour(token).name(), RATIO))
     made.setAccessibleName(kind)
     return made
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QPaintEvent, QResizeEvent
@@ -20,45 +21,62 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ghn_studio.app.aligning import Line
 from ghn_studio.app.catalogues import datasets
 from ghn_studio.app.document import Change, Document
-from ghn_studio.app.faces import count_text
+from ghn_studio.app.figures import LiveFigures
+from ghn_studio.app.fixes import Fix
+from ghn_studio.app.flow import Direction
+from ghn_studio.app.overlays import MEASURES
 from ghn_studio.app.results import CompareReport, PredictReport
 from ghn_studio.errors import DatasetError
 from ghn_studio.gui import theme, torch_loader, windows
 from ghn_studio.gui.actions import ActionSet, WindowState
-from ghn_studio.gui.advice import Fix, Notice, notices
+from ghn_studio.gui.advice import Notice, notices
 from ghn_studio.gui.autosave import Autosave
 from ghn_studio.gui.banner import Banner, Message
 from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
+from ghn_studio.gui.canvas.clipboard import holds_nodes
+from ghn_studio.gui.canvas.jumping import Jumping
 from ghn_studio.gui.choosing import Choosing
+from ghn_studio.gui.command_palette import CommandPalette
 from ghn_studio.gui.curve_panel import CurvePanel
 from ghn_studio.gui.dialogs import AboutDialog, DetailsDialog, ShortcutsDialog
 from ghn_studio.gui.dropping import DropTarget
+from ghn_studio.gui.empty_canvas import EmptyCanvas
 from ghn_studio.gui.explanations import Explanations
 from ghn_studio.gui.exporting import Exporting
 from ghn_studio.gui.files import Files
+from ghn_studio.gui.find_bar import FindBar
 from ghn_studio.gui.gallery import Gallery
 from ghn_studio.gui.held_values import of_report, same_network
+from ghn_studio.gui.help_panel import HelpPanel, manual_of
+from ghn_studio.gui.helping import Helping
+from ghn_studio.gui.hints import Hints
 from ghn_studio.gui.hypernetworks import Hypernetworks
 from ghn_studio.gui.hypernetworks_panel import HypernetworksPanel
 from ghn_studio.gui.inspector import Inspector
 from ghn_studio.gui.job_desk import JobDesk
 from ghn_studio.gui.log_panel import LogPanel
+from ghn_studio.gui.outline import Outline
+from ghn_studio.gui.overlays import WORTH, Overlays
 from ghn_studio.gui.palette import Palette
+from ghn_studio.gui.palette_offers import offers
+from ghn_studio.gui.picture_export import PictureDialog
 from ghn_studio.gui.predictions import Predictions
 from ghn_studio.gui.problems_panel import ProblemsPanel
 from ghn_studio.gui.questions import Answer, ask_about_closing, ask_about_job
 from ghn_studio.gui.recent_menu import RecentMenu
 from ghn_studio.gui.results_panel import ResultsPanel
 from ghn_studio.gui.run_bar import RunBar
+from ghn_studio.gui.scale_dialog import ScaleDialog
 from ghn_studio.gui.settings import STATE_VERSION, Settings
+from ghn_studio.gui.status import Totals
 from ghn_studio.gui.training_panel import TrainingPanel
 from ghn_studio.gui.trainings import Trainings
 from ghn_studio.gui.why_panel import WhyPanel
-from ghn_studio.gui.wording import duration, plural
+from ghn_studio.gui.wording import duration
 from ghn_studio.ir.graph import Architecture, NodeId
-from ghn_studio.project import FORMAT as PROJECT_FORMAT
 
 #: On the canvas when nothing else was asked for.
 FIRST_EXAMPLE = "example:plain_cnn"
@@ -106,6 +124,11 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         actions = self.actions_by_id
         self.canvas = CanvasView(self.document)
+        self.canvas.search.recent = tuple(filter(None, self.settings.text("canvas/recent", "").split(",")))
+        self.canvas.canvas.preferred = self.settings.direction
+        self.empty_canvas = EmptyCanvas(self.canvas)
+        self.hints = Hints(self.settings, self.canvas, self)
+        self.help = HelpPanel(manual_of(self.document.ops))
         self.gallery = Gallery()
         self.palette_panel = Palette(self.document.ops)
         self.inspector = Inspector(self.document)
@@ -121,8 +144,13 @@ class MainWindow(QMainWindow):
         self.run_bar.choose(**{k: self.settings.text(f"run/{k}", "") for k in ("head", "device", "ghn")})
         self.choosing = Choosing(self.run_bar, self.desk, self.settings, self)
         self.predictions = Predictions(self.document, self.run_bar, self.desk, self.choosing.dataset, self)
+        self.figures = LiveFigures(self.document)
+        self.overlays = Overlays(self.document, self.canvas, self.figures, self)
+        self.find_bar = FindBar(self.canvas, self.figures)
+        self.jumping = Jumping(self.canvas)
+        self.outline = Outline(self.canvas, self.figures)
         self.explanations = Explanations(
-            self.document, self.why, self.canvas, self.desk, self.predictions.choices, self
+            self.document, self.why, self.canvas, self.overlays, self.desk, self.predictions.choices, self
         )
         self.trainings = Trainings(self.training, self.desk, lambda: self.run_bar.choices().dataset, self)
         self.exporting = Exporting(self.document, self.files, self.run_bar, self.desk, self.settings, self)
@@ -131,6 +159,7 @@ class MainWindow(QMainWindow):
         self._build_centre()
         self._build_docks()
         self._build_bars()
+        self.command_palette = CommandPalette(self, self.settings, lambda: offers(self))
 
     def _build_centre(self) -> None:
         self.pages = QStackedWidget()
@@ -153,12 +182,20 @@ class MainWindow(QMainWindow):
                              (self.ghns, "Hypernetworks"), (self.training, "Training"), (self.problems, "Problems"),
                              (self.log, "Log")):
             self.tabs.addTab(panel, title)
+        self.left_tabs = QTabWidget()
+        self.left_tabs.setObjectName("left_tabs")
+        self.left_tabs.setDocumentMode(True)
+        self.left_tabs.addTab(self.palette_panel, "Operators")
+        self.left_tabs.addTab(self.outline, "Outline")
         areas = Qt.DockWidgetArea
         self._docks = (
-            self._dock("Operators", "dock.palette", self.palette_panel, areas.LeftDockWidgetArea),
+            self._dock("Operators and outline", "dock.palette", self.left_tabs, areas.LeftDockWidgetArea),
             self._dock("Inspector", "dock.inspector", self.inspector, areas.RightDockWidgetArea),
             self._dock("Results", "dock.results", self.tabs, areas.BottomDockWidgetArea),
         )
+        help_dock = self._dock("Manual", "dock.help", self.help, areas.RightDockWidgetArea)
+        self.splitDockWidget(self._docks[1], help_dock, Qt.Orientation.Horizontal)
+        self.helping = Helping(self.help, help_dock, self._docks[1], self._topic, self)
         self.resizeDocks(list(self._docks[:2]), [216, 304], Qt.Orientation.Horizontal)
         self.resizeDocks([self._docks[2]], [190], Qt.Orientation.Vertical)
 
@@ -188,21 +225,30 @@ class MainWindow(QMainWindow):
         self.recent_menu = RecentMenu(self.settings, self.files.open, self)
         menus = self.actions_by_id.fill(self.menuBar(), self.recent_menu)
         menus["View"].addSeparator()
-        menus["View"].addActions([dock.toggleViewAction() for dock in self._docks])
-        self._count_label, self._torch_label = QLabel(), QLabel()
+        menus["View"].addActions([dock.toggleViewAction() for dock in self.findChildren(QDockWidget)])
+        self._torch_label = QLabel()
+        self.totals = Totals(self.document, self.figures)
         self._torch_label.setObjectName("status.torch")
         self.statusBar().addPermanentWidget(self._torch_label)
-        self.statusBar().addPermanentWidget(self._count_label)
+        self.statusBar().addPermanentWidget(self.totals)
 
     def _connect(self) -> None:
         self.document.subscribe(self._on_change)
         self.canvas.selection_changed.connect(self._on_selection)
         self.canvas.status_message.connect(lambda text: self.statusBar().showMessage(text, 6000))
-        self.canvas.node_activated.connect(lambda _: self.inspector.focus_name())
+        self.canvas.node_activated.connect(lambda _: self.inspector.focus_parameters())
         self.palette_panel.requested.connect(self.add_operator)
+        self.inspector.group_asked.connect(self._on_group_asked)
+        self.canvas.groups.changed_scope.connect(lambda path: self._refresh_actions())
         self.inspector.renamed.connect(lambda old, new: self.canvas.select((NodeId(new),)))
         self.problems.focus_requested.connect(self._focus_problem)
         self.problems.fix_requested.connect(self._apply_fix)
+        self.empty_canvas.template_chosen.connect(lambda name: self.files.open(f"example:{name}"))
+        self.empty_canvas.file_requested.connect(self.files.choose_and_open)
+        self.empty_canvas.gallery_requested.connect(self.show_gallery)
+        self.empty_canvas.layer_requested.connect(lambda: self.canvas.ask_for_operator(self.canvas.rect().center()))
+        self.helping.closed.connect(self.canvas.setFocus)
+        self.help.example_requested.connect(lambda name: self.files.open(f"example:{name}"))
         self.gallery.example_chosen.connect(lambda name: self.files.open(f"example:{name}"))
         self.gallery.file_chosen.connect(self.files.open)
         self.gallery.model_chosen.connect(self._open_model)
@@ -222,9 +268,12 @@ class MainWindow(QMainWindow):
         self.predictions.curve_point.connect(self.curve.add_point)
         self.predictions.compared.connect(self._on_compared)
         self.predictions.compare_stopped.connect(self.curve.show_stopped)
-        self.explanations.began.connect(lambda: self._show_tab(self.why))
+        self.totals.overlay_requested.connect(self._toggle_overlay)
+        self.totals.problems_requested.connect(lambda: self.show_tab(self.problems))
+        self.overlays.changed.connect(lambda shown: self._refresh_actions())
+        self.explanations.began.connect(lambda: self.show_tab(self.why))
         self.why.neighbours.opened.connect(self.files.open)
-        self.trainings.began.connect(lambda: self._show_tab(self.training))
+        self.trainings.began.connect(lambda: self.show_tab(self.training))
         self.trainings.written.connect(self.hypernetworks.written)
         self.trainings.use_requested.connect(self.hypernetworks.use_folder)
         self.hypernetworks.continue_requested.connect(self.trainings.ask_to_go_on)
@@ -249,15 +298,40 @@ class MainWindow(QMainWindow):
             "file.new_window": lambda: windows.shared().new(self), "file.quit": lambda: windows.shared().quit(self),
             "edit.undo": lambda: self.document.undo(), "edit.redo": lambda: self.document.redo(),
             "edit.cut": lambda: self.canvas.cut(), "edit.copy": lambda: self.canvas.copy(),
-            "edit.paste": lambda: self.canvas.paste(), "edit.duplicate": lambda: self.canvas.duplicate_selection(),
+            "edit.paste": lambda: self.canvas.paste_here(),
+            "edit.paste_inputs": lambda: self.canvas.paste_here(keep_inputs=True),
+            "edit.copy_source": lambda: self.canvas.copy_source(), "edit.rename": lambda: self.canvas.rename(),
+            "edit.bypass": lambda: self.canvas.toggle_bypass(), "edit.scale": self.ask_to_scale,
+            "file.picture": self.ask_for_picture,
+            "edit.duplicate": lambda: self.canvas.duplicate_selection(),
             "edit.delete": lambda: self.canvas.delete_selection(), "edit.select_all": lambda: self.canvas.select_all(),
             "run.predict": lambda: self.predictions.predict(), "run.compare": lambda: self.predictions.compare(),
             "run.explain": lambda: self.explanations.explain(), "run.cancel": lambda: self.desk.cancel(),
-            "ghn.show": lambda: self._show_tab(self.ghns), "ghn.train": lambda: self.trainings.ask(),
+            "ghn.show": lambda: self.show_tab(self.ghns), "ghn.train": lambda: self.trainings.ask(),
             "ghn.add": lambda: self.hypernetworks.ask_to_add(),
-            "view.fit": lambda: self.canvas.fit(), "view.zoom_in": lambda: self.canvas.zoom_in(),
+            "view.fit": lambda: self.canvas.glide_to_all(), "view.zoom_in": lambda: self.canvas.zoom_in(),
             "view.zoom_out": lambda: self.canvas.zoom_out(), "view.arrange": lambda: self.canvas.arrange(),
+            "edit.find": self.show_find_bar,
+            "edit.find_next": lambda: self._step_found(1), "edit.find_previous": lambda: self._step_found(-1),
+            "edit.producer": lambda: self.jumping.to_producer(), "edit.consumer": lambda: self.jumping.to_consumer(),
+            "view.palette": lambda: self.command_palette.open_palette(),
+            "view.overlay.none": lambda: self.overlays.show(""),
+            **{f"view.overlay.{i}": partial(self._toggle_overlay, i) for i in (*(m.id for m in MEASURES), WORTH)},
+            "view.arrange_selection": lambda: self.canvas.arranging.arrange_selection(),
+            "view.pin": lambda: self.canvas.arranging.toggle_pins(),
+            **{f"view.direction.{way}": partial(self.set_direction, way) for way in Direction},
+            **{f"view.align.{line}": partial(self._align, line) for line in Line},
+            "view.distribute.across": lambda: self.canvas.arranging.distribute(across=True),
+            "view.distribute.down": lambda: self.canvas.arranging.distribute(across=False),
+            "group.make": lambda: self.canvas.group_selection(), "group.ungroup": lambda: self.canvas.groups.ungroup(),
+            "group.toggle": lambda: self.canvas.groups.toggle(), "group.enter": lambda: self.canvas.activate(),
+            "group.leave": lambda: self.canvas.groups.leave(),
+            "group.collapse_all": lambda: self.canvas.groups.collapse_all(),
+            "group.expand_all": lambda: self.canvas.groups.expand_all(),
+            **{f"group.depth.{n}": partial(lambda n: self.canvas.groups.collapse_to(n), n) for n in (1, 2, 3)},
             **{f"view.theme.{mode}": partial(self.set_theme, mode) for mode in theme.MODES},
+            "help.topic": lambda: self.helping.show_topic(), "help.manual": lambda: self.helping.show(),
+            "help.hints": lambda: self.hints.show_again(),
             "help.shortcuts": lambda: ShortcutsDialog(self).open(), "help.about": lambda: AboutDialog(self).open(),
             "help.log": self.show_log,
         }
@@ -298,12 +372,53 @@ class MainWindow(QMainWindow):
 
     def show_log(self) -> None:
         """Show what happened."""
-        self._show_tab(self.log)
+        self.show_tab(self.log)
+
+    def ask_to_scale(self) -> None:
+        """Ask for a factor and make layers wider or narrower."""
+        ScaleDialog(self.document, self.canvas.commands.chosen_nodes(), self).open()
+
+    def ask_for_picture(self) -> None:
+        """Ask for a format and save the drawing."""
+        dialog = PictureDialog(self.canvas, self.settings.last_folder, self)
+        dialog.saved.connect(self._on_picture)
+        dialog.open()
+
+    def _on_picture(self, file: str) -> None:
+        self.settings.last_folder = Path(file).parent
+        self.statusBar().showMessage(f"Saved {file}", 8000)
 
     def set_theme(self, mode: str) -> None:
         """Go light, dark or with the system, now and next time."""
         self.settings.theme = mode
         theme.current().set_mode(mode)
+
+    def show_outline(self) -> None:
+        """Show the network as a tree beside the canvas and take the focus there."""
+        self._docks[0].show()
+        self.left_tabs.setCurrentWidget(self.outline)
+        self.outline.tree.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def show_find_bar(self) -> None:
+        """Show the canvas with the field that finds nodes."""
+        self.show_canvas()
+        self.find_bar.open_bar()
+
+    def _step_found(self, by: int) -> None:
+        self.show_canvas()
+        self.find_bar.step(by)
+
+    def _toggle_overlay(self, overlay_id: str) -> None:
+        self.show_canvas()
+        self.overlays.toggle(overlay_id)
+
+    def set_direction(self, direction: Direction) -> None:
+        """Arrange this way, now and next time."""
+        self.settings.direction = direction
+        self.canvas.arranging.arrange(direction)
+
+    def _align(self, line: Line) -> None:
+        self.canvas.arranging.align(line)
 
     def show_message(self, message: Message) -> None:
         """Show a message above the canvas."""
@@ -334,8 +449,17 @@ class MainWindow(QMainWindow):
         self._refresh()
 
     def _on_selection(self, nodes: tuple[NodeId, ...]) -> None:
-        self.inspector.show_selection(nodes)
+        self.inspector.show_selection(nodes, self.canvas.selected_group())
+        self.totals.show_selection(self.canvas.selected_nodes())
+        if nodes:
+            self.hints.happened("selection" if len(nodes) == 1 else "several")
         self._refresh_actions()
+
+    def _on_group_asked(self, what: str, path: str) -> None:
+        groups = self.canvas.groups
+        # Queued: the button that was pressed may go with the page it stands on.
+        act = {"enter": groups.enter, "toggle": groups.toggle, "ungroup": groups.ungroup}[what]
+        QTimer.singleShot(0, self, partial(act, path))
 
     def _on_desk(self) -> None:
         self.run_bar.show_running(self.desk.is_running, self.desk.title)
@@ -353,7 +477,8 @@ class MainWindow(QMainWindow):
         self.results.set_stale(not same_network(graph, self.document.graph))
         self.explanations.show_prediction(report, graph)
         if not self.desk.is_running:
-            self._show_tab(self.results)
+            self.show_tab(self.results)
+            self.hints.happened("result")
             done = "evaluated" if report.accuracy is not None else "predicted"
             seconds = report.graph_seconds + report.predict_seconds + report.evaluate_seconds
             self.statusBar().showMessage(f"{report.architecture} {done} in {duration(seconds)}", 8000)
@@ -361,12 +486,12 @@ class MainWindow(QMainWindow):
 
     def _on_compare_began(self) -> None:
         self.curve.begin()
-        self._show_tab(self.curve)
+        self.show_tab(self.curve)
 
     def _on_compared(self, report: CompareReport, graph: Architecture) -> None:
         self.curve.show_report(report)
         self.curve.set_stale(not same_network(graph, self.document.graph))
-        self._show_tab(self.curve)
+        self.show_tab(self.curve)
 
     def _focus_problem(self, node_id: str) -> None:
         self.show_canvas()
@@ -394,13 +519,23 @@ class MainWindow(QMainWindow):
 
     # --- showing state ---------------------------------------------------------------------
 
+    def _topic(self) -> str:
+        """The operator a person looks at: in the search, in the palette, or the selected node's."""
+        if self.palette_panel.isAncestorOf(self.focusWidget() or self):
+            return self.palette_panel.current_operator()
+        found = self.canvas.search.current_operator()
+        selected = self.canvas.selected()
+        node = self.document.graph.nodes.get(selected[0]) if selected else None
+        return found or (node.op if node is not None and node.op in self.document.ops else "")
+
     def _refresh(self) -> None:
+        is_empty = not self.document.graph.nodes
+        self.empty_canvas.show_if(is_empty)
+        self.hints.set_quiet(is_empty)
         name = self.document.path.name if self.document.path else self.document.graph.name
         self.setWindowFilePath(str(self.document.path or ""))
         self.setWindowTitle(f"{name}[*]{' (read-only)' if self.files.file.read_only_reason else ''} – GHN Studio")
         self.setWindowModified(self.document.is_modified)
-        nodes, total = len(self.document.graph.nodes), self.document.totals
-        self._count_label.setText(f"{plural(nodes, 'node')} · {count_text(total.parameters)} parameters")
         self._refresh_problems()
 
     def _refresh_problems(self) -> None:
@@ -410,21 +545,29 @@ class MainWindow(QMainWindow):
             _log.warning("%s", error)
             info = None
         self._notices = notices(self.document, info)
+        if self.document.shapes.problems:
+            self.hints.happened("problem")
         self.problems.show_notices(self._notices)
         number = len(self._notices)
+        self.totals.show_problems(number)
         self.tabs.setTabText(self.tabs.indexOf(self.problems), f"Problems ({number})" if number else "Problems")
         self._refresh_actions()
 
     def _refresh_actions(self) -> None:
         document = self.document
         self.actions_by_id.refresh(WindowState(
-            nodes=len(document.graph.nodes), selected=len(self.canvas.selected()), can_paste=_can_paste(),
+            nodes=len(document.graph.nodes), selected=len(self.canvas.selected()), can_paste=holds_nodes(),
             undo_label=document.undo_label if document.can_undo else None,
             redo_label=document.redo_label if document.can_redo else None,
             problems=sum(not n.about_dataset for n in self._notices),
+            groups=len(document.graph.groups), in_group=self.canvas.groups.target() is not None,
+            is_inside=bool(self.canvas.groups.scope),
             is_running=self.desk.is_running, is_stopping=self.desk.is_stopping,
-            has_result=self.results.report is not None,
+            has_result=self.results.report is not None, has_explanation=self.overlays.has_worth,
+            all_pinned=self.canvas.arranging.all_pinned(self.canvas.selected()),
         ))
+        self.actions_by_id[f"view.overlay.{self.overlays.wanted or 'none'}"].setChecked(True)
+        self.actions_by_id[f"view.direction.{self.canvas.canvas.preferred}"].setChecked(True)
         self.actions_by_id[f"view.theme.{theme.current().mode}"].setChecked(True)
 
     def _give_room(self, wanted: bool) -> None:
@@ -438,7 +581,8 @@ class MainWindow(QMainWindow):
                 dock.show()
             self._put_away = []
 
-    def _show_tab(self, panel: QWidget) -> None:
+    def show_tab(self, panel: QWidget) -> None:
+        """Show one of the panels below the canvas."""
         self.show_canvas()
         self._docks[2].show()
         wide = panel not in (self.problems, self.log)
@@ -471,8 +615,9 @@ class MainWindow(QMainWindow):
 
     def _restyle(self) -> None:
         self.actions_by_id.refresh_icons()
-        for panel in (self.palette_panel, self.inspector, self.problems, self.results, self.curve, self.gallery,
-                      self.banner, self.run_bar, self.explanations, self.ghns, self.training):
+        for panel in (self.palette_panel, self.outline, self.find_bar, self.inspector, self.problems, self.results,
+                      self.curve, self.gallery, self.banner, self.empty_canvas, self.help, self.hints, self.run_bar,
+                      self.explanations, self.ghns, self.training):
             panel.restyle()
 
     def _restore(self) -> None:
@@ -492,6 +637,9 @@ class MainWindow(QMainWindow):
         super().paintEvent(event)
         if not self._is_painted:
             self._is_painted = True
+            if self.document.graph.nodes:
+                self.hints.happened("network")
+            self.help.prepare()
             self.loader.start_later()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -533,6 +681,8 @@ class MainWindow(QMainWindow):
         self.desk.stop_and_wait(CLOSE_WAIT_S)
         self.explanations.sketching.stop(CLOSE_WAIT_S)
         self.gallery.stop(CLOSE_WAIT_S)
+        self.empty_canvas.stop(CLOSE_WAIT_S)
+        self.canvas.arranging.stop(CLOSE_WAIT_S)
         self.loader.hold()
         self.log.close_log()
         self.autosave.close()
@@ -540,6 +690,7 @@ class MainWindow(QMainWindow):
         choices = self.run_bar.choices()
         for key in ("head", "device", "ghn"):
             self.settings.set_text(f"run/{key}", getattr(choices, key))
+        self.settings.set_text("canvas/recent", ",".join(self.canvas.search.recent))
         self.settings.remember_window(self.saveGeometry(), self.saveState(STATE_VERSION))
         self.settings.flush()
         super().closeEvent(event)
@@ -554,8 +705,4 @@ class MainWindow(QMainWindow):
         answer = ask_about_closing(self, self.document.graph.name, self.desk.title)
         return self.files.save() if answer is Answer.SAVE else answer is Answer.DISCARD
 
-
-def _can_paste() -> bool:
-    """True if the clipboard holds nodes; a look at its first line, for it may be large."""
-    return f'"{PROJECT_FORMAT}"' in QApplication.clipboard().text()[:200]
 

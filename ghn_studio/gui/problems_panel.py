@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
-from ghn_studio.gui.advice import Fix, Notice
+from ghn_studio.app.fixes import Fix
+from ghn_studio.gui.advice import Notice
 from ghn_studio.gui.look import badge, label, replace_page
 
 #: One missing wire can silence a whole network, but a list of hundreds helps nobody.
@@ -76,8 +77,7 @@ class _Row(QFrame):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(10, 6, 8, 6)
         layout.setSpacing(10)
-        kind = "warning" if notice.about_dataset else "error"
-        layout.addWidget(badge(kind))
+        layout.addWidget(badge(_kind(notice)))
         if notice.node:
             layout.addWidget(label(notice.node, "strong"))
         layout.addWidget(label(notice.message, wrap=True), 1)
@@ -104,6 +104,13 @@ class _Row(QFrame):
             self.clicked.emit(self._notice.node)
         else:
             super().keyPressEvent(event)  # type: ignore[arg-type]
+
+
+def _kind(notice: Notice) -> str:
+    """``error`` where something is wrong, ``incomplete`` where only something is missing, as on the canvas."""
+    if notice.about_dataset:
+        return "warning"
+    return "incomplete" if notice.is_incomplete else "error"
 
 
 def _nothing() -> QWidget:

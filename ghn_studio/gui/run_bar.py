@@ -16,13 +16,13 @@ from PySide6.QtWidgets import (
     QLabel,
     QMenu,
     QProgressBar,
-    QSizePolicy,
     QToolButton,
     QWidget,
 )
 
 from ghn_studio.app.requests import DEVICES, HEADS
 from ghn_studio.gui import icons, theme
+from ghn_studio.gui.choice_box import ChoiceBox
 from ghn_studio.gui.eta import RemainingTime
 from ghn_studio.gui.look import ElidedLabel, action_button, label
 from ghn_studio.gui.wording import duration, remaining
@@ -73,10 +73,10 @@ class RunBar(QWidget):
     def __init__(self, predict: QAction, compare: QAction, cancel: QAction, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("runBar")
-        self.ghn = _combo("run.ghn", "Hypernetwork", 92, 180)
-        self.dataset = _combo("run.dataset", "Dataset", 92, 130)
-        self.head = _combo("run.head", "How the classifier is made", 126, 136)
-        self.device = _combo("run.device", "Where to compute", 78, 92)
+        self.ghn = ChoiceBox("run.ghn", "Hypernetwork", 92, 200)
+        self.dataset = ChoiceBox("run.dataset", "Dataset", 92, 150)
+        self.head = ChoiceBox("run.head", "How the classifier is made", 104, 136)
+        self.device = ChoiceBox("run.device", "Where to compute", 70, 92)
         for name in HEADS:
             self.head.addItem(_HEAD_TITLES.get(name, name), name)
         self.head.setItemData(0, "The GHN predicts the classifier too.", Qt.ItemDataRole.ToolTipRole)
@@ -326,16 +326,3 @@ class _ProgressRow(QWidget):
         self.stage.set_full_text("Stopping…")
         self.bar.setMaximum(0)
         self.time.clear()
-
-
-def _combo(name: str, title: str, least: int, most: int) -> QComboBox:
-    combo = QComboBox()
-    combo.setObjectName(name)
-    combo.setAccessibleName(title)
-    combo.setToolTip(title)
-    # Narrow windows squeeze the lists, never the buttons.
-    combo.setMinimumWidth(least)
-    combo.setMaximumWidth(most)
-    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    return combo

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPoint, QTimer
 
-from ghn_studio.gui.garbage import collect_everything
+from ghn_studio.gui.garbage import look_again
 from ghn_studio.gui.wording import plural
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Windows(QObject):
         self._open = [kept for kept in self._open if kept is not window]
         window.deleteLater()
         if self._open:  # else the program ends
-            QTimer.singleShot(COLLECT_MS, self, collect_everything)
+            QTimer.singleShot(COLLECT_MS, self, look_again)
 
 
 _shared: Windows | None = None

@@ -375,8 +375,7 @@ class Architecture:
 
     def members(self, path: str) -> tuple[NodeId, ...]:
         """The nodes below a group's path."""
-        below = path + "."
-        return tuple(n for n in self.nodes if n.startswith(below))
+        return self._below.get(path, ())
 
     def _require(self, node_id: NodeId) -> Node:
         node = self.nodes.get(node_id)
@@ -406,6 +405,17 @@ class Architecture:
         table: dict[NodeId, list[Edge]] = {}
         for edge in self.edges():
             table.setdefault(edge.source, []).append(edge)
+        return {k: tuple(v) for k, v in table.items()}
+
+    @cached_property
+    def _below(self) -> dict[str, tuple[NodeId, ...]]:
+        # Many groups are asked for at once: a scan of all nodes for each would be quadratic.
+        table: dict[str, list[NodeId]] = {}
+        for node_id in self.nodes:
+            cut = node_id.find(".")
+            while cut >= 0:
+                table.setdefault(node_id[:cut], []).append(node_id)
+                cut = node_id.find(".", cut + 1)
         return {k: tuple(v) for k, v in table.items()}
 
     @cached_property
