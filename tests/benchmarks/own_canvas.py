@@ -34,7 +34,7 @@ from ghn_studio.ir.graph import Architecture, Edge, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.convolution import Conv2dParams
 from ghn_studio.ops.terminals import InputParams
-from ghn_studio.project import Project
+from ghn_studio.project import Project, write
 
 KINDS = {"input": "input", "conv": "conv2d", "norm": "batch_norm", "act": "relu", "add": "add"}
 MODELS = ("efficientnet_b7", "swin_s")
@@ -139,8 +139,11 @@ def edits() -> Figures:
     found["edit broken"] = _edit_ms(view, document, partial(image, (32, 1)))
     view.close()
     window = _window()
-    window.files._show(Project(network), None)
-    QApplication.processEvents()
+    file = Path(os.environ["GHN_STUDIO_DATA"]) / "network.ghn"
+    write(file, Project(network))
+    window.files.open(str(file), ask=False)
+    while len(window.document.graph.nodes) != len(network.nodes):
+        _wait(0.1)
     middle = convolutions[len(convolutions) // 2]
     found["window middle"] = _edit_ms(window.canvas, window.document, partial(kernel, middle))
     found["window first"] = _edit_ms(window.canvas, window.document, partial(image, (32, 48)))
