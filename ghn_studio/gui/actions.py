@@ -130,6 +130,7 @@ _Key = QKeySequence.StandardKey
 
 ACTIONS = (
     ActionSpec("file.new", "New", "File", _Key.New, "new", "Start with an empty canvas"),
+    ActionSpec("file.new_window", "New window", "File", "Ctrl+Shift+N", "", "Open a window with a document of its own"),
     ActionSpec("file.open", "Open…", "File", _Key.Open, "open", "Open a .ghn project or an .onnx network"),
     ActionSpec("file.gallery", "Examples…", "File", "Ctrl+Shift+O", "gallery", "Choose one of the example networks"),
     ActionSpec("file.import_onnx", "Import ONNX…", "File", None, "import", "Turn an .onnx file into a network to edit"),
@@ -139,7 +140,8 @@ ACTIONS = (
                "Write PyTorch weights, source or a project file", _needs_sound_network),
     ActionSpec("file.picture", "Export picture…", "File", None, "",
                "Save the drawing as PNG or SVG", _needs_nodes),
-    ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "quit", "Close the window", separated=True),
+    ActionSpec("file.close", "Close window", "File", "Ctrl+W", "close", "Close this window", separated=True),
+    ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "quit", "Close every window"),
     ActionSpec("edit.undo", "Undo", "Edit", _Key.Undo, "undo", "Take the last edit back", _needs_undo),
     ActionSpec("edit.redo", "Redo", "Edit", "Ctrl+Shift+Z", "redo", "Make the edit again", _needs_redo),
     ActionSpec("edit.cut", "Cut", "Edit", _Key.Cut, "cut", "Copy the selected nodes and delete them",

@@ -226,7 +226,6 @@ QFrame#banner { background: $raised; border: none; border-left: 3px solid $edge_
 QFrame#banner[kind="error"] { border-left-color: $error; }
 QFrame#banner[kind="warning"] { border-left-color: $warning; }
 QFrame#banner[kind="ok"] { border-left-color: $ok; }
-QLabel#dropHint { background: $panel; border: 2px dashed $selection; font-size: 24px; font-weight: 600; }
 QFrame#familiarity { background: $raised; border: 1px solid $border; border-radius: 11px; }
 QFrame#familiarity[kind="ok"] { border-color: $ok; }
 QFrame#familiarity[kind="warning"] { border-color: $warning; }
