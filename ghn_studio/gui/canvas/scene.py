@@ -20,6 +20,7 @@ from ghn_studio.gui.canvas.frames import Frames
 from ghn_studio.gui.canvas.group_paint import on_chevron
 from ghn_studio.gui.canvas.heat import UNMEASURED, Heat, worst
 from ghn_studio.gui.canvas.items import Layer, NodeItem, Pens, PillSheet, Wire
+from ghn_studio.gui.canvas.note_items import NoteLayer
 from ghn_studio.gui.canvas.overview import OverviewSheet
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures
 from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, Point, Route, direct, route, turned_box
@@ -76,6 +77,9 @@ class CanvasScene(QGraphicsScene):
         for layer in (self._frame_layer, self._wire_layer, self._node_layer):
             self.addItem(layer)
         self._frames = Frames(self.pictures, self._frame_layer, self.removeItem)
+        behind = Layer(-1)
+        self.addItem(behind)
+        self.notes = NoteLayer(self.pictures, behind, self.removeItem)
         self._pill_sheets = (PillSheet(self, 2, bad=False), PillSheet(self, 4, bad=True))
         self._overview = OverviewSheet(self, 0.5)
         #: Ends listening to the document; may be called more than once.
@@ -105,6 +109,7 @@ class CanvasScene(QGraphicsScene):
         self.redrawn.emit()
 
     def _show(self, shown: PictureDiff, change: Change) -> None:
+        self._show_notes()
         for edge in shown.disconnected:
             self._remove_wire(edge)
         for block in shown.removed:
@@ -137,6 +142,7 @@ class CanvasScene(QGraphicsScene):
         for node_id in tuple(self.nodes):
             self._remove_node(node_id)
         self._spots.clear()
+        self._show_notes()
         self._selected_group = None
         self.picture = self.document.picture(self.scope)
         for block in self.picture.blocks:
@@ -190,6 +196,10 @@ class CanvasScene(QGraphicsScene):
                 resized.add(node_id)
             item.set_face(face)
         return resized
+
+    def _show_notes(self) -> None:
+        """Notes stand beside the whole network, so inside a group there are none."""
+        self.notes.show_notes({} if self.scope else self.document.project.notes)
 
     def _show_pins(self) -> None:
         pinned = self.document.project.pinned
@@ -399,6 +409,7 @@ class CanvasScene(QGraphicsScene):
         for edge, wire in self.wires.items():
             wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=wire.is_bad)
         self._frames.redraw()
+        self.notes.redraw()
         self._overview.forget()
         self.update()
 
@@ -436,7 +447,7 @@ class CanvasScene(QGraphicsScene):
         """The box around all nodes, or around some, with a little air."""
         boxes = [self.nodes[n].box for n in (self.nodes if node_ids is None else node_ids)]
         if node_ids is None:
-            boxes += self._frames.boxes()
+            boxes += [*self._frames.boxes(), *self.notes.boxes().values()]
         if not boxes:
             return QRectF(-400, -300, 800, 600)
         left, top = min(b[0] for b in boxes), min(b[1] for b in boxes)
