@@ -98,6 +98,14 @@ class NodeFace:
             return self.group.is_unfinished
         return any(slot.is_free and not slot.is_spare for slot in self.inputs)
 
+    def is_shaped_like(self, other: NodeFace) -> bool:
+        """True if boxes and ports coincide, whatever is written on them."""
+        if (self.width, self.height) != (other.width, other.height):
+            return False
+        return ([s.y for s in self.inputs], [s.y for s in self.outputs]) == (
+            [s.y for s in other.inputs], [s.y for s in other.outputs]
+        )
+
     @property
     def has_port_rows(self) -> bool:
         """True if inputs or outputs have lines of their own below the parameters."""

@@ -14,7 +14,8 @@ from ghn_studio.analysis.depth import Depth, depth
 from ghn_studio.analysis.memory import Activations, activations
 from ghn_studio.analysis.receptive import Field, receptive_fields
 from ghn_studio.analysis.shapes import ShapeReport, infer_shapes
-from ghn_studio.app.document import Cost, Document
+from ghn_studio.app.analysing import Cost
+from ghn_studio.app.document import Document
 from ghn_studio.errors import ArchitectureError
 from ghn_studio.ir.graph import Architecture, NodeId
 from ghn_studio.ops.registry import OpRegistry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ghn_studio.analysis.shapes import ShapeReport
@@ -48,7 +48,7 @@ def parameters_of(graph: Architecture, path: str, parameters: Mapping[NodeId, in
 
 def group_face(
     graph: Architecture, path: str, ports: Ports, shapes: ShapeReport, parameters: Mapping[NodeId, int],
-    causes: Mapping[NodeId, str], unfinished: Iterable[NodeId], ops: OpRegistry,
+    causes: Mapping[NodeId, str], unfinished: Collection[NodeId], ops: OpRegistry,
 ) -> NodeFace:
     """Return the face of a collapsed group.
 
@@ -63,9 +63,8 @@ def group_face(
     largest = _largest(nodes, parameters, ops)
     rows = _rows(group, nodes, largest, _blocks_in(graph, path), ops)
     wrong = [n for n in members if n in causes]
-    lacking = set(unfinished)
     # A mistake comes before what is only unfinished.
-    first = next((n for n in wrong if n not in lacking), wrong[0] if wrong else None)
+    first = next((n for n in wrong if n not in unfinished), wrong[0] if wrong else None)
     problem = f"{first[len(path) + 1:]}: {causes[first]}" if first is not None else ""
     total = parameters_of(graph, path, parameters)
     given = [_extents(shapes, source) for source in ports.exits]
@@ -76,7 +75,7 @@ def group_face(
                       tuple(s is not None for s in fed), len(fed), len(rows))
     outs = tuple(short_name(source.node[len(path) + 1:]) for source in ports.exits)
     outputs = slots_of(outs, tuple(given), (True,) * len(outs), len(outs), len(rows))
-    mark = GroupMark(group.repeat, bool(wrong) and all(n in lacking for n in wrong))
+    mark = GroupMark(group.repeat, bool(wrong) and all(n in unfinished for n in wrong))
     category = ops[largest.op].category if largest is not None else Category.HIDDEN
     return sized(group.title or short_name(path), category, rows, inputs, outputs, shape,
                  count_text(total) if total else "", problem, mark)

@@ -17,6 +17,8 @@ _RECENT_BONUS = 0.06
 _RARE = 0.9
 #: Above this score all of a text was typed.
 _WHOLE = 0.95
+#: Below this one the letters lie here and there in it.
+_SCATTERED = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ def _hit(text: str, spec: OpSpec[Any]) -> OperatorHit | None:
     best = OperatorHit(spec, own.score * rarity, own.positions) if own is not None else None
     for name, weight in _other_names(spec):
         value = score(text, name)
-        if value is not None and (best is None or value * weight * rarity > best.score):
+        # Scattered letters are meant of the title, if at all.
+        if value is not None and value > _SCATTERED and (best is None or value * weight * rarity > best.score):
             best = OperatorHit(spec, value * weight * rarity, (), name)
     return best
 

@@ -57,6 +57,10 @@ def _needs_three(state: WindowState) -> str:
     return "" if state.selected > 2 else "Select three nodes or more first."
 
 
+def _needs_one(state: WindowState) -> str:
+    return "" if state.selected == 1 else "Select one node first."
+
+
 def _needs_groups(state: WindowState) -> str:
     return "" if state.groups else "The network has no groups; select nodes and press Ctrl+G to make one."
 
@@ -133,6 +137,8 @@ ACTIONS = (
     ActionSpec("file.save_as", "Save as…", "File", "Ctrl+Shift+S", "", "Save the project under another name"),
     ActionSpec("file.export", "Export…", "File", "Ctrl+E", "export",
                "Write PyTorch weights, source or a project file", _needs_sound_network),
+    ActionSpec("file.picture", "Export picture…", "File", None, "",
+               "Save the drawing as PNG or SVG", _needs_nodes),
     ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "quit", "Close the window", separated=True),
     ActionSpec("edit.undo", "Undo", "Edit", _Key.Undo, "undo", "Take the last edit back", _needs_undo),
     ActionSpec("edit.redo", "Redo", "Edit", "Ctrl+Shift+Z", "redo", "Make the edit again", _needs_redo),
@@ -144,10 +150,30 @@ ACTIONS = (
                on_canvas=True),
     ActionSpec("edit.duplicate", "Duplicate", "Edit", "Ctrl+D", "duplicate", "Copy the selected nodes beside them",
                _needs_selection, on_canvas=True),
+    ActionSpec("edit.paste_inputs", "Paste with inputs", "Edit", "Ctrl+Shift+V", "",
+               "Add the copied nodes and draw their wires from outside again", _needs_clipboard, on_canvas=True),
+    ActionSpec("edit.copy_source", "Copy as PyTorch", "Edit", "Ctrl+Shift+C", "",
+               "Copy PyTorch source of the selection, or of the whole network", _needs_nodes, on_canvas=True),
     ActionSpec("edit.delete", "Delete", "Edit", _Key.Delete, "delete", "Delete the selected nodes and wires",
                on_canvas=True),
     ActionSpec("edit.select_all", "Select all", "Edit", _Key.SelectAll, "select_all", "Select every node", _needs_nodes,
                separated=True, on_canvas=True),
+    ActionSpec("edit.find", "Find…", "Edit", _Key.Find, "search", "Find nodes by name, operator, parameter or figure",
+               _needs_nodes, separated=True),
+    ActionSpec("edit.find_next", "Find next", "Edit", "F3", "", "Go to the next node found", _needs_nodes),
+    ActionSpec("edit.find_previous", "Find previous", "Edit", "Shift+F3", "", "Go to the node found before",
+               _needs_nodes),
+    ActionSpec("edit.producer", "Go to what feeds it", "Edit", "[", "", "Select the node that feeds the selected one",
+               _needs_selection, on_canvas=True),
+    ActionSpec("edit.consumer", "Go to what it feeds", "Edit", "]", "", "Select the node that the selected one feeds",
+               _needs_selection, on_canvas=True),
+    ActionSpec("edit.rename", "Rename", "Edit", "F2", "", "Edit the name of the selected node in its place",
+               _needs_one, separated=True, on_canvas=True),
+    ActionSpec("edit.bypass", "Bypass", "Edit", "M", "bypass",
+               "Let the selected nodes pass their input on unchanged, or use them again", _needs_selection,
+               on_canvas=True),
+    ActionSpec("edit.scale", "Scale width…", "Edit", None, "",
+               "Make the selected layers, or all, wider or narrower by a factor", _needs_nodes),
     ActionSpec("group.make", "Group", "Edit", "Ctrl+G", "group", "Frame the selected nodes and give them a title",
                _needs_selection, separated=True, on_canvas=True),
     ActionSpec("group.ungroup", "Ungroup", "Edit", "Ctrl+Shift+G", "ungroup", "Keep the nodes without their group",
@@ -168,6 +194,7 @@ ACTIONS = (
                "Train a hypernetwork on a dataset, or continue a training", _needs_rest),
     ActionSpec("ghn.add", "Add file…", "Hypernetworks", None, "add",
                "Add a GHN-1, GHN-2, MLP or GHN-3 file of the official code", _needs_rest),
+    ActionSpec("view.palette", "Command palette…", "View", "Ctrl+K", "", "Find any command, operator, file or node"),
     ActionSpec("view.fit", "Fit", "View", "Home", "fit", "Show the whole network", _needs_nodes, on_canvas=True),
     ActionSpec("view.zoom_in", "Zoom in", "View", _Key.ZoomIn, "zoom_in", "Larger"),
     ActionSpec("view.zoom_out", "Zoom out", "View", _Key.ZoomOut, "zoom_out", "Smaller"),

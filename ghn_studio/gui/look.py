@@ -85,11 +85,10 @@ class ElidedLabel(QLabel):
 
 
 def badge(kind: str, size_px: int = 16) -> QLabel:
-    """The icon of an ``error``, ``warning``, ``info`` or ``ok`` in its colour, named for screen readers."""
+    """The icon of an ``error``, ``warning``, ``incomplete``, ``info`` or ``ok`` in its colour, with its name."""
     made = QLabel()
-    token = {"info": "edge_hot"}.get(kind, kind)
-    icon = {"ok": "check"}.get(kind, kind)
-    made.setPixmap(icons.pixmap(icon, size_px, colour(token).name(), RATIO))
+    token = {"info": "edge_hot", "incomplete": "warning"}.get(kind, kind)
+    made.setPixmap(icons.pixmap(kind, size_px, colour(token).name(), RATIO))
     made.setAccessibleName(kind)
     return made
 

@@ -36,13 +36,17 @@ from ghn_studio.gui.actions import ActionSet, WindowState
 from ghn_studio.gui.advice import Notice, notices
 from ghn_studio.gui.banner import Banner, DropHint, Message
 from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
+from ghn_studio.gui.canvas.clipboard import holds_nodes
+from ghn_studio.gui.canvas.jumping import Jumping
 from ghn_studio.gui.choosing import Choosing
+from ghn_studio.gui.command_palette import CommandPalette
 from ghn_studio.gui.curve_panel import CurvePanel
 from ghn_studio.gui.dialogs import AboutDialog, DetailsDialog, ShortcutsDialog
 from ghn_studio.gui.empty_canvas import EmptyCanvas
 from ghn_studio.gui.explanations import Explanations
 from ghn_studio.gui.exporting import Exporting
 from ghn_studio.gui.files import Files
+from ghn_studio.gui.find_bar import FindBar
 from ghn_studio.gui.gallery import Gallery
 from ghn_studio.gui.held_values import of_report, same_network
 from ghn_studio.gui.help_panel import HelpPanel, manual_of
@@ -53,13 +57,17 @@ from ghn_studio.gui.hypernetworks_panel import HypernetworksPanel
 from ghn_studio.gui.inspector import Inspector
 from ghn_studio.gui.job_desk import JobDesk
 from ghn_studio.gui.log_panel import LogPanel
+from ghn_studio.gui.outline import Outline
 from ghn_studio.gui.overlays import WORTH, Overlays
 from ghn_studio.gui.palette import Palette
+from ghn_studio.gui.palette_offers import offers
+from ghn_studio.gui.picture_export import PictureDialog
 from ghn_studio.gui.predictions import Predictions
 from ghn_studio.gui.problems_panel import ProblemsPanel
 from ghn_studio.gui.recent_menu import RecentMenu
 from ghn_studio.gui.results_panel import ResultsPanel
 from ghn_studio.gui.run_bar import RunBar
+from ghn_studio.gui.scale_dialog import ScaleDialog
 from ghn_studio.gui.settings import STATE_VERSION, Settings
 from ghn_studio.gui.status import Totals
 from ghn_studio.gui.training_panel import TrainingPanel
@@ -67,7 +75,6 @@ from ghn_studio.gui.trainings import Trainings
 from ghn_studio.gui.why_panel import WhyPanel
 from ghn_studio.gui.wording import duration
 from ghn_studio.ir.graph import Architecture, NodeId
-from ghn_studio.project import FORMAT as PROJECT_FORMAT
 
 #: On the canvas when nothing else was asked for.
 FIRST_EXAMPLE = "example:plain_cnn"
@@ -112,6 +119,7 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         actions = self.actions_by_id
         self.canvas = CanvasView(self.document)
+        self.canvas.search.recent = tuple(filter(None, self.settings.text("canvas/recent", "").split(",")))
         self.canvas.canvas.preferred = self.settings.direction
         self.empty_canvas = EmptyCanvas(self.canvas)
         self.hints = Hints(self.settings, self.canvas, self)
@@ -133,6 +141,9 @@ class MainWindow(QMainWindow):
         self.predictions = Predictions(self.document, self.run_bar, self.desk, self.choosing.dataset, self)
         self.figures = LiveFigures(self.document)
         self.overlays = Overlays(self.document, self.canvas, self.figures, self)
+        self.find_bar = FindBar(self.canvas, self.figures)
+        self.jumping = Jumping(self.canvas)
+        self.outline = Outline(self.canvas, self.figures)
         self.explanations = Explanations(
             self.document, self.why, self.canvas, self.overlays, self.desk, self.predictions.choices, self
         )
@@ -143,6 +154,7 @@ class MainWindow(QMainWindow):
         self._build_centre()
         self._build_docks()
         self._build_bars()
+        self.command_palette = CommandPalette(self, self.settings, lambda: offers(self))
 
     def _build_centre(self) -> None:
         self.pages = QStackedWidget()
@@ -165,9 +177,14 @@ class MainWindow(QMainWindow):
                              (self.ghns, "Hypernetworks"), (self.training, "Training"), (self.problems, "Problems"),
                              (self.log, "Log")):
             self.tabs.addTab(panel, title)
+        self.left_tabs = QTabWidget()
+        self.left_tabs.setObjectName("left_tabs")
+        self.left_tabs.setDocumentMode(True)
+        self.left_tabs.addTab(self.palette_panel, "Operators")
+        self.left_tabs.addTab(self.outline, "Outline")
         areas = Qt.DockWidgetArea
         self._docks = (
-            self._dock("Operators", "dock.palette", self.palette_panel, areas.LeftDockWidgetArea),
+            self._dock("Operators and outline", "dock.palette", self.left_tabs, areas.LeftDockWidgetArea),
             self._dock("Inspector", "dock.inspector", self.inspector, areas.RightDockWidgetArea),
             self._dock("Results", "dock.results", self.tabs, areas.BottomDockWidgetArea),
         )
@@ -214,7 +231,7 @@ class MainWindow(QMainWindow):
         self.document.subscribe(self._on_change)
         self.canvas.selection_changed.connect(self._on_selection)
         self.canvas.status_message.connect(lambda text: self.statusBar().showMessage(text, 6000))
-        self.canvas.node_activated.connect(lambda _: self.inspector.focus_name())
+        self.canvas.node_activated.connect(lambda _: self.inspector.focus_parameters())
         self.palette_panel.requested.connect(self.add_operator)
         self.inspector.group_asked.connect(self._on_group_asked)
         self.canvas.groups.changed_scope.connect(lambda path: self._refresh_actions())
@@ -246,11 +263,11 @@ class MainWindow(QMainWindow):
         self.predictions.compared.connect(self._on_compared)
         self.predictions.compare_stopped.connect(self.curve.show_stopped)
         self.totals.overlay_requested.connect(self._toggle_overlay)
-        self.totals.problems_requested.connect(lambda: self._show_tab(self.problems))
+        self.totals.problems_requested.connect(lambda: self.show_tab(self.problems))
         self.overlays.changed.connect(lambda shown: self._refresh_actions())
-        self.explanations.began.connect(lambda: self._show_tab(self.why))
+        self.explanations.began.connect(lambda: self.show_tab(self.why))
         self.why.neighbours.opened.connect(self.files.open)
-        self.trainings.began.connect(lambda: self._show_tab(self.training))
+        self.trainings.began.connect(lambda: self.show_tab(self.training))
         self.trainings.written.connect(self.hypernetworks.written)
         self.trainings.use_requested.connect(self.hypernetworks.use_folder)
         self.hypernetworks.continue_requested.connect(self.trainings.ask_to_go_on)
@@ -274,14 +291,23 @@ class MainWindow(QMainWindow):
             "file.export": lambda: self.exporting.ask(), "file.quit": self.close,
             "edit.undo": lambda: self.document.undo(), "edit.redo": lambda: self.document.redo(),
             "edit.cut": lambda: self.canvas.cut(), "edit.copy": lambda: self.canvas.copy(),
-            "edit.paste": lambda: self.canvas.paste(), "edit.duplicate": lambda: self.canvas.duplicate_selection(),
+            "edit.paste": lambda: self.canvas.paste_here(),
+            "edit.paste_inputs": lambda: self.canvas.paste_here(keep_inputs=True),
+            "edit.copy_source": lambda: self.canvas.copy_source(), "edit.rename": lambda: self.canvas.rename(),
+            "edit.bypass": lambda: self.canvas.toggle_bypass(), "edit.scale": self.ask_to_scale,
+            "file.picture": self.ask_for_picture,
+            "edit.duplicate": lambda: self.canvas.duplicate_selection(),
             "edit.delete": lambda: self.canvas.delete_selection(), "edit.select_all": lambda: self.canvas.select_all(),
             "run.predict": lambda: self.predictions.predict(), "run.compare": lambda: self.predictions.compare(),
             "run.explain": lambda: self.explanations.explain(), "run.cancel": lambda: self.desk.cancel(),
-            "ghn.show": lambda: self._show_tab(self.ghns), "ghn.train": lambda: self.trainings.ask(),
+            "ghn.show": lambda: self.show_tab(self.ghns), "ghn.train": lambda: self.trainings.ask(),
             "ghn.add": lambda: self.hypernetworks.ask_to_add(),
             "view.fit": lambda: self.canvas.glide_to_all(), "view.zoom_in": lambda: self.canvas.zoom_in(),
             "view.zoom_out": lambda: self.canvas.zoom_out(), "view.arrange": lambda: self.canvas.arrange(),
+            "edit.find": self.show_find_bar,
+            "edit.find_next": lambda: self._step_found(1), "edit.find_previous": lambda: self._step_found(-1),
+            "edit.producer": lambda: self.jumping.to_producer(), "edit.consumer": lambda: self.jumping.to_consumer(),
+            "view.palette": lambda: self.command_palette.open_palette(),
             "view.overlay.none": lambda: self.overlays.show(""),
             **{f"view.overlay.{i}": partial(self._toggle_overlay, i) for i in (*(m.id for m in MEASURES), WORTH)},
             "view.arrange_selection": lambda: self.canvas.arranging.arrange_selection(),
@@ -301,7 +327,7 @@ class MainWindow(QMainWindow):
             "help.topic": lambda: self.helping.show_topic(), "help.manual": lambda: self.helping.show(),
             "help.hints": lambda: self.hints.show_again(),
             "help.shortcuts": lambda: ShortcutsDialog(self).open(), "help.about": lambda: AboutDialog(self).open(),
-            "help.log": lambda: self._show_tab(self.log),
+            "help.log": lambda: self.show_tab(self.log),
         }
 
     # --- what a person asks for ------------------------------------------------------------
@@ -331,10 +357,39 @@ class MainWindow(QMainWindow):
         self.show_canvas()
         self.canvas.add_operator(op_id, at)
 
+    def ask_to_scale(self) -> None:
+        """Ask for a factor and make layers wider or narrower."""
+        ScaleDialog(self.document, self.canvas.commands.chosen_nodes(), self).open()
+
+    def ask_for_picture(self) -> None:
+        """Ask for a format and save the drawing."""
+        dialog = PictureDialog(self.canvas, self.settings.last_folder, self)
+        dialog.saved.connect(self._on_picture)
+        dialog.open()
+
+    def _on_picture(self, file: str) -> None:
+        self.settings.last_folder = Path(file).parent
+        self.statusBar().showMessage(f"Saved {file}", 8000)
+
     def set_theme(self, mode: str) -> None:
         """Go light, dark or with the system, now and next time."""
         self.settings.theme = mode
         theme.current().set_mode(mode)
+
+    def show_outline(self) -> None:
+        """Show the network as a tree beside the canvas and take the focus there."""
+        self._docks[0].show()
+        self.left_tabs.setCurrentWidget(self.outline)
+        self.outline.tree.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def show_find_bar(self) -> None:
+        """Show the canvas with the field that finds nodes."""
+        self.show_canvas()
+        self.find_bar.open_bar()
+
+    def _step_found(self, by: int) -> None:
+        self.show_canvas()
+        self.find_bar.step(by)
 
     def _toggle_overlay(self, overlay_id: str) -> None:
         self.show_canvas()
@@ -405,7 +460,7 @@ class MainWindow(QMainWindow):
         self.results.set_stale(not same_network(graph, self.document.graph))
         self.explanations.show_prediction(report, graph)
         if not self.desk.is_running:
-            self._show_tab(self.results)
+            self.show_tab(self.results)
             self.hints.happened("result")
             done = "evaluated" if report.accuracy is not None else "predicted"
             seconds = report.graph_seconds + report.predict_seconds + report.evaluate_seconds
@@ -414,12 +469,12 @@ class MainWindow(QMainWindow):
 
     def _on_compare_began(self) -> None:
         self.curve.begin()
-        self._show_tab(self.curve)
+        self.show_tab(self.curve)
 
     def _on_compared(self, report: CompareReport, graph: Architecture) -> None:
         self.curve.show_report(report)
         self.curve.set_stale(not same_network(graph, self.document.graph))
-        self._show_tab(self.curve)
+        self.show_tab(self.curve)
 
     def _focus_problem(self, node_id: str) -> None:
         self.show_canvas()
@@ -483,7 +538,7 @@ class MainWindow(QMainWindow):
     def _refresh_actions(self) -> None:
         document = self.document
         self.actions_by_id.refresh(WindowState(
-            nodes=len(document.graph.nodes), selected=len(self.canvas.selected()), can_paste=_can_paste(),
+            nodes=len(document.graph.nodes), selected=len(self.canvas.selected()), can_paste=holds_nodes(),
             undo_label=document.undo_label if document.can_undo else None,
             redo_label=document.redo_label if document.can_redo else None,
             problems=sum(not n.about_dataset for n in self._notices),
@@ -508,7 +563,8 @@ class MainWindow(QMainWindow):
                 dock.show()
             self._put_away = []
 
-    def _show_tab(self, panel: QWidget) -> None:
+    def show_tab(self, panel: QWidget) -> None:
+        """Show one of the panels below the canvas."""
         self.show_canvas()
         self._docks[2].show()
         wide = panel not in (self.problems, self.log)
@@ -541,9 +597,9 @@ class MainWindow(QMainWindow):
 
     def _restyle(self) -> None:
         self.actions_by_id.refresh_icons()
-        for panel in (self.palette_panel, self.inspector, self.problems, self.results, self.curve, self.gallery,
-                      self.banner, self.empty_canvas, self.help, self.hints, self.run_bar, self.explanations,
-                      self.ghns, self.training):
+        for panel in (self.palette_panel, self.outline, self.find_bar, self.inspector, self.problems, self.results,
+                      self.curve, self.gallery, self.banner, self.empty_canvas, self.help, self.hints, self.run_bar,
+                      self.explanations, self.ghns, self.training):
             panel.restyle()
 
     def _restore(self) -> None:
@@ -618,6 +674,7 @@ class MainWindow(QMainWindow):
         choices = self.run_bar.choices()
         for key in ("head", "device", "ghn"):
             self.settings.set_text(f"run/{key}", getattr(choices, key))
+        self.settings.set_text("canvas/recent", ",".join(self.canvas.search.recent))
         self.settings.remember_window(self.saveGeometry(), self.saveState(STATE_VERSION))
         self.settings.flush()
         super().closeEvent(event)
@@ -631,11 +688,6 @@ class MainWindow(QMainWindow):
         box.setObjectName("dialog.running")
         box.button(buttons.Close).setText("Stop and close")
         return box.exec() == buttons.Close
-
-
-def _can_paste() -> bool:
-    """True if the clipboard holds nodes; a look at its first line, for it may be large."""
-    return f'"{PROJECT_FORMAT}"' in QApplication.clipboard().text()[:200]
 
 
 def _dropped_file(data: QMimeData) -> Path | None:

@@ -77,8 +77,7 @@ class _Row(QFrame):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(10, 6, 8, 6)
         layout.setSpacing(10)
-        kind = "warning" if notice.about_dataset else "error"
-        layout.addWidget(badge(kind))
+        layout.addWidget(badge(_kind(notice)))
         if notice.node:
             layout.addWidget(label(notice.node, "strong"))
         layout.addWidget(label(notice.message, wrap=True), 1)
@@ -105,6 +104,13 @@ class _Row(QFrame):
             self.clicked.emit(self._notice.node)
         else:
             super().keyPressEvent(event)  # type: ignore[arg-type]
+
+
+def _kind(notice: Notice) -> str:
+    """``error`` where something is wrong, ``incomplete`` where only something is missing, as on the canvas."""
+    if notice.about_dataset:
+        return "warning"
+    return "incomplete" if notice.is_incomplete else "error"
 
 
 def _nothing() -> QWidget:

@@ -45,8 +45,10 @@ p { margin-top: 6px; margin-bottom: 6px; line-height: 135%; }
 li { margin-top: 3px; margin-bottom: 3px; line-height: 130%; }
 ul, ol { margin-left: -22px; margin-top: 4px; margin-bottom: 8px; }
 a { color: $edge_hot; text-decoration: none; }
+b { font-weight: 600; }
 pre, code { font-family: "@mono"; font-size: 12px; }
-pre { background-color: $raised; white-space: pre-wrap; margin-top: 10px; margin-bottom: 10px; line-height: 140%; }
+pre { white-space: pre-wrap; margin: 0; line-height: 140%; }
+.code { background-color: $raised; border: none; }
 code { color: $text; }
 th { color: $muted; font-weight: 400; font-size: 12px; border-bottom: 1px solid $border; }
 td { border-bottom: 1px solid $raised; }

@@ -401,6 +401,7 @@ class Architecture:
 
     @cached_property
     def _below(self) -> dict[str, tuple[NodeId, ...]]:
+        # Many groups are asked for at once: a scan of all nodes for each would be quadratic.
         table: dict[str, list[NodeId]] = {}
         for node_id in self.nodes:
             cut = node_id.find(".")

@@ -93,8 +93,8 @@ def test_the_classifier_keeps_its_classes_even_when_chosen():
 
 
 @pytest.mark.parametrize(("width", "factor", "wanted"), [
-    (64, 1.5, 96), (64, 0.3, 16), (16, 0.1, 2), (6, 2.0, 12), (7, 1.5, 11), (1, 0.1, 1), (20, 1.1, 22), (20, 1.11, 24), (12, 1.0, 12),
-    (12, 0.5, 6),
+    (64, 1.5, 96), (64, 0.3, 16), (16, 0.1, 2), (6, 2.0, 12), (7, 1.5, 11), (1, 0.1, 1), (20, 1.1, 22),
+    (20, 1.11, 24), (12, 1.0, 12), (12, 0.5, 6),
 ])
 def test_widths_stay_round(width, factor, wanted):
     assert new_width(width, factor) == wanted

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 
 import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QHelpEvent
 from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSpinBox,
     QApplication,
     QCheckBox,
     QComboBox,
+    QLabel,
     QLineEdit,
+    QMenuBar,
+    QPlainTextEdit,
     QPushButton,
     QRadioButton,
     QSpinBox,
     QTabBar,
+    QTextBrowser,
+    QToolBar,
     QToolButton,
     QToolTip,
     QTreeWidget,
@@ -26,16 +35,19 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from ghn_studio.app.edits import on_graph
 from ghn_studio.app.manual import CONTENTS
 from ghn_studio.gui import theme
 from ghn_studio.gui.actions import ACTIONS, shortcut_rows
 from ghn_studio.gui.choice_box import ChoiceBox
 from ghn_studio.gui.dialogs import ShortcutsDialog
+from ghn_studio.gui.gallery import ExampleCard
 from ghn_studio.gui.gesture_table import GESTURES
 from ghn_studio.gui.help_panel import HelpPanel, manual_of
 from ghn_studio.gui.hints import HINTS
 from ghn_studio.gui.main_window import MainWindow
 from ghn_studio.gui.settings import Settings
+from ghn_studio.ir.graph import incoming_edges
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.spec import Category
 
@@ -207,6 +219,9 @@ def test_the_sheet_has_every_command_with_keys_and_every_gesture(qtbot: QtBot, w
     chapter = manual_of(REGISTRY).page("manual:canvas").markdown
     for _, title, keys in shown:
         assert title in chapter and keys in chapter
+    qtbot.keyClicks(sheet.search, "undo ctrl")
+    left = [row for row in range(sheet.table.rowCount()) if not sheet.table.isRowHidden(row)]
+    assert [sheet.table.item(row, 1).text() for row in left] == ["Undo"]
     sheet.reject()
 
 
@@ -391,3 +406,39 @@ def test_every_category_has_a_drawing(qapp: QApplication) -> None:
 
     pictures = [category_icon(c).pixmap(16).toImage() for c in Category if c is not Category.HIDDEN]
     assert all(a != b for i, a in enumerate(pictures) for b in pictures[:i])
+
+
+def test_what_is_missing_looks_other_than_what_is_wrong(window: MainWindow) -> None:
+    graph = window.document.graph
+    linear = next(n for n in graph.nodes.values() if n.op == "linear")
+    conv = next(n for n in graph.nodes.values() if n.op == "conv2d")
+    wire = next(incoming_edges(linear))
+    window.document.apply("cut", on_graph(lambda g: g.without_edge(wire)))
+    assert _badges(window) == ["incomplete"]
+    wrong = replace(conv.params, groups=5)
+    window.document.apply("groups", on_graph(lambda g: g.with_params(conv.id, wrong)))
+    assert sorted(_badges(window)) == ["error", "incomplete"]
+
+
+def _badges(window: MainWindow) -> list[str]:
+    names = (label.accessibleName() for label in window.problems.widget().findChildren(QLabel))
+    return [name for name in names if name]
+
+
+def test_whatever_takes_the_keyboard_has_a_name(window: MainWindow) -> None:
+    """A screen reader says something for every control; a label that names its field counts."""
+    window.helping.show(CONTENTS)
+    window.canvas.select(tuple(window.document.graph.nodes)[1:2])
+    buddies = {label.buddy() for label in window.findChildren(QLabel) if label.buddy() is not None}
+    nameless = []
+    for kind in (QAbstractButton, QLineEdit, QComboBox, QAbstractItemView, QTextBrowser, QPlainTextEdit, ExampleCard):
+        for widget in window.findChildren(kind):
+            home = widget.parentWidget()
+            inside = (isinstance(home, QComboBox | QAbstractSpinBox | QTabBar | QMenuBar | QToolBar)
+                      or home.metaObject().className() == "QComboBoxPrivateContainer")
+            if widget.focusPolicy() == Qt.FocusPolicy.NoFocus or widget.objectName().startswith("qt_") or inside:
+                continue
+            text = widget.text() if isinstance(widget, QAbstractButton) else ""
+            if not (widget.accessibleName() or text or widget in buddies or home in buddies):
+                nameless.append(f"{type(widget).__name__} {widget.objectName()} in {home.objectName()}")
+    assert not nameless, "\n".join(nameless)

@@ -15,10 +15,11 @@ from ghn_studio.analysis.shapes import Problem
 from ghn_studio.app.document import Document
 from ghn_studio.app.faces import count_text
 from ghn_studio.app.fixes import fixes
-from ghn_studio.gui import icons
+from ghn_studio.gui import icons, theme
 from ghn_studio.gui.canvas.clipboard import holds_nodes
 from ghn_studio.gui.canvas.gestures import WIRE_REACH_PX
 from ghn_studio.gui.canvas.group_menu import add_moves, describe_group, group_entries
+from ghn_studio.gui.operator_tips import formula, tip
 from ghn_studio.ir.graph import Edge, NodeId
 
 if TYPE_CHECKING:
@@ -55,6 +56,15 @@ def context_menu(view: CanvasView, at: QPoint) -> QMenu:
             group_entries(menu, view, group)
             menu.addSeparator()
         _for_canvas(menu, view, at)
+    return menu
+
+
+def selection_menu(view: CanvasView) -> QMenu:
+    """The menu for the selected nodes, for views beside the canvas; empty if there are none."""
+    menu = QMenu(view)
+    menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    if view.selected():
+        _for_nodes(menu, view)
     return menu
 
 
@@ -150,12 +160,8 @@ def describe(document: Document, node_id: NodeId) -> str:
     if node_id not in document.graph.nodes:
         return describe_group(document, node_id)
     node, shapes = document.graph.nodes[node_id], document.shapes
-    lines = [f"<b>{escape(node_id)}</b>"]
-    if node.op in document.ops:
-        spec = document.ops[node.op]
-        lines.append(escape(spec.summary))
-        if spec.formula:
-            lines.append(f"<code>{escape(spec.formula)}</code>")
+    spec = document.ops[node.op] if node.op in document.ops else None  # noqa: SIM401 - a registry, not a dictionary
+    lines = [escape(spec.summary), formula(spec)] if spec is not None else []
     if node_id in shapes.outputs:
         taken = ", ".join(x.extents for x in shapes.inputs[node_id])
         given = ", ".join(x.extents for x in shapes.outputs[node_id])
@@ -163,7 +169,6 @@ def describe(document: Document, node_id: NodeId) -> str:
     cost = document.costs.get(node_id)
     if cost is not None and (cost.parameters or cost.macs):
         lines.append(f"{count_text(cost.parameters)} parameters, {count_text(cost.macs)} multiply-adds")
-    lines.extend(f"<b>{escape(p.message)}</b>" for p in shapes.problems if p.node == node_id)
-    if node.op in document.ops:
-        lines.append(f"<i>F1: all about {escape(document.ops[node.op].title)}</i>")
-    return f"<div style='white-space:normal; width:320px'>{'<br>'.join(lines)}</div>"
+    wrong = f"color:{theme.current().tokens.error}"
+    lines.extend(f"<span style='{wrong}'>{escape(p.message)}</span>" for p in shapes.problems if p.node == node_id)
+    return tip(node_id, lines, f"F1 explains {spec.title}" if spec is not None else "")

@@ -16,7 +16,7 @@ from ghn_studio.app.flow import Direction, direction_of
 from ghn_studio.app.layout import place_missing
 from ghn_studio.app.picture import Picture, PictureDiff, changes
 from ghn_studio.gui import theme
-from ghn_studio.gui.canvas.frames import Frames
+from ghn_studio.gui.canvas.frames import FrameItem, Frames
 from ghn_studio.gui.canvas.group_paint import on_chevron
 from ghn_studio.gui.canvas.heat import UNMEASURED, Heat, worst
 from ghn_studio.gui.canvas.items import Layer, NodeItem, Pens, PillSheet, Wire
@@ -70,6 +70,9 @@ class CanvasScene(QGraphicsScene):
         self._selected_wire: Edge | None = None
         self._spots: dict[NodeId, tuple[float, float]] = {}
         self._obstacles = Obstacles()
+        self._content: QRectF | None = None
+        #: The parts of the scene that the view is painting just now.
+        self.exposed: list[Box] = []
         #: Called before places are read or change; ends what only pretends to be at other places.
         self.before_reading: Callable[[], object] = lambda: None
         self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
@@ -102,21 +105,21 @@ class CanvasScene(QGraphicsScene):
             return
         before, self.picture = self.picture, self.document.picture(scope)
         chosen = (self._selected_group,) if self._selected_group is not None else tuple(self._selected)
-        self._show(changes(before, self.picture, change.diff), change)
-        if change.redrawn:  # what was selected may be drawn otherwise now
+        is_folded = before.groups.keys() != self.picture.groups.keys()
+        self._show(changes(before, self.picture, change.diff), change, is_folded=is_folded)
+        if is_folded:  # what was selected may be drawn otherwise now
             graph = self.document.graph
             self.select([n for n in chosen if n in graph.nodes or n in graph.groups], self._selected_wire)
         self.redrawn.emit()
 
-    def _show(self, shown: PictureDiff, change: Change) -> None:
-        self._show_notes()
+    def _show(self, shown: PictureDiff, change: Change, *, is_folded: bool) -> None:
         for edge in shown.disconnected:
             self._remove_wire(edge)
         for block in shown.removed:
             self._remove_node(NodeId(block))
         for block in shown.added:
             self._add_node(NodeId(block))
-        is_same = change.diff.is_empty and not change.redrawn
+        is_same = change.diff.is_empty and not is_folded
         touched = self._place(map(NodeId, shown.added))
         if not is_same:
             touched |= self._refresh_faces()
@@ -126,15 +129,18 @@ class CanvasScene(QGraphicsScene):
         touched |= self._place_missing()
         touched |= self._place_neighbours()
         for edge in shown.connected:
-            self.wires[edge] = Wire(edge, self._wire_layer)
+            self._add_wire(edge)
             touched.add(edge.target)
-        self._reroute(None if len(self.wires) <= MANY_WIRES else touched)
+        if touched or shown.disconnected or shown.removed or change.diff.groups_changed or is_folded:
+            self._reroute(None if len(self.wires) <= MANY_WIRES else touched)
         if not is_same:
             self._caption_wires()
         if self._selected_group is not None and self._selected_group not in self._frames:
             self._selected_group = None
-        self._show_pins()
-        self._overview.forget()
+        if change.redrawn:
+            self._show_notes()
+            self._show_pins()
+        self._overview.show_all()
 
     def _rebuild(self) -> None:
         for edge in tuple(self.wires):
@@ -142,7 +148,6 @@ class CanvasScene(QGraphicsScene):
         for node_id in tuple(self.nodes):
             self._remove_node(node_id)
         self._spots.clear()
-        self._show_notes()
         self._selected_group = None
         self.picture = self.document.picture(self.scope)
         for block in self.picture.blocks:
@@ -153,11 +158,12 @@ class CanvasScene(QGraphicsScene):
         self._place_missing()
         self._place_neighbours()
         for edge in self.picture.wires:
-            self.wires[edge] = Wire(edge, self._wire_layer)
+            self._add_wire(edge)
+        self.notes.show_notes({} if self.scope else self.document.project.notes)
         self._reroute(None)
         self._caption_wires()
         self._show_pins()
-        self._overview.forget()
+        self._overview.show_all()
 
     def enter(self, path: str) -> None:
         """Show the inside of a group, or the whole network for an empty path."""
@@ -175,12 +181,19 @@ class CanvasScene(QGraphicsScene):
         item.set_heat(self._heat_of(node_id))
         if node_id in self.picture.neighbours:
             item.step_back()
+        self._overview.forget()
 
     def _remove_node(self, node_id: NodeId) -> None:
+        self._overview.forget()
         self._selected.pop(node_id, None)
         self.removeItem(self.nodes.pop(node_id))
 
+    def _add_wire(self, edge: Edge) -> None:
+        self.wires[edge] = Wire(edge, self._wire_layer)
+        self._overview.forget()
+
     def _remove_wire(self, edge: Edge) -> None:
+        self._overview.forget()
         if edge == self._selected_wire:
             self._selected_wire = None
         self.removeItem(self.wires.pop(edge).item)
@@ -192,14 +205,16 @@ class CanvasScene(QGraphicsScene):
             face, old = self.document.block_face(node_id), item.face
             if face is old or face == old:
                 continue
-            if (face.width, face.inputs, face.outputs) != (old.width, old.inputs, old.outputs):
+            if not face.is_shaped_like(old):
                 resized.add(node_id)
             item.set_face(face)
+            self._overview.renew(item)
         return resized
 
     def _show_notes(self) -> None:
         """Notes stand beside the whole network, so inside a group there are none."""
         self.notes.show_notes({} if self.scope else self.document.project.notes)
+        self._measure()
 
     def _show_pins(self) -> None:
         pinned = self.document.project.pinned
@@ -212,7 +227,7 @@ class CanvasScene(QGraphicsScene):
         for node_id in node_ids:
             position = layout.get(node_id)
             if position is not None and node_id in self.nodes and node_id not in neighbours:
-                self.nodes[node_id].place(*position)
+                self._put(self.nodes[node_id], *position)
                 placed.add(node_id)
         return placed
 
@@ -231,7 +246,7 @@ class CanvasScene(QGraphicsScene):
             self._spots.update(found)
         moved = {n for n in loose if (self.nodes[n].left, self.nodes[n].top) != self._spots[n]}
         for node_id in moved:
-            self.nodes[node_id].place(*self._spots[node_id])
+            self._put(self.nodes[node_id], *self._spots[node_id])
         return moved
 
     def _place_neighbours(self) -> set[NodeId]:
@@ -245,7 +260,7 @@ class CanvasScene(QGraphicsScene):
         found = {NodeId(n): p for n, p in neighbour_places(self.picture, boxes, sizes, self.direction).items()}
         moved = {n for n, p in found.items() if (self.nodes[n].left, self.nodes[n].top) != p}
         for node_id in moved:
-            self.nodes[node_id].place(*found[node_id])
+            self._put(self.nodes[node_id], *found[node_id])
         return moved
 
     @property
@@ -276,24 +291,18 @@ class CanvasScene(QGraphicsScene):
 
     def preview(self, positions: Mapping[NodeId, tuple[float, float]]) -> None:
         """Draw nodes elsewhere while a gesture lasts; the document is not touched."""
-        self._overview.leave_out(positions)
-        wires = self.wires_at(positions)
-        stale = self._extent(positions, wires)
         for node_id, (x, y) in positions.items():
-            self.nodes[node_id].place(x, y)
-        for wire in wires:
+            self._put(self.nodes[node_id], x, y)
+        for wire in self.wires_at(positions):
             self._lay(wire, None)
-        self._frames.update(self.picture, self.nodes, self.direction, positions)
-        self._overview.follow(stale, self._extent(positions, wires))
+        self._frames.update(self.picture, self.nodes, self.direction, self._obstacles, positions)
+        self._content = None
 
-    def _extent(self, node_ids: Iterable[NodeId], wires: Iterable[Wire]) -> QRectF:
-        """The part of the scene that nodes and wires cover."""
-        boxes = [*(self.nodes[n].box for n in node_ids), *(w.box for w in wires)]
-        if not boxes:
-            return QRectF()
-        left, top, right, bottom = joined(boxes)
-        around = 4 / self.pictures.zoom
-        return QRectF(left - around, top - around, right - left + 2 * around, bottom - top + 2 * around)
+    def _put(self, item: NodeItem, x: float, y: float) -> None:
+        self._overview.show_part(item.shown_rect())
+        item.place(x, y)
+        self._overview.show_part(item.shown_rect())
+        self._overview.renew(item)
 
     def wires_at(self, node_ids: Iterable[NodeId]) -> list[Wire]:
         """The wires that begin or end at nodes, each once."""
@@ -303,7 +312,9 @@ class CanvasScene(QGraphicsScene):
         """Follow nodes and wires that were placed from outside; without ``frames`` these are left out."""
         self._frame_layer.setVisible(frames)
         if frames:
-            self._frames.update(self.picture, self.nodes, self.direction)
+            self._follow_boxes()
+            self._frames.update(self.picture, self.nodes, self.direction, self._obstacles)
+        self._content = None
         self._overview.forget()
 
     def turn_to(self, direction: Direction) -> None:
@@ -336,7 +347,12 @@ class CanvasScene(QGraphicsScene):
         else:  # the same in a mirror
             ends = start[::-1], end[::-1]
             course = route(*ends, edge.source, edge.target, self._obstacles, lanes, value).turned()
-        wire.set_route(course, min(source.top, target.top))
+        if wire.is_laid(course, ceiling := min(source.top, target.top)):
+            return
+        self._overview.show_part(wire.shown_rect())
+        wire.set_route(course, ceiling)
+        self._overview.show_part(wire.shown_rect())
+        self._overview.renew(wire)
 
     def straight_course(self, start: Point, end: Point) -> Route:
         """The course of a wire when nothing is in its way."""
@@ -346,27 +362,38 @@ class CanvasScene(QGraphicsScene):
 
     def _reroute(self, touched: set[NodeId] | None) -> None:
         """Lay the wires anew: all of them, or those at and near the ``touched`` nodes."""
-        self._frames.update(self.picture, self.nodes, self.direction)
+        self._follow_boxes()
+        self._frames.update(self.picture, self.nodes, self.direction, self._obstacles)
+        self._content = None
         titles = self._frames.titles()
-        boxes = ((n, i.box) for n, i in self.nodes.items())
-        if self.direction is Direction.DOWN:  # wires are laid in a mirror
-            boxes = ((n, turned_box(box)) for n, box in boxes)
+        if self.direction is Direction.DOWN:
             titles = [(p, turned_box(box)) for p, box in titles]
-        self._obstacles = Obstacles.of(boxes, titles)
+        self._obstacles.keep_clear_of(titles)
         if touched is None:
             lanes = Lanes()
             for wire in self.wires.values():
                 self._lay(wire, lanes)
         else:
-            near = [self.nodes[n].box for n in touched if n in self.nodes]
+            near = Obstacles.of((n, self.nodes[n].box) for n in touched if n in self.nodes)
             for wire in self.wires.values():
                 ends = wire.edge.source in touched or wire.edge.target in touched
-                if ends or wire.route is None or _overlaps(wire.box, near):
+                if ends or wire.route is None or near.meets(wire.box):
                     self._lay(wire, None)
+        self._measure()
+
+    def _measure(self) -> None:
+        """Make the scene as large as what is drawn."""
+        self._content = None
         bounds = self.content_rect()
         for sheet in (*self._pill_sheets, self._overview):
             sheet.setRect(bounds)
         self.setSceneRect(bounds.adjusted(-MARGIN, -MARGIN, MARGIN, MARGIN))
+
+    def _follow_boxes(self) -> None:
+        boxes = ((n, i.box) for n, i in self.nodes.items())
+        if self.direction is Direction.DOWN:  # wires are laid in a mirror
+            boxes = ((n, turned_box(box)) for n, box in boxes)
+        self._obstacles.follow(boxes)
 
     def _caption_wires(self) -> None:
         shapes, picture = self.document.shapes, self.picture
@@ -378,11 +405,13 @@ class CanvasScene(QGraphicsScene):
         for edge, wire in self.wires.items():
             source = picture.source(edge.source, edge.source_port)
             given = shapes.outputs.get(source.node)
-            text = given[source.port].extents if given and source.port < len(given) else ""
-            if edge in bad and text:
-                text = self._clash(bad[edge], text)
-            wire.set_text(text)
-            wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=edge in bad)
+            value = given[source.port] if given and source.port < len(given) else None
+            is_bad = edge in bad
+            if value is not wire.value or is_bad or wire.is_bad:
+                wire.value = value
+                text = value.extents if value is not None else ""
+                wire.set_text(self._clash(bad[edge], text) if is_bad and text else text)
+            wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=is_bad)
         self._collect_captions()
 
     def _clash(self, edge: Edge, text: str) -> str:
@@ -440,19 +469,25 @@ class CanvasScene(QGraphicsScene):
         return worst(self._heat[n] for n in self.document.graph.members(block) if n in self._heat)
 
     def overview_boxes(self) -> dict[str, list[QRectF]]:
-        """The blocks' boxes by colour; those with something the matter are drawn last, those on the move very last."""
+        """The blocks' boxes by colour; those with something the matter are drawn last."""
         return self._overview.boxes()
+
+    def seen(self, exposed: QRectF) -> list[Box]:
+        """What is being painted, in scene units: ``exposed``, or the smaller parts of it that the view knows."""
+        return self.exposed or [(exposed.left(), exposed.top(), exposed.right(), exposed.bottom())]
 
     def content_rect(self, node_ids: Iterable[NodeId] | None = None) -> QRectF:
         """The box around all nodes, or around some, with a little air."""
-        boxes = [self.nodes[n].box for n in (self.nodes if node_ids is None else node_ids)]
-        if node_ids is None:
-            boxes += [*self._frames.boxes(), *self.notes.boxes().values()]
-        if not boxes:
-            return QRectF(-400, -300, 800, 600)
-        left, top = min(b[0] for b in boxes), min(b[1] for b in boxes)
-        right, bottom = max(b[2] for b in boxes), max(b[3] for b in boxes)
-        return QRectF(left - 48, top - 64, right - left + 96, bottom - top + 128)
+        if node_ids is not None:
+            return _around([self.nodes[n].box for n in node_ids])
+        if self._content is None:
+            blocks = [item.box for item in self.nodes.values()]
+            self._content = _around([*blocks, *self._frames.boxes(), *self.notes.boxes().values()])
+        return QRectF(self._content)
+
+    def frames(self) -> tuple[FrameItem, ...]:
+        """The frames of open groups, outer ones first."""
+        return tuple(self._frames[p] for p in self.picture.frames)
 
     # --- selection -------------------------------------------------------------------------
 
@@ -508,7 +543,7 @@ class CanvasScene(QGraphicsScene):
         for edge in edges:
             if edge in self.wires:
                 self.refresh_wire(edge)
-        self._overview.update()
+        self._overview.show_all()
         return True
 
     def _mark_group(self, path: str | None) -> None:
@@ -600,5 +635,8 @@ class CanvasScene(QGraphicsScene):
         return node_id if on_chevron(item.face, x - item.left, y - item.top) else None
 
 
-def _overlaps(box: Box, others: list[Box]) -> bool:
-    return any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in others)
+def _around(boxes: list[Box]) -> QRectF:
+    if not boxes:
+        return QRectF(-400, -300, 800, 600)
+    left, top, right, bottom = joined(boxes)
+    return QRectF(left - 48, top - 64, right - left + 96, bottom - top + 128)

@@ -64,7 +64,6 @@ class OperatorSearch(QFrame):
         column.addWidget(self.list)
         self.setFixedWidth(300)
         self.field.textChanged.connect(self._filter)
-        self.field.returnPressed.connect(self._take)
         self.list.itemClicked.connect(lambda item: self._take())
         self.field.installEventFilter(self)
         self.hide()
@@ -106,6 +105,9 @@ class OperatorSearch(QFrame):
             if key == Qt.Key.Key_Escape:
                 self._close()
                 return True
+            if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):  # not for the canvas below
+                self._take()
+                return True
             if key in (Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
                 step = -1 if key in (Qt.Key.Key_Up, Qt.Key.Key_Backtab) else 1
                 self.list.setCurrentRow((self.list.currentRow() + step) % max(1, self.list.count()))
@@ -132,7 +134,7 @@ class OperatorSearch(QFrame):
         self.list.setVisible(rows > 0)
         self.note.set_full_text(self._purpose)
         self.note.setVisible(bool(self._purpose))
-        self.setFixedHeight(62 + _ROW_HEIGHT * max(1, rows) + (24 if self._purpose else 0))
+        self.setFixedHeight(62 + _ROW_HEIGHT * max(1, rows) + (20 if self._purpose else 0))
 
     def _take(self) -> None:
         item = self.list.currentItem()

@@ -263,7 +263,7 @@ class CanvasView(Viewport):
         return node_ids
 
     def _after_redraw(self) -> None:
-        self.minimap.forget()
+        self.minimap.forget_soon()
         self._place_overlays()
         self._update_minimap()
         self.viewport().update()
