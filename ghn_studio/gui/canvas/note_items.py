@@ -19,6 +19,8 @@ PAD = 12.0
 #: Height of a frame's title line, and side of the corner that resizes, in scene units.
 TITLE, CORNER = 40.0, 18.0
 FONT, TITLE_FONT, FAR_FONT = 13.0, 14.0, 11.0
+#: Larger text would not fit into a note.
+MOST_FONT = 20.0
 
 
 class NoteItem(QGraphicsRectItem):
@@ -71,7 +73,7 @@ class NoteItem(QGraphicsRectItem):
         painter.drawRoundedRect(box, 8, 8)
         if zoom < OVERVIEW_ZOOM:
             return
-        painter.setFont(ui_font(round(FONT)))
+        painter.setFont(ui_font(round(max(FONT, min(FAR_FONT / zoom, MOST_FONT)))))
         empty = not self.note.text
         painter.setPen(QColor(tokens.muted if empty else tokens.text))
         painter.save()

@@ -338,7 +338,8 @@ class CanvasView(Viewport):
         scene, x, y = self.canvas, at.x(), at.y()
         readable = self.zoom >= OVERVIEW_ZOOM
         fold = scene.chevron_at(x, y)
-        if fold is not None and not modifiers & _EXTEND and (readable or fold not in scene.nodes):
+        # Where blocks show a title only, their arrow is not drawn.
+        if fold is not None and not modifiers & _EXTEND and (self.zoom >= TEXT_ZOOM or fold not in scene.nodes):
             self.groups.toggle(fold)
             return None
         port = scene.port_at(x, y, PORT_REACH_PX / self.zoom) if readable and not modifiers & _SHIFT else None
