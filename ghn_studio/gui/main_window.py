@@ -325,6 +325,7 @@ class MainWindow(QMainWindow):
             **{f"view.align.{line}": partial(self._align, line) for line in Line},
             "view.distribute.across": lambda: self.canvas.arranging.distribute(across=True),
             "view.distribute.down": lambda: self.canvas.arranging.distribute(across=False),
+            "note.add": lambda: self.canvas.add_note(), "note.frame": lambda: self.canvas.notes.frame_selection(),
             "group.make": lambda: self.canvas.group_selection(), "group.ungroup": lambda: self.canvas.groups.ungroup(),
             "group.toggle": lambda: self.canvas.groups.toggle(), "group.enter": lambda: self.canvas.activate(),
             "group.leave": lambda: self.canvas.groups.leave(),

@@ -540,3 +540,23 @@ def test_a_large_network_opens_as_a_picture_that_can_be_read(window: MainWindow,
     assert 4 <= len(window.canvas.canvas.nodes) <= 40
     assert window.canvas.zoom > 0.45
     check(window.canvas)
+
+
+def test_dragging_into_a_frame_changes_no_membership_and_says_so(
+    view: CanvasView, hand: Hand, document: Document, qtbot: QtBot
+) -> None:
+    inside, flat = hand.item("stage.0.conv1"), hand.item("flat")
+    with qtbot.waitSignal(view.status_message) as told:
+        hand.drag((flat.left + 70, flat.top + 40), (inside.left + 250, inside.top + 110))
+    assert "Add to stage.0" in told.args[0]
+    assert "flat" in document.graph.nodes
+
+
+def test_far_out_a_press_on_a_block_selects_it(view: CanvasView, hand: Hand, document: Document) -> None:
+    collapsed(view)
+    view.zoom_to(0.4)
+    view.look_at(view.canvas.content_rect().center())
+    item = hand.item(PATH)
+    hand.click(item.left + 18, item.top + 16)
+    assert view.selected() == (PATH,)
+    assert PATH in document.project.collapsed
