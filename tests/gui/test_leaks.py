@@ -178,7 +178,7 @@ def test_a_window_at_rest_has_nothing_to_do(qtbot: QtBot, qapp: QApplication, no
     edit_something(window, qtbot)
     window.canvas.search.hide()
     window.canvas.setFocus()
-    qtbot.waitUntil(lambda: not _active_timers(), timeout=3000)
+    qtbot.waitUntil(lambda: not _active_timers(), timeout=20_000)  # the recovery copy follows a moment later
     counter = _Events()
     qapp.installEventFilter(counter)
     # Panels find their sizes first; what ticks or repaints for good is seen in each of the spells.
