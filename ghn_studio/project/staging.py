@@ -77,13 +77,12 @@ def sweep(folder: Path) -> tuple[Path, ...]:
 def _temporaries(folder: Path) -> Iterator[tuple[Path, Owner]]:
     here = this_process().host
     try:
-        names = [entry.name for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)]
+        entries = [(entry, found) for entry in os.scandir(folder) if (found := _TEMPORARY.fullmatch(entry.name))]
     except OSError:
         return
-    for name in names:
-        found = _TEMPORARY.fullmatch(name)
-        if found and found["host"] == _short(here):
-            yield folder / name, Owner(int(found["pid"]), here, found["started"])
+    for entry, found in entries:
+        if found["host"] == _short(here) and entry.is_file(follow_symlinks=False):
+            yield folder / entry.name, Owner(int(found["pid"]), here, found["started"])
 
 
 def _short(host: str) -> str:

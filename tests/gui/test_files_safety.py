@@ -141,7 +141,7 @@ def offered(every: Windows, qtbot) -> RecoveryDialog:
 _EDIT_AND_WAIT = """
     import sys
     from PySide6.QtCore import QTimer
-    from ghn_studio.gui import app
+    from ghn_studio.gui import app, windows
     from ghn_studio.gui.main_window import MainWindow
 
     painted = MainWindow.paintEvent
@@ -152,7 +152,11 @@ _EDIT_AND_WAIT = """
             self.seen = True
             self.loader.hold()
             self.autosave.written.connect(lambda: print("written", len(self.document.graph.nodes), flush=True))
-            QTimer.singleShot(0, lambda: self.canvas.add_operator("relu"))
+            QTimer.singleShot(0, edit)
+
+    def edit():
+        print("edited", flush=True)
+        next(iter(windows.shared())).canvas.add_operator("relu")
 
     MainWindow.paintEvent = paint
     app.main(sys.argv[1:])
@@ -161,12 +165,13 @@ _EDIT_AND_WAIT = """
 
 @posix
 def test_e01_after_kill_9_the_next_start_offers_the_edits_with_time_picture_and_layers(every, start, saved, qtbot):
-    began = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(_EDIT_AND_WAIT), str(saved)], stdout=subprocess.PIPE, text=True,
         stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     try:
+        assert process.stdout.readline() == "edited\n"
+        began = time.monotonic()
         assert process.stdout.readline().startswith("written")
         behind = time.monotonic() - began
     finally:
