@@ -23,8 +23,12 @@ GESTURES = (
     ("Move off the grid and past guides", "Hold Ctrl while dragging"),
     ("Duplicate while dragging", "Alt and drag"),
     ("Pass a node by, or use it again", "M"),
-    ("Open a group, leave it", "Return, Esc"),
+    ("Open a group, leave it", "Return or double-click, Esc"),
+    ("Expand or collapse a group", "The arrow before its title, or E"),
+    ("Move a group, or a comment frame with what lies in it", "Drag its title"),
+    ("Write a note; frame the selection", "N; C"),
     ("Move the view", "Middle button, Space and drag, or two fingers"),
     ("Zoom", "Wheel or pinch, at the pointer"),
+    ("Step through what was found", "Enter, Shift+Enter; Ctrl+Enter selects all"),
     ("Let go", "Esc"),
 )

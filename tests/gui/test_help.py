@@ -399,7 +399,7 @@ def test_an_empty_canvas_offers_templates_and_three_ways_to_begin(qtbot: QtBot, 
     assert hint(window) == "", "a hint about a network would mean nothing here"
     assert len(empty.cards) == 6
     qtbot.waitUntil(lambda: not empty.is_drawing)
-    assert all(not card._picture.pixmap().isNull() for card in empty.cards)
+    assert all(not card.picture.pixmap().isNull() for card in empty.cards)
     qtbot.mouseClick(empty.layer, LEFT)
     assert window.canvas.search.isVisible()
     qtbot.keyClick(window.canvas.search.field, Qt.Key.Key_Escape)

@@ -333,7 +333,7 @@ def drop(window: MainWindow, path: Path) -> None:
     enter = QDragEnterEvent(middle.toPoint(), Qt.DropAction.CopyAction, data, left, none)
     window.dragEnterEvent(enter)
     assert enter.isAccepted()
-    assert path.name in window._drop_hint.text() and window._drop_hint.isVisible()
+    assert path.name in window._dropping.hint.text() and window._dropping.hint.isVisible()
     window.dropEvent(QDropEvent(middle, Qt.DropAction.CopyAction, data, left, none))
 
 
