@@ -1,4 +1,4 @@
-"""One sentence at each first use, in a card over the canvas; what was understood never comes back."""
+"""One sentence at each first use, in a card over the canvas; what was understood or done never comes back."""
 
 from __future__ import annotations
 
@@ -57,6 +57,16 @@ class Hints(QObject):
             return
         self._waiting.append(name)
         if not self._shown:
+            self._next()
+
+    def done(self, name: str) -> None:
+        """What the hint was about has been done: it goes by itself, and does not come back."""
+        if name in self._waiting:
+            self._waiting.remove(name)
+        elif name != self._shown:
+            return
+        self._settings.set_flag(_key(name), True)
+        if name == self._shown:
             self._next()
 
     def set_quiet(self, quiet: bool) -> None:

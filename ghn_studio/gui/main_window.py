@@ -85,9 +85,6 @@ FIRST_EXAMPLE = "example:plain_cnn"
 #: Height the results take when there are some to show.
 RESULTS_HEIGHT = 338
 
-#: Narrower windows leave the titles in the run bar out.
-ROOMY_WIDTH = 1440
-
 #: How long closing waits for a job to stop.
 CLOSE_WAIT_S = 3.0
 
@@ -248,6 +245,7 @@ class MainWindow(QMainWindow):
         self.empty_canvas.file_requested.connect(self.files.choose_and_open)
         self.empty_canvas.gallery_requested.connect(self.show_gallery)
         self.empty_canvas.layer_requested.connect(lambda: self.canvas.ask_for_operator(self.canvas.rect().center()))
+        self.inspector.help_requested.connect(self.helping.show_topic)
         self.helping.closed.connect(self.canvas.setFocus)
         self.help.example_requested.connect(lambda name: self.files.open(f"example:{name}"))
         self.gallery.example_chosen.connect(lambda name: self.files.open(f"example:{name}"))
@@ -273,6 +271,7 @@ class MainWindow(QMainWindow):
         self.totals.problems_requested.connect(lambda: self.show_tab(self.problems))
         self.overlays.changed.connect(lambda shown: self._refresh_actions())
         self.explanations.began.connect(lambda: self.show_tab(self.why))
+        self.explanations.began.connect(lambda: self.hints.done("result"))
         self.why.neighbours.opened.connect(self.files.open)
         self.trainings.began.connect(lambda: self.show_tab(self.training))
         self.trainings.written.connect(self.hypernetworks.written)
@@ -349,9 +348,10 @@ class MainWindow(QMainWindow):
                                               or self.files.held)
 
     def new(self) -> None:
-        """Empty the canvas and show the gallery."""
+        """Empty the canvas, which then offers templates and ways to begin."""
         if self.files.new():
-            self.show_gallery()
+            self.show_canvas()
+            self.canvas.setFocus()
 
     def show_gallery(self) -> None:
         """Show examples and recent files in place of the canvas."""
@@ -449,6 +449,9 @@ class MainWindow(QMainWindow):
         self.results.set_stale(stale)
         self.curve.set_stale(stale)
         self.explanations.check()
+        if self.document.can_undo:  # edited, not opened
+            for hint in ("network",) if change.diff.added else ("selection", "several"):
+                self.hints.done(hint)
         self._refresh()
 
     def _on_selection(self, nodes: tuple[NodeId, ...]) -> None:
@@ -481,6 +484,7 @@ class MainWindow(QMainWindow):
         self.explanations.show_prediction(report, graph)
         if not self.desk.is_running:
             self.show_tab(self.results)
+            self.hints.done("network")
             self.hints.happened("result")
             done = "evaluated" if report.accuracy is not None else "predicted"
             seconds = report.graph_seconds + report.predict_seconds + report.evaluate_seconds
@@ -516,7 +520,9 @@ class MainWindow(QMainWindow):
         self.files.open_model(name, side, classes)
 
     def _show_empty_canvas(self) -> None:
-        if not self.document.graph.nodes or self.files.new():
+        if self.document.graph.nodes:
+            self.new()
+        else:
             self.show_canvas()
             self.canvas.setFocus()
 
@@ -550,6 +556,8 @@ class MainWindow(QMainWindow):
         self._notices = notices(self.document, info)
         if self.document.shapes.problems:
             self.hints.happened("problem")
+        else:
+            self.hints.done("problem")
         self.problems.show_notices(self._notices)
         number = len(self._notices)
         self.totals.show_problems(number)
@@ -658,7 +666,7 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Give the run bar the room it needs: a tool bar hides a widget that does not fit."""
         super().resizeEvent(event)
-        self.run_bar.set_compact(event.size().width() < ROOMY_WIDTH)
+        self.run_bar.set_room(event.size().width())
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take networks, and operators meant for an empty canvas."""
