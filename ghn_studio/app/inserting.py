@@ -106,10 +106,9 @@ def room(
     end, bottom = max(b[0] + b[2] for b in turned), max(b[1] + b[3] for b in turned)
     places = {n: _turned(p, down) for n, p in shown.items()}
     extents = {n: _turned(sizes.get(n, _UNKNOWN_SIZE), down) for n in shown}
-    line = places[edge.source][1] if edge.source in places else top
     reached: set[str] = set(downstream(graph, edge.target))
     reached.update([n[:i] for n in reached for i, letter in enumerate(n) if letter == "."])  # and collapsed groups
-    later = [n for n in shown if n in reached and n not in boxes and abs(places[n][1] - line) < SAME_ROW
+    later = [n for n in shown if n in reached and n not in boxes and abs(places[n][1] - top) < SAME_ROW
              and places[n][0] + extents[n][0] > start]
     blocked = [n for n in later if places[n][0] < end + NODE_GAP
                and places[n][1] < bottom and top < places[n][1] + extents[n][1]]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from ghn_studio.app.fixes import Fix
 from ghn_studio.gui.advice import Notice
@@ -13,6 +14,8 @@ from ghn_studio.gui.look import badge, label, replace_page
 
 #: One missing wire can silence a whole network, but a list of hundreds helps nobody.
 LIMIT = 50
+#: Fixes with a button of their own; the rest are in a menu.
+SHOWN_FIXES = 2
 
 
 class ProblemsPanel(QScrollArea):
@@ -81,8 +84,11 @@ class _Row(QFrame):
         if notice.node:
             layout.addWidget(label(notice.node, "strong"))
         layout.addWidget(label(notice.message, wrap=True), 1)
-        for fix in notice.fixes:
+        shown = notice.fixes if len(notice.fixes) <= SHOWN_FIXES + 1 else notice.fixes[:SHOWN_FIXES]
+        for fix in shown:
             layout.addWidget(self._button(fix))
+        if len(shown) < len(notice.fixes):
+            layout.addWidget(self._more(notice.fixes[len(shown):]))
         if notice.node:
             self.setCursor(Qt.CursorShape.PointingHandCursor)
             self.setToolTip(f"Show '{notice.node}' on the canvas")
@@ -93,6 +99,20 @@ class _Row(QFrame):
         button.setObjectName("problems.fix")
         button.setCursor(Qt.CursorShape.ArrowCursor)
         button.clicked.connect(lambda: self.fix_requested.emit(fix))
+        return button
+
+    def _more(self, fixes: Sequence[Fix]) -> QToolButton:
+        button = QToolButton()
+        button.setObjectName("problems.more")
+        button.setText("⋯")
+        button.setToolTip("Other fixes")
+        button.setAccessibleName("Other fixes")
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        button.setCursor(Qt.CursorShape.ArrowCursor)
+        menu = QMenu(button)
+        for fix in fixes:
+            menu.addAction(fix.title, partial(self.fix_requested.emit, fix))
+        button.setMenu(menu)
         return button
 
     def mousePressEvent(self, event: object) -> None:

@@ -106,4 +106,4 @@ class FixButton(QFrame):
         if index < len(self._fixes):
             fix = self._fixes[index]
             # Queued: the button goes with the problem that it solves.
-            QTimer.singleShot(0, self._view, lambda: fix.apply(self._view.document))
+            QTimer.singleShot(0, self._view, lambda: self._view.commands.mend(fix))
