@@ -318,7 +318,7 @@ class ActionSet:
         """Let the keys of canvas actions work while the canvas has the focus, and nowhere else."""
         for spec in ACTIONS:
             if spec.on_canvas:
-                self._actions[spec.id].setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+                self._actions[spec.id].setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
                 canvas.addAction(self._actions[spec.id])
 
     def fill(self, bar: QMenuBar, recent: QMenu) -> dict[str, QMenu]:
