@@ -6,8 +6,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from PySide6.QtCore import QEvent, QMimeData, QPoint, Qt, QUrl
-from PySide6.QtGui import QContextMenuEvent
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QContextMenuEvent, QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -18,11 +18,58 @@ from ghn_studio.gui.canvas.menus import context_menu
 from ghn_studio.ir import Architecture, Edge, Group, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY
 from ghn_studio.project import Note, Project, write
-from tests.gui.test_canvas import Hand
 
 _LEFT, _RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+_NONE = Qt.MouseButton.NoButton
 _PLAIN, _ALT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.AltModifier
 _CONTROL, _SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+
+
+class Hand:
+    """A mouse over a canvas; positions are scene points."""
+
+    def __init__(self, view: CanvasView) -> None:
+        self.view = view
+
+    def at(self, x: float, y: float) -> QPointF:
+        return QPointF(self.view.viewportTransform().map(QPointF(x, y)))
+
+    def send(
+        self, kind: QEvent.Type, at: QPointF, button: Qt.MouseButton, buttons: Qt.MouseButton,
+        keys: Qt.KeyboardModifier = _PLAIN,
+    ) -> None:
+        port = self.view.viewport()
+        event = QMouseEvent(kind, at, QPointF(port.mapToGlobal(at)), button, buttons, keys)
+        QApplication.sendEvent(port, event)
+
+    def press(self, at: QPointF, button: Qt.MouseButton = _LEFT, keys: Qt.KeyboardModifier = _PLAIN) -> None:
+        self.send(QEvent.Type.MouseButtonPress, at, button, button, keys)
+
+    def move(self, at: QPointF, button: Qt.MouseButton = _LEFT, keys: Qt.KeyboardModifier = _PLAIN) -> None:
+        self.send(QEvent.Type.MouseMove, at, _NONE, button, keys)
+
+    def release(self, at: QPointF, button: Qt.MouseButton = _LEFT, keys: Qt.KeyboardModifier = _PLAIN) -> None:
+        self.send(QEvent.Type.MouseButtonRelease, at, button, _NONE, keys)
+
+    def click(self, x: float, y: float, keys: Qt.KeyboardModifier = _PLAIN) -> None:
+        self.press(self.at(x, y), keys=keys)
+        self.release(self.at(x, y), keys=keys)
+
+    def drag(
+        self, start: tuple[float, float], end: tuple[float, float], keys: Qt.KeyboardModifier = _PLAIN,
+        button: Qt.MouseButton = _LEFT, steps: int = 6,
+    ) -> None:
+        a, b = self.at(*start), self.at(*end)
+        self.press(a, button, keys)
+        for i in range(1, steps + 1):
+            self.move(a + (b - a) * (i / steps), button, keys)
+        self.release(b, button, keys)
+
+    def output(self, node: str, port: int = 0) -> tuple[float, float]:
+        return self.view.canvas.nodes[NodeId(node)].output_point(port)
+
+    def input(self, node: str, port: int = 0) -> tuple[float, float]:
+        return self.view.canvas.nodes[NodeId(node)].input_point(port)
 
 
 def node(name: str, op: str, *sources: str, **params: object) -> Node:
