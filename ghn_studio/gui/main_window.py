@@ -31,7 +31,7 @@ from ghn_studio.app.flow import Direction
 from ghn_studio.app.overlays import MEASURES
 from ghn_studio.app.results import CompareReport, PredictReport
 from ghn_studio.errors import DatasetError
-from ghn_studio.gui import theme, torch_loader
+from ghn_studio.gui import shelf, theme, torch_loader
 from ghn_studio.gui.actions import ActionSet, WindowState
 from ghn_studio.gui.advice import Notice, notices
 from ghn_studio.gui.banner import Banner, DropHint, Message
@@ -69,6 +69,7 @@ from ghn_studio.gui.results_panel import ResultsPanel
 from ghn_studio.gui.run_bar import RunBar
 from ghn_studio.gui.scale_dialog import ScaleDialog
 from ghn_studio.gui.settings import STATE_VERSION, Settings
+from ghn_studio.gui.shelf import Shelf
 from ghn_studio.gui.status import Totals
 from ghn_studio.gui.training_panel import TrainingPanel
 from ghn_studio.gui.trainings import Trainings
@@ -105,6 +106,7 @@ class MainWindow(QMainWindow):
         self._notices: tuple[Notice, ...] = ()
         self._shown_graph: Architecture | None = None
         self._is_painted = self._is_closed = self._is_grown = False
+        self._shelf_height = shelf.HEIGHT
         self._put_away: list[QDockWidget] = []
         self.files = Files(self.document, self.settings, self.desk, self)
         self.actions_by_id = ActionSet(self, self._handlers())
@@ -170,9 +172,7 @@ class MainWindow(QMainWindow):
         self._drop_hint = DropHint(self)
 
     def _build_docks(self) -> None:
-        self.tabs = QTabWidget()
-        self.tabs.setObjectName("tabs")
-        self.tabs.setDocumentMode(True)
+        self.tabs = Shelf()
         for panel, title in ((self.results, "Results"), (self.why, "Why"), (self.curve, "SGD curve"),
                              (self.ghns, "Hypernetworks"), (self.training, "Training"), (self.problems, "Problems"),
                              (self.log, "Log")):
@@ -192,7 +192,8 @@ class MainWindow(QMainWindow):
         self.splitDockWidget(self._docks[1], help_dock, Qt.Orientation.Horizontal)
         self.helping = Helping(self.help, help_dock, self._docks[1], self._topic, self)
         self.resizeDocks(list(self._docks[:2]), [216, 304], Qt.Orientation.Horizontal)
-        self.resizeDocks([self._docks[2]], [190], Qt.Orientation.Vertical)
+        self.tabs.toggled.connect(self._on_shelf)
+        self.tabs.set_open(self.settings.flag("window/shelf", False))
 
     def _dock(self, title: str, name: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
         dock = QDockWidget(title, self)
@@ -307,6 +308,7 @@ class MainWindow(QMainWindow):
             "edit.find": self.show_find_bar,
             "edit.find_next": lambda: self._step_found(1), "edit.find_previous": lambda: self._step_found(-1),
             "edit.producer": lambda: self.jumping.to_producer(), "edit.consumer": lambda: self.jumping.to_consumer(),
+            "view.shelf": lambda: self.tabs.set_open(not self.tabs.is_open),
             "view.palette": lambda: self.command_palette.open_palette(),
             "view.overlay.none": lambda: self.overlays.show(""),
             **{f"view.overlay.{i}": partial(self._toggle_overlay, i) for i in (*(m.id for m in MEASURES), WORTH)},
@@ -566,12 +568,22 @@ class MainWindow(QMainWindow):
         """Show one of the panels below the canvas."""
         self.show_canvas()
         self._docks[2].show()
+        self.tabs.setCurrentWidget(panel)
+        self.tabs.set_open(True)
         wide = panel not in (self.problems, self.log)
         if wide and self._docks[2].height() < RESULTS_HEIGHT and not self._is_grown:
             self._is_grown = True  # once: afterwards the height is the person's choice
+            self._shelf_height = RESULTS_HEIGHT
             self.resizeDocks([self._docks[2]], [RESULTS_HEIGHT], Qt.Orientation.Vertical)
             QTimer.singleShot(0, self, self.canvas.fit)
-        self.tabs.setCurrentWidget(panel)
+
+    def _on_shelf(self, is_open: bool) -> None:
+        """Give the panels below the canvas the height they had, or the room they leave to the canvas."""
+        dock = self._docks[2]
+        if is_open:
+            self.resizeDocks([dock], [self._shelf_height], Qt.Orientation.Vertical)
+        elif dock.height() > self.tabs.maximumHeight():
+            self._shelf_height = dock.height()
 
     def _show_torch(self) -> None:
         if self.loader.error is not None:
@@ -598,7 +610,7 @@ class MainWindow(QMainWindow):
         self.actions_by_id.refresh_icons()
         for panel in (self.palette_panel, self.outline, self.find_bar, self.inspector, self.problems, self.results,
                       self.curve, self.gallery, self.banner, self.empty_canvas, self.help, self.hints, self.run_bar,
-                      self.explanations, self.ghns, self.training):
+                      self.explanations, self.ghns, self.training, self.tabs):
             panel.restyle()
 
     def _restore(self) -> None:
@@ -674,6 +686,7 @@ class MainWindow(QMainWindow):
         for key in ("head", "device", "ghn"):
             self.settings.set_text(f"run/{key}", getattr(choices, key))
         self.settings.set_text("canvas/recent", ",".join(self.canvas.search.recent))
+        self.settings.set_flag("window/shelf", self.tabs.is_open)
         self.settings.remember_window(self.saveGeometry(), self.saveState(STATE_VERSION))
         self.settings.flush()
         super().closeEvent(event)
