@@ -14,8 +14,6 @@ from ghn_studio.gui.look import badge, label, replace_page
 
 #: One missing wire can silence a whole network, but a list of hundreds helps nobody.
 LIMIT = 50
-#: Fixes with a button of their own; the rest are in a menu.
-SHOWN_FIXES = 2
 
 
 class ProblemsPanel(QScrollArea):
@@ -84,11 +82,10 @@ class _Row(QFrame):
         if notice.node:
             layout.addWidget(label(notice.node, "strong"))
         layout.addWidget(label(notice.message, wrap=True), 1)
-        shown = notice.fixes if len(notice.fixes) <= SHOWN_FIXES + 1 else notice.fixes[:SHOWN_FIXES]
-        for fix in shown:
+        for fix in notice.fixes[:1]:
             layout.addWidget(self._button(fix))
-        if len(shown) < len(notice.fixes):
-            layout.addWidget(self._more(notice.fixes[len(shown):]))
+        if len(notice.fixes) > 1:
+            layout.addWidget(self._more(notice.fixes[1:]))
         if notice.node:
             self.setCursor(Qt.CursorShape.PointingHandCursor)
             self.setToolTip(f"Show '{notice.node}' on the canvas")
@@ -104,11 +101,11 @@ class _Row(QFrame):
     def _more(self, fixes: Sequence[Fix]) -> QToolButton:
         button = QToolButton()
         button.setObjectName("problems.more")
-        button.setText("⋯")
-        button.setToolTip("Other fixes")
-        button.setAccessibleName("Other fixes")
-        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        button.setText(f"{len(fixes)} more")
+        button.setProperty("outlined", True)
+        button.setToolTip("Other edits that put it right")
         button.setCursor(Qt.CursorShape.ArrowCursor)
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(button)
         for fix in fixes:
             menu.addAction(fix.title, partial(self.fix_requested.emit, fix))

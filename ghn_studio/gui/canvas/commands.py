@@ -256,13 +256,14 @@ class Commands:
         label = "Duplicate node" if len(chosen) == 1 else f"Duplicate {len(chosen)} nodes"
         return self._add_part(label, self._part(), by) if chosen else ()
 
-    def copy(self) -> bool:
-        """Put the selected nodes on the clipboard as JSON text."""
-        chosen = self.chosen_nodes()
-        if not chosen:
+    def copy(self, notes: Iterable[str] = ()) -> bool:
+        """Put the selected nodes, and ``notes`` by name, on the clipboard as JSON text."""
+        chosen, notes = self.chosen_nodes(), tuple(notes)
+        if not chosen and not notes:
             return False
-        QApplication.clipboard().setText(clipboard.text_of(self._part(), self._document.ops))
-        self._tell(f"Copied {len(chosen)} node{'s' if len(chosen) > 1 else ''}.")
+        QApplication.clipboard().setText(clipboard.text_of(self._part(notes), self._document.ops))
+        count, what = (len(chosen), "node") if chosen else (len(notes), "note")
+        self._tell(f"Copied {count} {what}{'s' if count > 1 else ''}.")
         return True
 
     def copy_source(self) -> bool:
@@ -312,14 +313,14 @@ class Commands:
         self._pastes = self._pastes + 1 if text == self._last_clip else 1
         self._last_clip = text
         count = len(pasted.project.architecture.nodes)
-        label = "Paste node" if count == 1 else f"Paste {count} nodes"
+        label = "Paste notes" if not count else "Paste node" if count == 1 else f"Paste {count} nodes"
         return self._add_part(label, pasted, self._offset(pasted.project, at), keep_inputs=keep_inputs)
 
-    def _part(self) -> clipboard.Part:
-        """The selected nodes as a part that can be added anywhere."""
+    def _part(self, notes: Iterable[str] = ()) -> clipboard.Part:
+        """The selected nodes, and ``notes``, as a part that can be added anywhere."""
         shown = self._scene.positions()
         project = edits.moved({n: shown[n] for n in shown})(self._document.project)
-        return clipboard.part(project, self.chosen_nodes())
+        return clipboard.part(project, self.chosen_nodes(), notes)
 
     def _add_part(
         self, label: str, part: clipboard.Part, by: tuple[float, float], *, keep_inputs: bool = False

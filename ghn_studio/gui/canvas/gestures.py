@@ -158,6 +158,8 @@ class Move:
         count = len(places)
         what = short_name(self._group) if self._group else "node" if count == 1 else f"{count} nodes"
         self._view.apply(f"Move {what}", edits.moved(places))
+        if self._group is None:
+            self._view.groups.mention_membership(tuple(places))
 
     def cancel(self) -> None:
         self._point_at_wire(None)

@@ -46,11 +46,14 @@ def _arrow(view: CanvasView, event: QKeyEvent) -> bool:
     step = _ARROWS.get(Qt.Key(event.key()))
     if step is None:
         return False
+    fine = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+    by = FINE_NUDGE if fine else NUDGE
+    if view.notes.selected and not view.selected():
+        view.notes.nudge(step.value[0] * by, step.value[1] * by)
+        return True
     if event.modifiers() & _WALK or not view.selected():
         view.step(step, extend=bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
         return True
-    fine = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
-    by = FINE_NUDGE if fine else NUDGE
     view.commands.nudge(step.value[0] * by, step.value[1] * by)
     return True
 
@@ -89,6 +92,10 @@ def _plain(view: CanvasView, event: QKeyEvent) -> bool:
             view.arranging.toggle_pins()
         case (Qt.Key.Key_G, True, True):
             view.groups.ungroup()
+        case (Qt.Key.Key_N, False, False):
+            view.add_note()
+        case (Qt.Key.Key_C, False, False):
+            view.notes.frame_selection()
         case (Qt.Key.Key_E, False, False):
             view.groups.toggle()
         case (Qt.Key.Key_E, False, True):

@@ -38,6 +38,7 @@ def context_menu(view: CanvasView, at: QPoint) -> QMenu:
     node_id = view.canvas.node_at(spot.x(), spot.y())
     wire = view.canvas.wire_at(spot.x(), spot.y(), WIRE_REACH_PX / view.zoom) if node_id is None else None
     group = view.canvas.group_at(spot.x(), spot.y()) if node_id is None else None
+    note = view.canvas.notes.at(spot.x(), spot.y()) if node_id is None else None
     if node_id is not None and view.canvas.nodes[node_id].is_neighbour:
         menu.addAction("Go there", lambda: view.groups.go_to(node_id))
     elif node_id is not None:
@@ -47,6 +48,11 @@ def context_menu(view: CanvasView, at: QPoint) -> QMenu:
     elif wire is not None:
         view.select((), wire)
         _for_wire(menu, view, wire, at)
+    elif note is not None and group is None:
+        if note not in view.notes.selected:
+            view.select(())
+            view.notes.select((note,))
+        _for_note(menu, view, note)
     else:
         if group is not None:
             view.select((group,))
@@ -123,11 +129,20 @@ def _for_wire(menu: QMenu, view: CanvasView, wire: Edge, at: QPoint) -> None:
     menu.addAction(icons.icon("delete"), "Delete wire", "Del", view.delete_selection)
 
 
+def _for_note(menu: QMenu, view: CanvasView, note: str) -> None:
+    menu.addAction("Edit text…", partial(view.notes.edit, note))
+    menu.addAction(icons.icon("copy"), "Copy", "Ctrl+C", view.copy)
+    menu.addAction(icons.icon("duplicate"), "Duplicate", "Ctrl+D", view.duplicate_selection)
+    menu.addSeparator()
+    menu.addAction(icons.icon("delete"), "Delete", "Del", view.delete_selection)
+
+
 def _for_canvas(menu: QMenu, view: CanvasView, at: QPoint) -> None:
     spot = view.scene_point(QPointF(at))
     empty = "" if holds_nodes() else "The clipboard holds no nodes."
     nothing = "" if view.canvas.nodes else "The canvas is empty."
     menu.addAction(icons.icon("add"), "Add operator…", "Tab", lambda: view.ask_for_operator(at))
+    menu.addAction(icons.icon("note"), "Add note", "N", partial(view.notes.add, spot))
     _add(menu, "Paste here", "Ctrl+V", lambda: view.paste(spot), empty, "paste")
     _add(menu, "Paste with inputs", "Ctrl+Shift+V", lambda: view.paste(spot, keep_inputs=True), empty)
     menu.addSeparator()
