@@ -242,14 +242,14 @@ def _lifted(project: Project, path: str) -> Project:
     def clashes(name: str) -> bool:
         return name in taken or any(name[:i] in nodes for i, letter in enumerate(name) if letter == ".")
 
-    heads: dict[str, str] = {}
     depth = parent.count(".") + 1 if parent else 0
-    for name in (wish(n) for n in (*members, *groups)):
+    wishes = [wish(n) for n in (*members, *groups)]
+    heads = {head: head for head in (".".join(w.split(".")[:depth + 1]) for w in wishes)}
+    for name in wishes:
         head = ".".join(name.split(".")[:depth + 1])
-        heads.setdefault(head, head)
         if clashes(name) and heads[head] == head:
             number = 2
-            while f"{head}_{number}" in taken or f"{head}_{number}" in heads:
+            while f"{head}_{number}" in taken or f"{head}_{number}" in heads or f"{head}_{number}" in heads.values():
                 number += 1
             heads[head] = f"{head}_{number}"
 
