@@ -18,6 +18,9 @@ EXAMPLE = "example:"
 DEEPNETS = "deepnets:"
 TORCHVISION = "torchvision:"
 
+#: Endings of files that hold networks.
+OPENABLE = (".ghn", ".onnx")
+
 #: What exporters call every network; the file's name says more.
 GENERIC_NAMES = frozenset({"", "main", "main_graph", "graph", "torch_jit", "torch-jit-export", "untitled"})
 

@@ -16,13 +16,16 @@ from ghn_studio.app.analysing import Analysis, Cost, analyse
 from ghn_studio.app.faces import NodeFace
 from ghn_studio.app.group_faces import copies
 from ghn_studio.app.grouping import ends_of
-from ghn_studio.app.picture import Picture, picture
+from ghn_studio.app.picture import Picture, picture, renewed
 from ghn_studio.ir.graph import Architecture, GraphDiff, NodeId, Source, diff
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.project import Project
 
-#: A step shares almost everything with its neighbours (some 26 KiB at 1,000 nodes).
+#: A step shares almost everything with its neighbours (some 36 KiB at 1,000 nodes).
 HISTORY_LIMIT = 5_000
+
+#: Nodes of all steps together, which is what memory goes with (some 75 MB).
+HISTORY_NODES = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ class Document:
         self._clean: Project | None = self._project
         self._path = path
         self._ops = ops
-        self._undo: deque[_Step] = deque(maxlen=HISTORY_LIMIT)
+        self._undo: deque[_Step] = deque()
+        self._undo_nodes = 0
         self._redo: list[_Step] = []
         self._subscribers: list[Callable[[Change], None]] = []
         self._analysis: Analysis | None = None
@@ -107,8 +111,10 @@ class Document:
     def picture(self, scope: str = "") -> Picture:
         """What to draw, of the whole network or of the inside of one group; worked out once per value."""
         key = (self.graph, self._project.collapsed, scope)
-        if self._picture is None or self._picture[0][0] is not key[0] or self._picture[0][1:] != key[1:]:
+        if self._picture is None or self._picture[0][1:] != key[1:]:
             self._picture = key, picture(*key, self._ops)
+        elif self._picture[0][0] is not self.graph:
+            self._picture = key, renewed(self._picture[1], self.graph, self._ops) or picture(*key, self._ops)
         return self._picture[1]
 
     def face(self, node_id: NodeId) -> NodeFace:
@@ -122,7 +128,8 @@ class Document:
 
     def block_face(self, block: str) -> NodeFace:
         """What a block shows: a node, or a group as it is when collapsed."""
-        return self._analysed().block_face(block)
+        drawn = self._picture[1] if self._picture is not None and self._picture[0][0] is self.graph else None
+        return self._analysed().block_face(block, drawn.groups.get(block) if drawn is not None else None)
 
     def ends(self, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The extents of what a group takes and of what it gives, as far as shapes are known."""
@@ -165,10 +172,10 @@ class Document:
             return False
         top = self._undo[-1] if self._undo else None
         if merge_key is not None and top is not None and top.merge_key == merge_key and not self._redo:
-            self._undo.pop()
+            self._pop()
             before = top.before
         if before != after:  # a spin box that came back leaves no step
-            self._undo.append(_Step(label, before, after, merge_key))
+            self._push(_Step(label, before, after, merge_key))
         self._redo.clear()
         self._show(after)
         return True
@@ -182,7 +189,7 @@ class Document:
         """Go back one step; does nothing at the start of the history."""
         if not self._undo:
             return
-        step = self._undo.pop()
+        step = self._pop()
         self._redo.append(replace(step, merge_key=None))
         self._show(step.before)
 
@@ -191,7 +198,7 @@ class Document:
         if not self._redo:
             return
         step = self._redo.pop()
-        self._undo.append(step)
+        self._push(step)
         self._show(step.after)
 
     @property
@@ -233,11 +240,17 @@ class Document:
             self._show(project)
         self._clean = self._project
 
+    def detach(self) -> None:
+        """Go on without a file; the value counts as modified until it is saved somewhere."""
+        self._path = self._clean = None
+        self.finish_merging()
+
     def replace(self, project: Project, path: Path | None = None) -> None:
         """Open another project: history and modified state start afresh."""
         before, self._project = self._project, project
         self._clean, self._path = project, path
         self._undo.clear()
+        self._undo_nodes = 0
         self._redo.clear()
         self._tell(Change(diff(before.architecture, project.architecture), (), True))
 
@@ -253,10 +266,24 @@ class Document:
 
         return unsubscribe
 
+    def _push(self, step: _Step) -> None:
+        """Add a step, and forget the oldest ones when there are too many or they hold too much."""
+        self._undo.append(step)
+        self._undo_nodes += _weight(step)
+        while len(self._undo) > HISTORY_LIMIT or (self._undo_nodes > HISTORY_NODES and len(self._undo) > 1):
+            self._undo_nodes -= _weight(self._undo.popleft())
+
+    def _pop(self) -> _Step:
+        step = self._undo.pop()
+        self._undo_nodes -= _weight(step)
+        return step
+
     def _show(self, after: Project) -> None:
         before, self._project = self._project, after
         redrawn = (before.collapsed, before.pinned, before.notes) != (after.collapsed, after.pinned, after.notes)
         self._tell(Change(diff(before.architecture, after.architecture), _moved(before, after), redrawn=redrawn))
+        if before.architecture is not self.graph:
+            before.architecture.forget_tables()
 
     def _tell(self, change: Change) -> None:
         for callback in tuple(self._subscribers):
@@ -266,6 +293,10 @@ class Document:
         if self._analysis is None or self._analysis.graph is not self.graph:
             self._analysis = analyse(self.graph, self._ops, self._analysis)
         return self._analysis
+
+
+def _weight(step: _Step) -> int:
+    return 1 + len(step.before.architecture.nodes)
 
 
 def _moved(before: Project, after: Project) -> tuple[NodeId, ...]:

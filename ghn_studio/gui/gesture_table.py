@@ -20,10 +20,8 @@ GESTURES = (
     ("Select what is inside", "Drag over an empty place"),
     ("Show the selection", "F"),
     ("Move the selection", "Drag, or arrow keys; Shift for small steps"),
-    ("Go from node to node", "Alt and arrow keys"),
     ("Move off the grid and past guides", "Hold Ctrl while dragging"),
     ("Duplicate while dragging", "Alt and drag"),
-    ("Rename", "F2"),
     ("Pass a node by, or use it again", "M"),
     ("Open a group, leave it", "Return or double-click, Esc"),
     ("Expand or collapse a group", "The arrow before its title, or E"),
@@ -31,5 +29,6 @@ GESTURES = (
     ("Write a note; frame the selection", "N; C"),
     ("Move the view", "Middle button, Space and drag, or two fingers"),
     ("Zoom", "Wheel or pinch, at the pointer"),
+    ("Step through what was found", "Enter, Shift+Enter; Ctrl+Enter selects all"),
     ("Let go", "Esc"),
 )

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QMimeData, QPointF, QSize, Qt, QTimer
+from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
     QLabel,
     QMainWindow,
-    QMessageBox,
     QStackedWidget,
     QTabWidget,
     QToolBar,
@@ -31,10 +30,11 @@ from ghn_studio.app.flow import Direction
 from ghn_studio.app.overlays import MEASURES
 from ghn_studio.app.results import CompareReport, PredictReport
 from ghn_studio.errors import DatasetError
-from ghn_studio.gui import shelf, theme, torch_loader
+from ghn_studio.gui import shelf, theme, torch_loader, windows
 from ghn_studio.gui.actions import ActionSet, WindowState
 from ghn_studio.gui.advice import Notice, notices
-from ghn_studio.gui.banner import Banner, DropHint, Message
+from ghn_studio.gui.autosave import Autosave
+from ghn_studio.gui.banner import Banner, Message
 from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
 from ghn_studio.gui.canvas.clipboard import holds_nodes
 from ghn_studio.gui.canvas.jumping import Jumping
@@ -42,6 +42,7 @@ from ghn_studio.gui.choosing import Choosing
 from ghn_studio.gui.command_palette import CommandPalette
 from ghn_studio.gui.curve_panel import CurvePanel
 from ghn_studio.gui.dialogs import AboutDialog, DetailsDialog, ShortcutsDialog
+from ghn_studio.gui.dropping import DropTarget
 from ghn_studio.gui.empty_canvas import EmptyCanvas
 from ghn_studio.gui.explanations import Explanations
 from ghn_studio.gui.exporting import Exporting
@@ -58,12 +59,13 @@ from ghn_studio.gui.inspector import Inspector
 from ghn_studio.gui.job_desk import JobDesk
 from ghn_studio.gui.log_panel import LogPanel
 from ghn_studio.gui.outline import Outline
-from ghn_studio.gui.overlays import WORTH, Overlays
+from ghn_studio.gui.overlays import EXPLAINED, Overlays
 from ghn_studio.gui.palette import Palette
 from ghn_studio.gui.palette_offers import offers
 from ghn_studio.gui.picture_export import PictureDialog
 from ghn_studio.gui.predictions import Predictions
 from ghn_studio.gui.problems_panel import ProblemsPanel
+from ghn_studio.gui.questions import Answer, ask_about_closing, ask_about_job
 from ghn_studio.gui.recent_menu import RecentMenu
 from ghn_studio.gui.results_panel import ResultsPanel
 from ghn_studio.gui.run_bar import RunBar
@@ -83,9 +85,6 @@ FIRST_EXAMPLE = "example:plain_cnn"
 #: Height the results take when there are some to show.
 RESULTS_HEIGHT = 338
 
-#: Narrower windows leave the titles in the run bar out.
-ROOMY_WIDTH = 1440
-
 #: How long closing waits for a job to stop.
 CLOSE_WAIT_S = 3.0
 
@@ -93,7 +92,9 @@ _log = logging.getLogger(__name__)
 
 
 class MainWindow(QMainWindow):
-    """GHN Studio's one window. Needs no arguments: it opens with an example on the canvas."""
+    """A window of GHN Studio. Needs no arguments: it opens with an example on the canvas."""
+
+    closed = Signal()
 
     def __init__(self, settings: Settings | None = None) -> None:
         super().__init__()
@@ -109,6 +110,7 @@ class MainWindow(QMainWindow):
         self._shelf_height = shelf.HEIGHT
         self._put_away: list[QDockWidget] = []
         self.files = Files(self.document, self.settings, self.desk, self)
+        self.autosave = Autosave(self.document, self.files, self)
         self.actions_by_id = ActionSet(self, self._handlers())
         self._build()
         self._connect()
@@ -169,7 +171,7 @@ class MainWindow(QMainWindow):
         column.addWidget(self.banner)
         column.addWidget(self.pages, 1)
         self.setCentralWidget(centre)
-        self._drop_hint = DropHint(self)
+        self._dropping = DropTarget(self, lambda: self.document.is_modified)
 
     def _build_docks(self) -> None:
         self.tabs = Shelf()
@@ -243,6 +245,7 @@ class MainWindow(QMainWindow):
         self.empty_canvas.file_requested.connect(self.files.choose_and_open)
         self.empty_canvas.gallery_requested.connect(self.show_gallery)
         self.empty_canvas.layer_requested.connect(lambda: self.canvas.ask_for_operator(self.canvas.rect().center()))
+        self.inspector.help_requested.connect(self.helping.show_topic)
         self.helping.closed.connect(self.canvas.setFocus)
         self.help.example_requested.connect(lambda name: self.files.open(f"example:{name}"))
         self.gallery.example_chosen.connect(lambda name: self.files.open(f"example:{name}"))
@@ -253,6 +256,7 @@ class MainWindow(QMainWindow):
         self.gallery.back_requested.connect(self.show_canvas)
         self.files.opened.connect(self._on_opened)
         self.files.saved.connect(self._refresh)
+        self.files.detached.connect(self._refresh)
         self.files.recent_changed.connect(self.recent_menu.fill)
         self.run_bar.changed.connect(self._refresh_problems)
         self.desk.changed.connect(self._on_desk)
@@ -267,13 +271,14 @@ class MainWindow(QMainWindow):
         self.totals.problems_requested.connect(lambda: self.show_tab(self.problems))
         self.overlays.changed.connect(lambda shown: self._refresh_actions())
         self.explanations.began.connect(lambda: self.show_tab(self.why))
+        self.explanations.began.connect(lambda: self.hints.done("result"))
         self.why.neighbours.opened.connect(self.files.open)
         self.trainings.began.connect(lambda: self.show_tab(self.training))
         self.trainings.written.connect(self.hypernetworks.written)
         self.trainings.use_requested.connect(self.hypernetworks.use_folder)
         self.hypernetworks.continue_requested.connect(self.trainings.ask_to_go_on)
         self.choosing.ghn_chosen.connect(self.hypernetworks.use_folder)
-        for source in (self.files, self.predictions, self.exporting, self.choosing, self.explanations,
+        for source in (self.files, self.autosave, self.predictions, self.exporting, self.choosing, self.explanations,
                        self.hypernetworks, self.trainings):
             source.message.connect(self.show_message)
         self.desk.failed.connect(self.show_message)
@@ -289,7 +294,8 @@ class MainWindow(QMainWindow):
             "file.new": self.new, "file.open": lambda: self.files.choose_and_open(),
             "file.gallery": self.show_gallery, "file.import_onnx": lambda: self.files.choose_and_import(),
             "file.save": lambda: self.files.save(), "file.save_as": lambda: self.files.save_as(),
-            "file.export": lambda: self.exporting.ask(), "file.quit": self.close,
+            "file.export": lambda: self.exporting.ask(), "file.close": self.close,
+            "file.new_window": lambda: windows.shared().new(self), "file.quit": lambda: windows.shared().quit(self),
             "edit.undo": lambda: self.document.undo(), "edit.redo": lambda: self.document.redo(),
             "edit.cut": lambda: self.canvas.cut(), "edit.copy": lambda: self.canvas.copy(),
             "edit.paste": lambda: self.canvas.paste_here(),
@@ -311,7 +317,7 @@ class MainWindow(QMainWindow):
             "view.shelf": lambda: self.tabs.set_open(not self.tabs.is_open),
             "view.palette": lambda: self.command_palette.open_palette(),
             "view.overlay.none": lambda: self.overlays.show(""),
-            **{f"view.overlay.{i}": partial(self._toggle_overlay, i) for i in (*(m.id for m in MEASURES), WORTH)},
+            **{f"view.overlay.{i}": partial(self._toggle_overlay, i) for i in (*(m.id for m in MEASURES), *EXPLAINED)},
             "view.arrange_selection": lambda: self.canvas.arranging.arrange_selection(),
             "view.pin": lambda: self.canvas.arranging.toggle_pins(),
             **{f"view.direction.{way}": partial(self.set_direction, way) for way in Direction},
@@ -329,15 +335,23 @@ class MainWindow(QMainWindow):
             "help.topic": lambda: self.helping.show_topic(), "help.manual": lambda: self.helping.show(),
             "help.hints": lambda: self.hints.show_again(),
             "help.shortcuts": lambda: ShortcutsDialog(self).open(), "help.about": lambda: AboutDialog(self).open(),
-            "help.log": lambda: self.show_tab(self.log),
+            "help.log": self.show_log,
         }
 
     # --- what a person asks for ------------------------------------------------------------
 
+    @property
+    def is_pristine(self) -> bool:
+        """True while nobody has done anything here that another network would take away."""
+        document = self.document
+        return document.path is None and not (document.is_modified or document.can_undo or self.desk.is_running
+                                              or self.files.held)
+
     def new(self) -> None:
-        """Empty the canvas and show the gallery."""
+        """Empty the canvas, which then offers templates and ways to begin."""
         if self.files.new():
-            self.show_gallery()
+            self.show_canvas()
+            self.canvas.setFocus()
 
     def show_gallery(self) -> None:
         """Show examples and recent files in place of the canvas."""
@@ -358,6 +372,10 @@ class MainWindow(QMainWindow):
         """Add an operator behind the selected node, or at a place of the canvas."""
         self.show_canvas()
         self.canvas.add_operator(op_id, at)
+
+    def show_log(self) -> None:
+        """Show what happened."""
+        self.show_tab(self.log)
 
     def ask_to_scale(self) -> None:
         """Ask for a factor and make layers wider or narrower."""
@@ -431,6 +449,9 @@ class MainWindow(QMainWindow):
         self.results.set_stale(stale)
         self.curve.set_stale(stale)
         self.explanations.check()
+        if self.document.can_undo:  # edited, not opened
+            for hint in ("network",) if change.diff.added else ("selection", "several"):
+                self.hints.done(hint)
         self._refresh()
 
     def _on_selection(self, nodes: tuple[NodeId, ...]) -> None:
@@ -463,6 +484,7 @@ class MainWindow(QMainWindow):
         self.explanations.show_prediction(report, graph)
         if not self.desk.is_running:
             self.show_tab(self.results)
+            self.hints.done("network")
             self.hints.happened("result")
             done = "evaluated" if report.accuracy is not None else "predicted"
             seconds = report.graph_seconds + report.predict_seconds + report.evaluate_seconds
@@ -498,7 +520,9 @@ class MainWindow(QMainWindow):
         self.files.open_model(name, side, classes)
 
     def _show_empty_canvas(self) -> None:
-        if not self.document.graph.nodes or self.files.new():
+        if self.document.graph.nodes:
+            self.new()
+        else:
             self.show_canvas()
             self.canvas.setFocus()
 
@@ -518,7 +542,8 @@ class MainWindow(QMainWindow):
         self.empty_canvas.show_if(is_empty)
         self.hints.set_quiet(is_empty)
         name = self.document.path.name if self.document.path else self.document.graph.name
-        self.setWindowTitle(f"{name}[*] – GHN Studio")
+        self.setWindowFilePath(str(self.document.path or ""))
+        self.setWindowTitle(f"{name}[*]{' (read-only)' if self.files.file.read_only_reason else ''} – GHN Studio")
         self.setWindowModified(self.document.is_modified)
         self._refresh_problems()
 
@@ -531,6 +556,8 @@ class MainWindow(QMainWindow):
         self._notices = notices(self.document, info)
         if self.document.shapes.problems:
             self.hints.happened("problem")
+        else:
+            self.hints.done("problem")
         self.problems.show_notices(self._notices)
         number = len(self._notices)
         self.totals.show_problems(number)
@@ -547,7 +574,7 @@ class MainWindow(QMainWindow):
             groups=len(document.graph.groups), in_group=self.canvas.groups.target() is not None,
             is_inside=bool(self.canvas.groups.scope),
             is_running=self.desk.is_running, is_stopping=self.desk.is_stopping,
-            has_result=self.results.report is not None, has_explanation=self.overlays.has_worth,
+            has_result=self.results.report is not None, has_explanation=self.overlays.is_explained,
             all_pinned=self.canvas.arranging.all_pinned(self.canvas.selected()),
         ))
         self.actions_by_id[f"view.overlay.{self.overlays.wanted or 'none'}"].setChecked(True)
@@ -639,29 +666,24 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Give the run bar the room it needs: a tool bar hides a widget that does not fit."""
         super().resizeEvent(event)
-        self.run_bar.set_compact(event.size().width() < ROOMY_WIDTH)
+        self.run_bar.set_room(event.size().width())
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take networks, and operators meant for an empty canvas."""
-        file = _dropped_file(event.mimeData())
-        if file is not None:
-            event.acceptProposedAction()
-            self._drop_hint.say(f"Drop to open {file.name}")
-        elif event.mimeData().hasFormat(OPERATOR_MIME):
+        if not self._dropping.enter(event) and event.mimeData().hasFormat(OPERATOR_MIME):
             event.acceptProposedAction()
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         """Take the hint away."""
-        self._drop_hint.hide()
+        self._dropping.leave()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Open the first network dropped, or add the operator."""
-        self._drop_hint.hide()
-        file = _dropped_file(event.mimeData())
-        if file is not None:
+        """Open the networks dropped, the first one here, or add the operator."""
+        names = [str(file) for file in self._dropping.drop(event.mimeData())]
+        if names:
             event.acceptProposedAction()
             # Queued: a question about unsaved changes must not run inside the drop.
-            QTimer.singleShot(0, self, lambda: self.files.open(str(file)))
+            QTimer.singleShot(0, self, lambda: windows.shared().open(names, self))
         elif event.mimeData().hasFormat(OPERATOR_MIME):
             op_id = bytes(event.mimeData().data(OPERATOR_MIME).data()).decode("utf-8", "replace")
             if op_id in self.document.ops:
@@ -672,17 +694,20 @@ class MainWindow(QMainWindow):
         """Ask about a running job and unsaved changes, then stop what runs."""
         if self._is_closed:
             return
-        if self.files.is_busy or not self._may_stop_job() or not self.files.may_discard():
+        if self.files.is_busy or not self._may_close():
             event.ignore()
             return
         self._is_closed = True
         self._give_room(False)
         self.desk.stop_and_wait(CLOSE_WAIT_S)
         self.explanations.sketching.stop(CLOSE_WAIT_S)
-        self.gallery.models.stop(CLOSE_WAIT_S)
+        self.gallery.stop(CLOSE_WAIT_S)
+        self.empty_canvas.stop(CLOSE_WAIT_S)
         self.canvas.arranging.stop(CLOSE_WAIT_S)
         self.loader.hold()
         self.log.close_log()
+        self.autosave.close()
+        self.files.close()
         choices = self.run_bar.choices()
         for key in ("head", "device", "ghn"):
             self.settings.set_text(f"run/{key}", getattr(choices, key))
@@ -691,22 +716,15 @@ class MainWindow(QMainWindow):
         self.settings.remember_window(self.saveGeometry(), self.saveState(STATE_VERSION))
         self.settings.flush()
         super().closeEvent(event)
+        self.closed.emit()
 
-    def _may_stop_job(self) -> bool:
+    def _may_close(self) -> bool:
+        """Ask about unsaved changes and a running job, in one question where there are both."""
         if not self.desk.is_running:
-            return True
-        buttons = QMessageBox.StandardButton
-        box = QMessageBox(QMessageBox.Icon.Question, "Something is running",
-                          f"{self.desk.title} has not ended. Stop it and close?", buttons.Close | buttons.Cancel, self)
-        box.setObjectName("dialog.running")
-        box.button(buttons.Close).setText("Stop and close")
-        return box.exec() == buttons.Close
+            return self.files.may_discard()
+        if not self.document.is_modified:
+            return ask_about_job(self, self.desk.title) is Answer.STOP
+        answer = ask_about_closing(self, self.document.graph.name, self.desk.title)
+        return self.files.save() if answer is Answer.SAVE else answer is Answer.DISCARD
 
 
-def _dropped_file(data: QMimeData) -> Path | None:
-    """The first network among dropped files."""
-    for url in data.urls() if data.hasUrls() else ():
-        path = Path(url.toLocalFile())
-        if path.suffix.lower() in (".ghn", ".onnx"):
-            return path
-    return None

@@ -158,6 +158,9 @@ QTreeView::item:hover, QListView::item:hover, QTableView::item:hover { backgroun
 QTreeView::item:selected, QListView::item:selected, QTableView::item:selected {
     background: $raised; color: $text; }
 QTreeView::item:focus, QListView::item:focus, QTableView::item:focus { border: 1px solid $selection; }
+QTreeView[painted="true"] { selection-background-color: transparent; show-decoration-selected: 0; }
+QTreeView[painted="true"]::item, QTreeView[painted="true"]::item:hover, QTreeView[painted="true"]::item:selected {
+    background: transparent; }
 QTreeView::branch { background: transparent; }
 QTreeView::branch:has-children:closed { image: url("@icons/chevron-right-$name.svg"); }
 QTreeView::branch:has-children:open { image: url("@icons/chevron-down-$name.svg"); }
@@ -223,7 +226,6 @@ QFrame#banner { background: $raised; border: none; border-left: 3px solid $edge_
 QFrame#banner[kind="error"] { border-left-color: $error; }
 QFrame#banner[kind="warning"] { border-left-color: $warning; }
 QFrame#banner[kind="ok"] { border-left-color: $ok; }
-QLabel#dropHint { background: $panel; border: 2px dashed $selection; font-size: 24px; font-weight: 600; }
 QFrame#familiarity { background: $raised; border: 1px solid $border; border-radius: 11px; }
 QFrame#familiarity[kind="ok"] { border-color: $ok; }
 QFrame#familiarity[kind="warning"] { border-color: $warning; }

@@ -75,14 +75,13 @@ def test_a_name_that_was_taken_meanwhile_gets_a_number() -> None:
     assert graph.nodes[NodeId("sum")].inputs[0] == Source(NodeId("relu_2"))
 
 
-def test_numbers_given_on_the_way_out_avoid_names_that_come_out_too() -> None:
-    project = Project(Architecture.build([
-        n("relu", "input", InputParams(3, 8, 8)), n("g.relu", "relu", NoParams(), "relu"),
-        n("g.relu_2", "relu", NoParams(), "g.relu"),
-    ], [Group("g")]))
-    graph = grouping.ungrouped("g")(project).architecture
-    assert set(graph.nodes) == {"relu", "relu_2", "relu_3"}
-    assert graph.nodes[NodeId("relu_2")].inputs == (Source(NodeId("relu_3")),)
+def test_ungrouping_gives_no_name_that_another_member_asks_for() -> None:
+    """With ``bn`` outside, the ``bn`` inside becomes a number that the ``bn_2`` beside it does not have."""
+    nodes = [Node(NodeId("image"), "input", InputParams(3, 8, 8))]
+    for name in ("bn", "g.bn", "g.bn_2"):
+        nodes.append(Node(NodeId(name), "relu", NoParams(), (Source(nodes[-1].id),)))
+    project = Project(Architecture.build(nodes, [Group("g", "Block")]))
+    assert list(grouping.ungrouped("g")(project).architecture.nodes) == ["image", "bn", "bn_3", "bn_2"]
 
 
 def test_a_repeat_is_written_out_by_ungrouping() -> None:

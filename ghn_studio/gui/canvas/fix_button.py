@@ -32,6 +32,7 @@ class FixButton(QFrame):
         self._wire: Wire | None = None
         self.button = QToolButton()
         self.button.setObjectName("canvas.fix")
+        self.button.setAccessibleName("Fix the first problem")
         self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.button.clicked.connect(lambda: self._apply(0))
         self.more = QToolButton()

@@ -159,8 +159,9 @@ class CanvasScene(BlockScene):
     def _refresh_faces(self) -> set[NodeId]:
         """Show what each node says now; return those whose ports may have moved."""
         resized = set()
+        document, faces = self.document, self.document.faces
         for node_id, item in self.nodes.items():
-            face, old = self.document.block_face(node_id), item.face
+            face, old = faces.get(node_id) or document.block_face(node_id), item.face
             if face is old or face == old:
                 continue
             if not face.is_shaped_like(old):
