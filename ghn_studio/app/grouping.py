@@ -243,18 +243,26 @@ def _lifted(project: Project, path: str) -> Project:
         return name in taken or any(name[:i] in nodes for i, letter in enumerate(name) if letter == ".")
 
     depth = parent.count(".") + 1 if parent else 0
-    wishes = [wish(n) for n in (*members, *groups)]
-    heads = {head: head for head in (".".join(w.split(".")[:depth + 1]) for w in wishes)}
-    for name in wishes:
-        head = ".".join(name.split(".")[:depth + 1])
-        if clashes(name) and heads[head] == head:
+
+    def head_of(name: str) -> str:
+        return ".".join(wish(name).split(".")[:depth + 1])
+
+    inside = (*(n for n in graph.nodes if n in members), *groups)
+    # A numbered name must not meet one that comes out of the group by itself.
+    reserved = taken | {head_of(n) for n in inside}
+    heads: dict[str, str] = {}
+    for name in inside:
+        head = head_of(name)
+        heads.setdefault(head, head)
+        if clashes(wish(name)) and heads[head] == head:
             number = 2
-            while f"{head}_{number}" in taken or f"{head}_{number}" in heads or f"{head}_{number}" in heads.values():
+            while f"{head}_{number}" in reserved:
                 number += 1
             heads[head] = f"{head}_{number}"
+            reserved.add(heads[head])
 
     def renamed(name: str) -> str:
-        head = ".".join(wish(name).split(".")[:depth + 1])
+        head = head_of(name)
         return heads[head] + wish(name)[len(head):]
 
     names = {n: NodeId(renamed(n)) for n in graph.nodes if n in members}

@@ -301,8 +301,8 @@ class MainWindow(QMainWindow):
             "edit.paste": lambda: self.canvas.paste_here(),
             "edit.paste_inputs": lambda: self.canvas.paste_here(keep_inputs=True),
             "edit.copy_source": lambda: self.canvas.copy_source(), "edit.rename": lambda: self.canvas.rename(),
-            "edit.bypass": lambda: self.canvas.toggle_bypass(), "edit.scale": self.ask_to_scale,
-            "file.picture": self.ask_for_picture,
+            "edit.link": lambda: self.canvas.commands.link(), "edit.bypass": lambda: self.canvas.toggle_bypass(),
+            "edit.scale": self.ask_to_scale, "file.picture": self.ask_for_picture,
             "edit.duplicate": lambda: self.canvas.duplicate_selection(),
             "edit.delete": lambda: self.canvas.delete_selection(), "edit.select_all": lambda: self.canvas.select_all(),
             "run.predict": lambda: self.predictions.predict(), "run.compare": lambda: self.predictions.compare(),
@@ -506,7 +506,7 @@ class MainWindow(QMainWindow):
 
     def _apply_fix(self, fix: Fix) -> None:
         # Queued: the button that was pressed goes with the list it stands in.
-        QTimer.singleShot(0, self, lambda: fix.apply(self.document))
+        QTimer.singleShot(0, self, lambda: self.canvas.commands.mend(fix))
 
     def _show_details(self, message: Message) -> None:
         DetailsDialog(message, self).open()

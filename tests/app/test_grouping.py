@@ -82,6 +82,13 @@ def test_ungrouping_gives_no_name_that_another_member_asks_for() -> None:
         nodes.append(Node(NodeId(name), "relu", NoParams(), (Source(nodes[-1].id),)))
     project = Project(Architecture.build(nodes, [Group("g", "Block")]))
     assert list(grouping.ungrouped("g")(project).architecture.nodes) == ["image", "bn", "bn_3", "bn_2"]
+def test_a_number_given_to_one_name_does_not_meet_another_that_comes_out() -> None:
+    relu = REGISTRY["relu"].params()
+    names = ("image", "bn", "g.bn", "g.bn_2", "g.bn_3")
+    nodes = [n(names[0], "input", InputParams(3, 8, 8)), *(n(name, "relu", relu, "image") for name in names[1:])]
+    project = Project(Architecture.build(nodes, [Group("g")]))
+    after = grouping.ungrouped("g")(project).architecture
+    assert list(after.nodes) == ["image", "bn", "bn_4", "bn_2", "bn_3"]
 
 
 def test_a_repeat_is_written_out_by_ungrouping() -> None:

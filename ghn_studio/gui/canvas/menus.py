@@ -25,6 +25,9 @@ from ghn_studio.ir.graph import Edge, NodeId
 if TYPE_CHECKING:
     from ghn_studio.gui.canvas.view import CanvasView
 
+#: A value that hundreds read has a menu that still can be read.
+WIRES_LISTED = 24
+
 
 def context_menu(view: CanvasView, at: QPoint) -> QMenu:
     """The menu for what lies at ``at`` (viewport pixels): node, wire, group or nothing."""
@@ -91,6 +94,8 @@ def _for_nodes(menu: QMenu, view: CanvasView) -> None:
     _add(menu, "Group", "Ctrl+G", view.group_selection, "", "group")
     add_moves(menu, view)
     wired = any(w.source in chosen or w.target in chosen for w in view.canvas.wires)
+    _add(menu, "Connect in order", "W", commands.link, commands.link_reason())
+    _add_wires(menu, view)
     _add(menu, "Disconnect", "", lambda: commands.disconnect(chosen), "" if wired else "No wire leads here.")
     menu.addAction("Show closely", "F", view.glide_to_selection)
     menu.addSeparator()
@@ -100,6 +105,18 @@ def _for_nodes(menu: QMenu, view: CanvasView) -> None:
     menu.addAction(icons.icon("pin"), pin, "P", view.arranging.toggle_pins)
     menu.addSeparator()
     menu.addAction(icons.icon("delete"), "Delete", "Del", view.delete_selection)
+
+
+def _add_wires(menu: QMenu, view: CanvasView) -> None:
+    """The wires of one block by their other ends: a way to select one without the pointer."""
+    chosen = view.selected()
+    wires = [w for w in view.canvas.wires if len(chosen) == 1 and chosen[0] in (w.source, w.target)]
+    if not wires:
+        return
+    inner = menu.addMenu("Select wire")
+    for wire in wires[:WIRES_LISTED]:
+        title = f"From {wire.source}" if wire.target == chosen[0] else f"To {wire.target}"
+        inner.addAction(title, partial(view.select, (), wire))
 
 
 def _for_wire(menu: QMenu, view: CanvasView, wire: Edge, at: QPoint) -> None:
@@ -139,7 +156,7 @@ def _add_fixes(menu: QMenu, view: CanvasView, problems: list[Problem]) -> None:
     """What mends the problems here comes first."""
     for problem in problems:
         for fix in fixes(view.document, problem):
-            menu.addAction(icons.icon("check"), fix.title, partial(fix.apply, view.document))
+            menu.addAction(icons.icon("check"), fix.title, partial(view.commands.mend, fix))
     if not menu.isEmpty():
         menu.addSeparator()
 

@@ -190,13 +190,14 @@ class CanvasView(Viewport):
         else:
             self.ask_for_operator()
 
-    def step(self, direction: Step) -> None:
-        """Select the connected node that lies in a direction; the first node where none is selected."""
+    def step(self, direction: Step, *, extend: bool = False) -> None:
+        """Select the connected node that lies in a direction, or add it to the selection; the first node where none
+        is selected."""
         chosen = self.selected()
         found = neighbour(self.document.graph, self.commands.picture, chosen[-1] if chosen else None, direction,
                           self.canvas.positions())
         if found is not None:
-            self.select((found,))
+            self.select((*(n for n in chosen if n != found), found) if extend else (found,))
             self.reveal(found)
 
     def arrange(self) -> None:
