@@ -6,7 +6,7 @@ over as the same objects, so a view finds what it has to redraw by comparing ide
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -14,9 +14,9 @@ from typing import Any
 from ghn_studio.analysis.shapes import Problem, ShapeReport, infer_shapes, update_shapes
 from ghn_studio.app.faces import NodeFace, face_of
 from ghn_studio.app.group_faces import group_face
-from ghn_studio.app.picture import ports_of
+from ghn_studio.app.picture import Ports, ports_of
 from ghn_studio.errors import ArchitectureError
-from ghn_studio.ir.graph import Architecture, NodeId
+from ghn_studio.ir.graph import Architecture, NodeId, Source
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops import OpRegistry
 
@@ -30,6 +30,14 @@ class Cost:
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.parameters + other.parameters, self.macs + other.macs)
+
+
+@dataclass(frozen=True, slots=True)
+class _GroupFace:
+    """The face of a collapsed group, and all that it follows from."""
+
+    made_of: tuple[object, ...]
+    face: NodeFace
 
 
 @dataclass(frozen=True)
@@ -51,17 +59,39 @@ class Analysis:
     faces: Mapping[NodeId, NodeFace]
     written_out: tuple[Architecture, ShapeReport] | None
     _ops: OpRegistry = field(compare=False, repr=False)
-    _group_faces: dict[str, NodeFace] = field(default_factory=dict, compare=False, repr=False)
+    _earlier: Mapping[str, _GroupFace] = field(compare=False, repr=False)
+    _group_faces: dict[str, _GroupFace] = field(default_factory=dict, compare=False, repr=False)
 
-    def block_face(self, block: str) -> NodeFace:
-        """What a block shows: a node, or a group as it is when collapsed."""
-        face = self.faces.get(NodeId(block)) or self._group_faces.get(block)
-        if face is None:
-            ports = ports_of(self.graph, block, self._ops)
-            face = group_face(self.graph, block, ports, self.shapes, self._parameters, self.causes, self._unfinished,
-                              self._ops)
-            self._group_faces[block] = face
-        return face
+    def block_face(self, block: str, ports: Ports | None = None) -> NodeFace:
+        """What a block shows: a node, or a group as it is when collapsed.
+
+        ``ports`` are those of the group, for who has them at hand.
+        """
+        face = self.faces.get(NodeId(block))
+        if face is not None:
+            return face
+        if block not in self._group_faces:
+            self._group_faces[block] = self._group_face(block, ports or ports_of(self.graph, block, self._ops))
+        return self._group_faces[block].face
+
+    def _group_face(self, block: str, ports: Ports) -> _GroupFace:
+        members = self.graph.members(block)
+        causes = tuple(self.causes.get(n) for n in members) if self.causes else ()
+        fed = tuple(self.shapes.outputs.get(s.node) for s in self._feeding(ports))
+        made_of = (self.graph.groups.get(block), ports, fed, causes, tuple(self.faces[n] for n in members),
+                   tuple(self.costs.get(n) for n in members))
+        known = self._earlier.get(block)
+        if known is not None and known.made_of == made_of:
+            return known
+        face = group_face(self.graph, block, ports, self.shapes, self._parameters, self.causes, self._unfinished,
+                          self._ops)
+        return _GroupFace(made_of, face)
+
+    def _feeding(self, ports: Ports) -> Iterator[Source]:
+        for (node_id, port), *_ in ports.entries:
+            source = self.graph.nodes[node_id].source(port)
+            if source is not None:
+                yield source
 
     @cached_property
     def _parameters(self) -> Mapping[NodeId, int]:
@@ -92,7 +122,8 @@ def analyse(graph: Architecture, ops: OpRegistry, before: Analysis | None = None
                 shapes = replace(drawn, problems=tuple(_in_copy(p, graph) for p in full.problems[:3]))
     causes = {p.node: p.message for p in reversed(shapes.problems)}
     faces = _faces(graph, shapes, costs, causes, ops, before)
-    return Analysis(graph, shapes, drawn, costs, total or _sum(costs), causes, faces, written_out, ops)
+    return Analysis(graph, shapes, drawn, costs, total or _sum(costs), causes, faces, written_out, ops,
+                    before._group_faces if before is not None else {})
 
 
 def _in_copy(problem: Problem, graph: Architecture) -> Problem:

@@ -32,8 +32,8 @@ class Part:
     outside: tuple[Edge, ...] = ()
 
 
-def part(project: Project, chosen: Iterable[NodeId]) -> Part:
-    """Take nodes out of a project. Groups come along whole or not at all."""
+def part(project: Project, chosen: Iterable[NodeId], notes: Iterable[str] = ()) -> Part:
+    """Take nodes, and ``notes`` by name, out of a project. Groups come along whole or not at all."""
     graph, inside = project.architecture, set(chosen)
     nodes = [_inner(node, inside) for n, node in graph.nodes.items() if n in inside]
     outside = tuple(e for n in graph.nodes if n in inside for e in _incoming(graph.nodes[n]) if e.source not in inside)
@@ -43,7 +43,7 @@ def part(project: Project, chosen: Iterable[NodeId]) -> Part:
     kept = Project(
         Architecture.build(nodes, groups, graph.name), MappingProxyType(layout),
         collapsed=project.collapsed & names, pinned=project.pinned & names,
-        notes=MappingProxyType(_notes_among(project, inside)),
+        notes=MappingProxyType({**_notes_among(project, inside), **{n: project.notes[n] for n in notes}}),
     )
     return Part(kept, outside)
 
@@ -69,7 +69,7 @@ def part_of(text: str, ops: OpRegistry) -> Part | None:
     if f'"{_OUTSIDE}"' in text:
         text, outside = _without_outside(text)
     project = loads(text, ops, source="clipboard")
-    if not project.architecture.nodes:
+    if not project.architecture.nodes and not project.notes:
         raise ProjectError("clipboard: the network in it has no nodes")
     return Part(replace(project, values=None), outside)
 

@@ -89,7 +89,7 @@ def remembered(key: str, recent: Sequence[str]) -> tuple[str, ...]:
 
 def _match(query: str, command: Command) -> fuzzy.Match | None:
     hit = fuzzy.match(query, command.title)
-    if hit is not None:
+    if hit is not None or command.kind is Kind.NODE:  # finding nodes by what they are is what Find does
         return hit
     both = fuzzy.match(query, f"{command.title} {command.kind} {command.detail}")
     if both is None:

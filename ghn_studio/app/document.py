@@ -16,7 +16,7 @@ from ghn_studio.app.analysing import Analysis, Cost, analyse
 from ghn_studio.app.faces import NodeFace
 from ghn_studio.app.group_faces import copies
 from ghn_studio.app.grouping import ends_of
-from ghn_studio.app.picture import Picture, picture
+from ghn_studio.app.picture import Picture, picture, renewed
 from ghn_studio.ir.graph import Architecture, GraphDiff, NodeId, Source, diff
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.project import Project
@@ -111,8 +111,10 @@ class Document:
     def picture(self, scope: str = "") -> Picture:
         """What to draw, of the whole network or of the inside of one group; worked out once per value."""
         key = (self.graph, self._project.collapsed, scope)
-        if self._picture is None or self._picture[0][0] is not key[0] or self._picture[0][1:] != key[1:]:
+        if self._picture is None or self._picture[0][1:] != key[1:]:
             self._picture = key, picture(*key, self._ops)
+        elif self._picture[0][0] is not self.graph:
+            self._picture = key, renewed(self._picture[1], self.graph, self._ops) or picture(*key, self._ops)
         return self._picture[1]
 
     def face(self, node_id: NodeId) -> NodeFace:
@@ -126,7 +128,8 @@ class Document:
 
     def block_face(self, block: str) -> NodeFace:
         """What a block shows: a node, or a group as it is when collapsed."""
-        return self._analysed().block_face(block)
+        drawn = self._picture[1] if self._picture is not None and self._picture[0][0] is self.graph else None
+        return self._analysed().block_face(block, drawn.groups.get(block) if drawn is not None else None)
 
     def ends(self, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The extents of what a group takes and of what it gives, as far as shapes are known."""

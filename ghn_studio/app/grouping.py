@@ -242,19 +242,27 @@ def _lifted(project: Project, path: str) -> Project:
     def clashes(name: str) -> bool:
         return name in taken or any(name[:i] in nodes for i, letter in enumerate(name) if letter == ".")
 
-    heads: dict[str, str] = {}
     depth = parent.count(".") + 1 if parent else 0
-    for name in (wish(n) for n in (*members, *groups)):
-        head = ".".join(name.split(".")[:depth + 1])
+
+    def head_of(name: str) -> str:
+        return ".".join(wish(name).split(".")[:depth + 1])
+
+    inside = (*(n for n in graph.nodes if n in members), *groups)
+    # A numbered name must not meet one that comes out of the group by itself.
+    reserved = taken | {head_of(n) for n in inside}
+    heads: dict[str, str] = {}
+    for name in inside:
+        head = head_of(name)
         heads.setdefault(head, head)
-        if clashes(name) and heads[head] == head:
+        if clashes(wish(name)) and heads[head] == head:
             number = 2
-            while f"{head}_{number}" in taken or f"{head}_{number}" in heads:
+            while f"{head}_{number}" in reserved:
                 number += 1
             heads[head] = f"{head}_{number}"
+            reserved.add(heads[head])
 
     def renamed(name: str) -> str:
-        head = ".".join(wish(name).split(".")[:depth + 1])
+        head = head_of(name)
         return heads[head] + wish(name)[len(head):]
 
     names = {n: NodeId(renamed(n)) for n in graph.nodes if n in members}

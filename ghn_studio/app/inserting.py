@@ -98,7 +98,7 @@ def room(
 ) -> dict[NodeId, Point]:
     """Where the nodes behind a wire go so that new boxes (left, top, width, height) have room.
 
-    Only what lies in the same row, behind the boxes and later in the network moves, all of it
+    Only what lies in the same row, behind the boxes and after the wire's source moves, all of it
     equally far; nothing moves where nothing is in the way.
     """
     turned = [(*_turned(b[:2], down), *_turned(b[2:], down)) for b in boxes.values()]
@@ -106,10 +106,9 @@ def room(
     end, bottom = max(b[0] + b[2] for b in turned), max(b[1] + b[3] for b in turned)
     places = {n: _turned(p, down) for n, p in shown.items()}
     extents = {n: _turned(sizes.get(n, _UNKNOWN_SIZE), down) for n in shown}
-    line = places[edge.source][1] if edge.source in places else top
-    reached: set[str] = set(downstream(graph, edge.target))
+    reached: set[str] = {n for n in downstream(graph, edge.source) if n != edge.source}
     reached.update([n[:i] for n in reached for i, letter in enumerate(n) if letter == "."])  # and collapsed groups
-    later = [n for n in shown if n in reached and n not in boxes and abs(places[n][1] - line) < SAME_ROW
+    later = [n for n in shown if n in reached and n not in boxes and abs(places[n][1] - top) < SAME_ROW
              and places[n][0] + extents[n][0] > start]
     blocked = [n for n in later if places[n][0] < end + NODE_GAP
                and places[n][1] < bottom and top < places[n][1] + extents[n][1]]

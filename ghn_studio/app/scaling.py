@@ -64,7 +64,7 @@ def scaled(graph: Architecture, factor: float, ops: OpRegistry, chosen: Collecti
     wide = set(first)
     kept = _classifiers(graph, ops)
     while True:
-        result, wrong = _walked(graph, factor, wide, ops, before.outputs)
+        params, wrong = _walked(graph, factor, wide, ops, before.outputs)
         if not wrong:
             break
         more = _owners_before(graph, wrong, ops) - wide - kept
@@ -72,9 +72,13 @@ def scaled(graph: Architecture, factor: float, ops: OpRegistry, chosen: Collecti
             node_id, text = next(iter(wrong.items()))
             raise ArchitectureError(f"'{node_id}' does not fit any more: {text}")
         wide |= more
+    result = graph
+    for node_id, new in params.items():
+        if new != graph.nodes[node_id].params:
+            result = result.with_params(node_id, new)
     _check_copies(result, ops)
     changed = tuple(n for n in graph.nodes if n in wide and result.nodes[n].params != graph.nodes[n].params)
-    return Scaled(result if changed else graph, changed, tuple(n for n in changed if n not in first))
+    return Scaled(result, changed, tuple(n for n in changed if n not in first))
 
 
 def new_width(width: int, factor: float) -> int:
@@ -116,8 +120,8 @@ def _classifiers(graph: Architecture, ops: OpRegistry) -> set[NodeId]:
 def _walked(
     graph: Architecture, factor: float, wide: Collection[NodeId], ops: OpRegistry,
     old: Mapping[NodeId, tuple[TensorSpec, ...]],
-) -> tuple[Architecture, dict[NodeId, str]]:
-    """Set widths, groups and heads in the order of the network; also what does not fit, by node."""
+) -> tuple[dict[NodeId, Any], dict[NodeId, str]]:
+    """Parameters with new widths, groups and heads, in the order of the network; also what does not fit, by node."""
     outputs: dict[NodeId, tuple[TensorSpec, ...]] = {}
     params: dict[NodeId, Any] = {}
     wrong: dict[NodeId, str] = {}
@@ -136,11 +140,18 @@ def _walked(
             outputs[node.id] = spec.infer_outputs(new, inputs)
         except (ValueError, IndexError) as error:
             wrong[node.id] = str(error)
-            outputs[node.id] = inputs[:1] if old[node.id] == was[:1] else old[node.id]
-    for node_id, new in params.items():
-        if new != graph.nodes[node_id].params:
-            graph = graph.with_params(node_id, new)
-    return graph, wrong
+            outputs[node.id] = _supposed(old[node.id], was, inputs)
+    return params, wrong
+
+
+def _supposed(
+    given: tuple[TensorSpec, ...], was: tuple[TensorSpec, ...], inputs: tuple[TensorSpec, ...]
+) -> tuple[TensorSpec, ...]:
+    """What a node that does not fit would give if it did: the new width, so that all it meets is found at once."""
+    if len(given) != 1:
+        return given
+    grown = (new for old, new in zip(was, inputs, strict=True) if old == given[0] and new != old)
+    return (next(grown, given[0]),)
 
 
 def _fitted(

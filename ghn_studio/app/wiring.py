@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ghn_studio.analysis.shapes import ShapeReport, infer_shapes
+from ghn_studio.analysis.shapes import ShapeReport, update_shapes
 from ghn_studio.app.edits import Edit, disconnected, on_graph
 from ghn_studio.ir.graph import Architecture, Edge, NodeId, Source
 from ghn_studio.ops import OpRegistry
@@ -76,7 +76,7 @@ def bypass_refusal(graph: Architecture, shapes: ShapeReport, ops: OpRegistry, no
             return f"'{node_id}' is the end of the network."
     changed = bypassed(chosen, on=True)(Project(graph)).architecture
     old = {p.node for p in shapes.problems}
-    new = [p for p in infer_shapes(changed, ops).problems if p.node not in old]
+    new = [p for p in update_shapes(shapes, graph, changed, ops).problems if p.node not in old]
     if not new:
         return ""
     node = graph.nodes[chosen[0]]

@@ -116,7 +116,9 @@ def _add_input(graph: Architecture, ops: OpRegistry) -> tuple[Fix, ...]:
 
 
 def _add_output(graph: Architecture, shapes: ShapeReport) -> tuple[Fix, ...]:
-    ends = [n for n in graph.nodes if not graph.consumers(n)]
+    # After each edit of a value whose table of consumers nobody else needs.
+    used = {s.node for node in graph.nodes.values() for s in node.inputs if s is not None}
+    ends = [n for n in graph.nodes if n not in used]
     if len(ends) != 1:
         return ()
 

@@ -18,9 +18,11 @@ _SETTING = "palette/recent"
 
 
 class Offer:
-    """A command, what it does and its icon."""
+    """A command, what it does, and what makes its icon."""
 
-    def __init__(self, command: Command, run: Callable[[], object], icon: QIcon | None = None) -> None:
+    def __init__(
+        self, command: Command, run: Callable[[], object], icon: Callable[[], QIcon] | None = None
+    ) -> None:
         self.command, self.run, self.icon = command, run, icon
 
 
@@ -85,7 +87,8 @@ class CommandPalette(QFrame):
     def _filter(self) -> None:
         commands = (offer.command for offer in self._offers.values())
         self._hits = ranked(self.field.text(), commands, self._recent())[:LIMIT]
-        self.list.rows.set_rows([self._row(hit) for hit in self._hits])
+        hits = self._hits
+        self.list.rows.set_rows(len(hits), lambda row: self._row(hits[row]))
         self.list.choose(0)
         self.list.setVisible(bool(self._hits))
         self.list.setFixedHeight(HEIGHT * min(ROWS, len(self._hits)) + 2)
@@ -95,8 +98,9 @@ class CommandPalette(QFrame):
     def _row(self, hit: Hit) -> Row:
         command = hit.command
         detail = command.detail or str(command.kind)
-        icon = self._offers[command.key].icon
-        return Row(command.title, detail, command.keys, hit.positions, icon or QIcon(), command.reason)
+        offer = self._offers.get(command.key)
+        icon = offer.icon() if offer is not None and offer.icon is not None else QIcon()
+        return Row(command.title, detail, command.keys, hit.positions, icon, command.reason)
 
     def _run(self) -> None:
         if not 0 <= self.list.chosen < len(self._hits):

@@ -94,9 +94,8 @@ class FindBar(QFrame):
 
     def select_all(self) -> None:
         """Select every hit and show them all."""
-        hits = [block_of(self._canvas, n) for n in self._found.nodes]
-        if hits:
-            self._canvas.select(hits)
+        if self._found.nodes:
+            self._canvas.select(self._found.nodes)
             self._canvas.fit_selection()
 
     def restyle(self) -> None:
@@ -123,16 +122,16 @@ class FindBar(QFrame):
         self._show()
         self._clear_view(block_of(self._canvas, node_id))
 
-    def _clear_view(self, block: NodeId) -> None:
+    def _clear_view(self, block: NodeId | None) -> None:
         """Bring the hit into the middle of what the bar leaves free."""
-        if block in self._canvas.canvas.nodes:
+        if block is not None:
             middle = self._canvas.canvas.content_rect((block,)).center()
             self._canvas.look_at(middle - QPointF(0, self.geometry().bottom() / 2 / self._canvas.zoom))
 
     def _show(self) -> None:
         """Say what was found and ring it."""
         hits, typed = self._found.nodes, bool(self.field.text().strip())
-        self.list.rows.set_rows([self._row(n) for n in hits])
+        self.list.rows.set_rows(len(hits), lambda row: self._row(hits[row]))
         self.list.choose(self._index)
         self.list.setVisible(bool(hits))
         self.list.setFixedHeight(HEIGHT * min(ROWS, len(hits)) + 2)
@@ -143,7 +142,8 @@ class FindBar(QFrame):
             button.setEnabled(bool(hits))
         if self.isVisible():
             blocks = [block_of(self._canvas, n) for n in hits]
-            self.highlight.show_found(blocks, blocks[self._index] if self._index >= 0 else None)
+            present = blocks[self._index] if self._index >= 0 else None
+            self.highlight.show_found([b for b in blocks if b is not None], present)
             self._place()
 
     def _count_text(self) -> str:
@@ -161,7 +161,7 @@ class FindBar(QFrame):
             return "No node has these words; these have their letters in order."
         hidden = sum(block_of(self._canvas, n) != n for n in self._found.nodes)
         if hidden:
-            return f"{hidden} of them in collapsed groups, which open when you get there."
+            return f"{hidden} of them not in view: collapsed groups open when you get there."
         return "" if self._found.nodes else "Nothing matches. Fewer words find more; problem and op=conv2d work too."
 
     def _row(self, node_id: NodeId) -> Row:

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QScrollArea,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -27,6 +28,7 @@ from ghn_studio.app.edits import on_graph, renamed
 from ghn_studio.app.faces import count_text
 from ghn_studio.app.wiring import bypass_refusal, bypassed
 from ghn_studio.errors import GhnStudioError
+from ghn_studio.gui import icons, theme
 from ghn_studio.gui.editors import Editor, editor_for
 from ghn_studio.gui.fact_grid import FactGrid
 from ghn_studio.gui.group_form import GroupForm
@@ -50,6 +52,8 @@ class Inspector(QScrollArea):
     renamed = Signal(str, str)
     #: What to do with a group (enter, toggle, ungroup), and its path.
     group_asked = Signal(str, str)
+    #: A person wants to read about the operator on show.
+    help_requested = Signal()
 
     def __init__(self, document: Document, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -122,6 +126,7 @@ class Inspector(QScrollArea):
             elif nodes:
                 body = _Nodes(self._document, nodes)
                 body.renamed.connect(self.renamed)
+                body.help_requested.connect(self.help_requested)
             else:
                 body = _Network(self._document)
             self._body = body
@@ -185,6 +190,7 @@ class _Nodes(QWidget):
     """One node, or several at once."""
 
     renamed = Signal(str, str)
+    help_requested = Signal()
 
     def __init__(self, document: Document, nodes: Sequence[Node]) -> None:
         super().__init__()
@@ -195,7 +201,10 @@ class _Nodes(QWidget):
         ops = {n.op for n in nodes}
         spec = document.ops[nodes[0].op] if len(ops) == 1 and nodes[0].op in document.ops else None
         layout = _page(self)
-        layout.addLayout(_header(nodes, spec, document))
+        header = _header(nodes, spec, document)
+        if spec is not None:
+            header.addWidget(self._help_button(spec))
+        layout.addLayout(header)
         if spec is not None:
             layout.addWidget(label(spec.summary, "muted", wrap=True))
         if len(nodes) == 1:
@@ -225,6 +234,15 @@ class _Nodes(QWidget):
         self._show_bypass(nodes)
         self._show_problems()
         self._facts.show_lines(self._lines(nodes))
+
+    def _help_button(self, spec: OpSpec[Any]) -> QToolButton:
+        button = QToolButton()
+        button.setObjectName("inspector.help")
+        button.setIcon(icons.icon("help", theme.current().tokens.muted))
+        button.setToolTip(f"About {spec.title}  (F1)")
+        button.setAccessibleName(f"About {spec.title}")
+        button.clicked.connect(self.help_requested)
+        return button
 
     def _add_name(self, layout: QVBoxLayout) -> None:
         self.name_edit = QLineEdit()

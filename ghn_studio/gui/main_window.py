@@ -30,7 +30,7 @@ from ghn_studio.app.flow import Direction
 from ghn_studio.app.overlays import MEASURES
 from ghn_studio.app.results import CompareReport, PredictReport
 from ghn_studio.errors import DatasetError
-from ghn_studio.gui import theme, torch_loader, windows
+from ghn_studio.gui import shelf, theme, torch_loader, windows
 from ghn_studio.gui.actions import ActionSet, WindowState
 from ghn_studio.gui.advice import Notice, notices
 from ghn_studio.gui.autosave import Autosave
@@ -59,7 +59,7 @@ from ghn_studio.gui.inspector import Inspector
 from ghn_studio.gui.job_desk import JobDesk
 from ghn_studio.gui.log_panel import LogPanel
 from ghn_studio.gui.outline import Outline
-from ghn_studio.gui.overlays import WORTH, Overlays
+from ghn_studio.gui.overlays import EXPLAINED, Overlays
 from ghn_studio.gui.palette import Palette
 from ghn_studio.gui.palette_offers import offers
 from ghn_studio.gui.picture_export import PictureDialog
@@ -71,6 +71,7 @@ from ghn_studio.gui.results_panel import ResultsPanel
 from ghn_studio.gui.run_bar import RunBar
 from ghn_studio.gui.scale_dialog import ScaleDialog
 from ghn_studio.gui.settings import STATE_VERSION, Settings
+from ghn_studio.gui.shelf import Shelf
 from ghn_studio.gui.status import Totals
 from ghn_studio.gui.training_panel import TrainingPanel
 from ghn_studio.gui.trainings import Trainings
@@ -83,9 +84,6 @@ FIRST_EXAMPLE = "example:plain_cnn"
 
 #: Height the results take when there are some to show.
 RESULTS_HEIGHT = 338
-
-#: Narrower windows leave the titles in the run bar out.
-ROOMY_WIDTH = 1440
 
 #: How long closing waits for a job to stop.
 CLOSE_WAIT_S = 3.0
@@ -109,6 +107,7 @@ class MainWindow(QMainWindow):
         self._notices: tuple[Notice, ...] = ()
         self._shown_graph: Architecture | None = None
         self._is_painted = self._is_closed = self._is_grown = False
+        self._shelf_height = shelf.HEIGHT
         self._put_away: list[QDockWidget] = []
         self.files = Files(self.document, self.settings, self.desk, self)
         self.autosave = Autosave(self.document, self.files, self)
@@ -175,9 +174,7 @@ class MainWindow(QMainWindow):
         self._dropping = DropTarget(self, lambda: self.document.is_modified)
 
     def _build_docks(self) -> None:
-        self.tabs = QTabWidget()
-        self.tabs.setObjectName("tabs")
-        self.tabs.setDocumentMode(True)
+        self.tabs = Shelf()
         for panel, title in ((self.results, "Results"), (self.why, "Why"), (self.curve, "SGD curve"),
                              (self.ghns, "Hypernetworks"), (self.training, "Training"), (self.problems, "Problems"),
                              (self.log, "Log")):
@@ -197,7 +194,8 @@ class MainWindow(QMainWindow):
         self.splitDockWidget(self._docks[1], help_dock, Qt.Orientation.Horizontal)
         self.helping = Helping(self.help, help_dock, self._docks[1], self._topic, self)
         self.resizeDocks(list(self._docks[:2]), [216, 304], Qt.Orientation.Horizontal)
-        self.resizeDocks([self._docks[2]], [190], Qt.Orientation.Vertical)
+        self.tabs.toggled.connect(self._on_shelf)
+        self.tabs.set_open(self.settings.flag("window/shelf", False))
 
     def _dock(self, title: str, name: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
         dock = QDockWidget(title, self)
@@ -247,6 +245,7 @@ class MainWindow(QMainWindow):
         self.empty_canvas.file_requested.connect(self.files.choose_and_open)
         self.empty_canvas.gallery_requested.connect(self.show_gallery)
         self.empty_canvas.layer_requested.connect(lambda: self.canvas.ask_for_operator(self.canvas.rect().center()))
+        self.inspector.help_requested.connect(self.helping.show_topic)
         self.helping.closed.connect(self.canvas.setFocus)
         self.help.example_requested.connect(lambda name: self.files.open(f"example:{name}"))
         self.gallery.example_chosen.connect(lambda name: self.files.open(f"example:{name}"))
@@ -272,6 +271,7 @@ class MainWindow(QMainWindow):
         self.totals.problems_requested.connect(lambda: self.show_tab(self.problems))
         self.overlays.changed.connect(lambda shown: self._refresh_actions())
         self.explanations.began.connect(lambda: self.show_tab(self.why))
+        self.explanations.began.connect(lambda: self.hints.done("result"))
         self.why.neighbours.opened.connect(self.files.open)
         self.trainings.began.connect(lambda: self.show_tab(self.training))
         self.trainings.written.connect(self.hypernetworks.written)
@@ -301,8 +301,8 @@ class MainWindow(QMainWindow):
             "edit.paste": lambda: self.canvas.paste_here(),
             "edit.paste_inputs": lambda: self.canvas.paste_here(keep_inputs=True),
             "edit.copy_source": lambda: self.canvas.copy_source(), "edit.rename": lambda: self.canvas.rename(),
-            "edit.bypass": lambda: self.canvas.toggle_bypass(), "edit.scale": self.ask_to_scale,
-            "file.picture": self.ask_for_picture,
+            "edit.link": lambda: self.canvas.commands.link(), "edit.bypass": lambda: self.canvas.toggle_bypass(),
+            "edit.scale": self.ask_to_scale, "file.picture": self.ask_for_picture,
             "edit.duplicate": lambda: self.canvas.duplicate_selection(),
             "edit.delete": lambda: self.canvas.delete_selection(), "edit.select_all": lambda: self.canvas.select_all(),
             "run.predict": lambda: self.predictions.predict(), "run.compare": lambda: self.predictions.compare(),
@@ -314,15 +314,17 @@ class MainWindow(QMainWindow):
             "edit.find": self.show_find_bar,
             "edit.find_next": lambda: self._step_found(1), "edit.find_previous": lambda: self._step_found(-1),
             "edit.producer": lambda: self.jumping.to_producer(), "edit.consumer": lambda: self.jumping.to_consumer(),
+            "view.shelf": lambda: self.tabs.set_open(not self.tabs.is_open),
             "view.palette": lambda: self.command_palette.open_palette(),
             "view.overlay.none": lambda: self.overlays.show(""),
-            **{f"view.overlay.{i}": partial(self._toggle_overlay, i) for i in (*(m.id for m in MEASURES), WORTH)},
+            **{f"view.overlay.{i}": partial(self._toggle_overlay, i) for i in (*(m.id for m in MEASURES), *EXPLAINED)},
             "view.arrange_selection": lambda: self.canvas.arranging.arrange_selection(),
             "view.pin": lambda: self.canvas.arranging.toggle_pins(),
             **{f"view.direction.{way}": partial(self.set_direction, way) for way in Direction},
             **{f"view.align.{line}": partial(self._align, line) for line in Line},
             "view.distribute.across": lambda: self.canvas.arranging.distribute(across=True),
             "view.distribute.down": lambda: self.canvas.arranging.distribute(across=False),
+            "note.add": lambda: self.canvas.add_note(), "note.frame": lambda: self.canvas.notes.frame_selection(),
             "group.make": lambda: self.canvas.group_selection(), "group.ungroup": lambda: self.canvas.groups.ungroup(),
             "group.toggle": lambda: self.canvas.groups.toggle(), "group.enter": lambda: self.canvas.activate(),
             "group.leave": lambda: self.canvas.groups.leave(),
@@ -346,9 +348,10 @@ class MainWindow(QMainWindow):
                                               or self.files.held)
 
     def new(self) -> None:
-        """Empty the canvas and show the gallery."""
+        """Empty the canvas, which then offers templates and ways to begin."""
         if self.files.new():
-            self.show_gallery()
+            self.show_canvas()
+            self.canvas.setFocus()
 
     def show_gallery(self) -> None:
         """Show examples and recent files in place of the canvas."""
@@ -446,6 +449,9 @@ class MainWindow(QMainWindow):
         self.results.set_stale(stale)
         self.curve.set_stale(stale)
         self.explanations.check()
+        if self.document.can_undo:  # edited, not opened
+            for hint in ("network",) if change.diff.added else ("selection", "several"):
+                self.hints.done(hint)
         self._refresh()
 
     def _on_selection(self, nodes: tuple[NodeId, ...]) -> None:
@@ -478,6 +484,7 @@ class MainWindow(QMainWindow):
         self.explanations.show_prediction(report, graph)
         if not self.desk.is_running:
             self.show_tab(self.results)
+            self.hints.done("network")
             self.hints.happened("result")
             done = "evaluated" if report.accuracy is not None else "predicted"
             seconds = report.graph_seconds + report.predict_seconds + report.evaluate_seconds
@@ -499,7 +506,7 @@ class MainWindow(QMainWindow):
 
     def _apply_fix(self, fix: Fix) -> None:
         # Queued: the button that was pressed goes with the list it stands in.
-        QTimer.singleShot(0, self, lambda: fix.apply(self.document))
+        QTimer.singleShot(0, self, lambda: self.canvas.commands.mend(fix))
 
     def _show_details(self, message: Message) -> None:
         DetailsDialog(message, self).open()
@@ -513,7 +520,9 @@ class MainWindow(QMainWindow):
         self.files.open_model(name, side, classes)
 
     def _show_empty_canvas(self) -> None:
-        if not self.document.graph.nodes or self.files.new():
+        if self.document.graph.nodes:
+            self.new()
+        else:
             self.show_canvas()
             self.canvas.setFocus()
 
@@ -547,6 +556,8 @@ class MainWindow(QMainWindow):
         self._notices = notices(self.document, info)
         if self.document.shapes.problems:
             self.hints.happened("problem")
+        else:
+            self.hints.done("problem")
         self.problems.show_notices(self._notices)
         number = len(self._notices)
         self.totals.show_problems(number)
@@ -563,7 +574,7 @@ class MainWindow(QMainWindow):
             groups=len(document.graph.groups), in_group=self.canvas.groups.target() is not None,
             is_inside=bool(self.canvas.groups.scope),
             is_running=self.desk.is_running, is_stopping=self.desk.is_stopping,
-            has_result=self.results.report is not None, has_explanation=self.overlays.has_worth,
+            has_result=self.results.report is not None, has_explanation=self.overlays.is_explained,
             all_pinned=self.canvas.arranging.all_pinned(self.canvas.selected()),
         ))
         self.actions_by_id[f"view.overlay.{self.overlays.wanted or 'none'}"].setChecked(True)
@@ -585,12 +596,22 @@ class MainWindow(QMainWindow):
         """Show one of the panels below the canvas."""
         self.show_canvas()
         self._docks[2].show()
+        self.tabs.setCurrentWidget(panel)
+        self.tabs.set_open(True)
         wide = panel not in (self.problems, self.log)
         if wide and self._docks[2].height() < RESULTS_HEIGHT and not self._is_grown:
             self._is_grown = True  # once: afterwards the height is the person's choice
+            self._shelf_height = RESULTS_HEIGHT
             self.resizeDocks([self._docks[2]], [RESULTS_HEIGHT], Qt.Orientation.Vertical)
             QTimer.singleShot(0, self, self.canvas.fit)
-        self.tabs.setCurrentWidget(panel)
+
+    def _on_shelf(self, is_open: bool) -> None:
+        """Give the panels below the canvas the height they had, or the room they leave to the canvas."""
+        dock = self._docks[2]
+        if is_open:
+            self.resizeDocks([dock], [self._shelf_height], Qt.Orientation.Vertical)
+        elif dock.height() > self.tabs.maximumHeight():
+            self._shelf_height = dock.height()
 
     def _show_torch(self) -> None:
         if self.loader.error is not None:
@@ -617,7 +638,7 @@ class MainWindow(QMainWindow):
         self.actions_by_id.refresh_icons()
         for panel in (self.palette_panel, self.outline, self.find_bar, self.inspector, self.problems, self.results,
                       self.curve, self.gallery, self.banner, self.empty_canvas, self.help, self.hints, self.run_bar,
-                      self.explanations, self.ghns, self.training):
+                      self.explanations, self.ghns, self.training, self.tabs):
             panel.restyle()
 
     def _restore(self) -> None:
@@ -645,7 +666,7 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Give the run bar the room it needs: a tool bar hides a widget that does not fit."""
         super().resizeEvent(event)
-        self.run_bar.set_compact(event.size().width() < ROOMY_WIDTH)
+        self.run_bar.set_room(event.size().width())
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take networks, and operators meant for an empty canvas."""
@@ -691,6 +712,7 @@ class MainWindow(QMainWindow):
         for key in ("head", "device", "ghn"):
             self.settings.set_text(f"run/{key}", getattr(choices, key))
         self.settings.set_text("canvas/recent", ",".join(self.canvas.search.recent))
+        self.settings.set_flag("window/shelf", self.tabs.is_open)
         self.settings.remember_window(self.saveGeometry(), self.saveState(STATE_VERSION))
         self.settings.flush()
         super().closeEvent(event)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QObject, QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QKeyEvent, QPainter, QPalette, QShowEvent
+from PySide6.QtGui import QColor, QFontMetrics, QKeyEvent, QPainter, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QLineEdit,
@@ -27,7 +27,7 @@ from ghn_studio.app.outlining import sizes, tree
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.canvas import CanvasView
 from ghn_studio.gui.canvas.menus import selection_menu
-from ghn_studio.gui.canvas.showing import block_of, go_to
+from ghn_studio.gui.canvas.showing import go_to
 from ghn_studio.gui.look import label, operator_icon
 from ghn_studio.gui.outline_model import NAME, Index, OutlineModel
 from ghn_studio.gui.theme import faded
@@ -84,7 +84,7 @@ class Outline(QWidget):
 
     def restyle(self) -> None:
         """Draw again in the colours of the current theme."""
-        self.tree.restyle()
+        self.tree.viewport().update()
 
     def _refilter(self) -> None:
         self.refresh()
@@ -118,9 +118,11 @@ class Outline(QWidget):
     # --- selection, both ways ------------------------------------------------------------------
 
     def _on_canvas_selection(self, blocks: Sequence[NodeId]) -> None:
-        if self._is_following:
+        if self._is_following or not self.isVisible():
             return
-        indexes = [i for n in blocks if (i := self.model.index_of(n)).isValid()]
+        group = self.canvas.selected_group()
+        names: Sequence[str] = blocks if group is None else (group,)
+        indexes = [i for n in names if (i := self.model.index_of(n)).isValid()]
         chosen = QItemSelection()
         for index in indexes:
             chosen.select(index, index)
@@ -134,21 +136,12 @@ class Outline(QWidget):
     def _on_tree_selection(self, chosen: QItemSelection, gone: QItemSelection) -> None:
         if self._is_following:
             return
-        blocks: dict[NodeId, None] = {}
-        for index in self.tree.selectionModel().selectedIndexes():
-            blocks.update(dict.fromkeys(self._blocks(self.model.name_of(index))))
+        names = [self.model.name_of(index) for index in self.tree.selectionModel().selectedIndexes()]
         self._is_following = True
-        self.canvas.select(blocks)
+        self.canvas.select(names)
         self._is_following = False
-        if len(blocks) == 1:
-            self.canvas.reveal(next(iter(blocks)))
-
-    def _blocks(self, name: str) -> list[NodeId]:
-        """What stands for a row on the canvas."""
-        shown = block_of(self.canvas, NodeId(name))
-        if shown in self.canvas.canvas.nodes:
-            return [shown]
-        return [n for n in self._document.graph.members(name) if n in self.canvas.canvas.nodes]
+        if len(names) == 1:
+            self.canvas.reveal(NodeId(names[0]))
 
     def _go(self, name: str) -> None:
         go_to(self.canvas, name)
@@ -207,15 +200,8 @@ class _Tree(QTreeView):
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setExpandsOnDoubleClick(False)
-        self.restyle()
+        self.setProperty("painted", True)  # rows are marked by the delegate, not by the style
         self.doubleClicked.connect(lambda index: self.wanted.emit(model.name_of(index)))
-
-    def restyle(self) -> None:
-        """Leave the marking of rows to the delegate: Qt's own would fill the indentation."""
-        palette = self.palette()
-        palette.setColor(QPalette.ColorRole.Highlight, Qt.GlobalColor.transparent)
-        self.setPalette(palette)
-        self.viewport().update()
 
     def show_figures(self, sizes: Mapping[str, int], wrong: Collection[str]) -> None:
         """Paint the rows in view anew, with the sizes of groups and marks at nodes with a problem."""

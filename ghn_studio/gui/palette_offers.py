@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDockWidget
 
-from ghn_studio.app.architectures import examples
+from ghn_studio.app.architectures import ExampleInfo, examples
 from ghn_studio.app.commanding import Command, Kind
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.actions import ACTIONS
@@ -41,7 +41,7 @@ def _actions(window: MainWindow) -> Iterator[Offer]:
         title = action.text().replace("&&", "&")
         menu = spec.menu.replace("/", " › ")
         command = Command(spec.id, title, Kind.ACTION, menu, keys, reason)
-        yield Offer(command, action.trigger, icons.icon(spec.icon) if spec.icon else None)
+        yield Offer(command, action.trigger, partial(icons.icon, spec.icon) if spec.icon else None)
 
 
 def _panels(window: MainWindow) -> Iterator[Offer]:
@@ -60,22 +60,29 @@ def _operators(window: MainWindow) -> Iterator[Offer]:
     for spec in window.document.ops:
         if spec.category is not Category.HIDDEN:
             command = Command(f"add:{spec.id}", f"Add {spec.title}", Kind.OPERATOR, str(spec.category))
-            yield Offer(command, partial(window.add_operator, spec.id), operator_icon(spec.category))
+            yield Offer(command, partial(window.add_operator, spec.id), partial(operator_icon, spec.category))
 
 
 def _files(window: MainWindow) -> Iterator[Offer]:
-    picture = icons.icon("network", theme.current().tokens.muted)
-    for example in examples():
+    picture = partial(icons.icon, "network", theme.current().tokens.muted)
+    for example in _examples():
         command = Command(f"example:{example.name}", example.title or example.name, Kind.EXAMPLE, "Example")
         yield Offer(command, partial(window.files.open, f"example:{example.name}"), picture)
     for path in window.settings.recent_files():
         reason = "" if path.is_file() else "The file is not there any more."
         command = Command(f"file:{path}", path.name, Kind.RECENT, f"Open, {path.parent}", reason=reason)
-        yield Offer(command, partial(window.files.open, str(path)), icons.icon("open", theme.current().tokens.muted))
+        folder = partial(icons.icon, "open", theme.current().tokens.muted)
+        yield Offer(command, partial(window.files.open, str(path)), folder)
+
+
+# Cached: reading the files takes longer than everything else, and they are part of the program.
+@lru_cache(maxsize=1)
+def _examples() -> tuple[ExampleInfo, ...]:
+    return examples()
 
 
 def _groups(window: MainWindow) -> Iterator[Offer]:
-    picture = icons.icon("group", theme.current().tokens.muted)
+    picture = partial(icons.icon, "group", theme.current().tokens.muted)
     for group in window.document.graph.groups.values():
         title = f"{group.title} × {group.repeat}" if group.repeat > 1 else group.title or group.path
         command = Command(f"group:{group.path}", title, Kind.GROUP, f"Go to group {group.path}")
@@ -88,7 +95,7 @@ def _nodes(window: MainWindow) -> Iterator[Offer]:
         face = document.face(node.id)
         detail = "   ".join(filter(None, ("Go to", face.title, face.shape)))
         command = Command(f"node:{node.id}", node.id, Kind.NODE, detail)
-        yield Offer(command, partial(_go, window, node.id), operator_icon(face.category))
+        yield Offer(command, partial(_go, window, node.id), partial(operator_icon, face.category))
 
 
 def _go(window: MainWindow, name: str) -> None:

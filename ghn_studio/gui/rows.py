@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
@@ -30,27 +30,32 @@ class Row:
 
 
 class RowModel(QAbstractListModel):
-    """The rows of one list."""
+    """The rows of one list, each made when it is first looked at."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._rows: Sequence[Row] = ()
+        self._count = 0
+        self._make: Callable[[int], Row] = lambda row: Row("")
+        self._made: dict[int, Row] = {}
 
-    def set_rows(self, rows: Sequence[Row]) -> None:
-        """Show these rows instead."""
+    def set_rows(self, count: int, make: Callable[[int], Row]) -> None:
+        """Show ``count`` rows instead; ``make`` gives one by its place."""
         self.beginResetModel()
-        self._rows = rows
+        self._count, self._make = count, make
+        self._made.clear()
         self.endResetModel()
 
     def rowCount(self, parent: Index = _NOWHERE) -> int:
-        return 0 if parent.isValid() else len(self._rows)
+        return 0 if parent.isValid() else self._count
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         # A row that cannot be chosen can still be reached: it says why.
         return Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        row = self._rows[index.row()]
+        row = self._made.get(index.row())
+        if row is None:
+            row = self._made[index.row()] = self._make(index.row())
         if role == Qt.ItemDataRole.DisplayRole:
             return row.title
         if role == Qt.ItemDataRole.ToolTipRole:

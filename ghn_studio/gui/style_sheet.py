@@ -158,6 +158,9 @@ QTreeView::item:hover, QListView::item:hover, QTableView::item:hover { backgroun
 QTreeView::item:selected, QListView::item:selected, QTableView::item:selected {
     background: $raised; color: $text; }
 QTreeView::item:focus, QListView::item:focus, QTableView::item:focus { border: 1px solid $selection; }
+QTreeView[painted="true"] { selection-background-color: transparent; show-decoration-selected: 0; }
+QTreeView[painted="true"]::item, QTreeView[painted="true"]::item:hover, QTreeView[painted="true"]::item:selected {
+    background: transparent; }
 QTreeView::branch { background: transparent; }
 QTreeView::branch:has-children:closed { image: url("@icons/chevron-right-$name.svg"); }
 QTreeView::branch:has-children:open { image: url("@icons/chevron-down-$name.svg"); }

@@ -8,11 +8,14 @@ from dataclasses import replace
 import pytest
 
 from ghn_studio.app.analysing import analyse
+from ghn_studio.app.picture import picture, renewed
 from ghn_studio.errors import ArchitectureError
 from ghn_studio.ir import Architecture, Edge, Group, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.convolution import Conv2dParams
 from ghn_studio.ops.terminals import InputParams
+
+COLLAPSED = frozenset({"stage1", "stage3"})
 
 
 def stages(count: int, repeat: int = 1) -> Architecture:
@@ -62,6 +65,8 @@ def test_an_analysis_made_from_the_last_one_equals_a_fresh_one(seed: int) -> Non
         known = analyse(graph, REGISTRY, known)
         assert known == analyse(graph, REGISTRY)
         assert list(known.faces) == list(graph.nodes)
+        fresh = analyse(graph, REGISTRY)
+        assert {p: known.block_face(p) for p in graph.groups} == {p: fresh.block_face(p) for p in graph.groups}
 
 
 def test_faces_that_an_edit_did_not_reach_stay_the_same_objects() -> None:
@@ -72,6 +77,14 @@ def test_faces_that_an_edit_did_not_reach_stay_the_same_objects() -> None:
     assert renewed == {"stage3.conv2d", "stage3.batch_norm", "stage3.relu", "stage4.conv2d"}
 
 
+def test_collapsed_groups_that_an_edit_did_not_reach_keep_their_faces() -> None:
+    graph = stages(6)
+    before = analyse(graph, REGISTRY)
+    faces = {p: before.block_face(p) for p in graph.groups}
+    after = analyse(graph.with_params(NodeId("stage3.conv2d"), Conv2dParams(4, bias=False)), REGISTRY, before)
+    assert {p for p in graph.groups if after.block_face(p) is not faces[p]} == {"stage3"}
+
+
 def test_what_goes_wrong_in_a_copy_is_taken_back_when_the_group_no_longer_repeats() -> None:
     graph = stages(2)
     wide = graph.with_params(NodeId("stage1.conv2d"), Conv2dParams(4, (5, 5), padding=(0, 0)))
@@ -79,3 +92,18 @@ def test_what_goes_wrong_in_a_copy_is_taken_back_when_the_group_no_longer_repeat
     thrice = analyse(wide.with_group(Group("stage1", "Stage 1", 3)), REGISTRY, once)
     assert "in copy" in " ".join(thrice.faces[NodeId("stage1.conv2d")].error)
     assert analyse(wide, REGISTRY, thrice) == once
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_picture_taken_over_equals_a_new_one(seed: int) -> None:
+    chance = random.Random(seed)
+    graph = stages(5)
+    shown = picture(graph, COLLAPSED)
+    kept = 0
+    for _ in range(60):
+        graph = random_edit(chance, graph)
+        fresh, taken = picture(graph, COLLAPSED), renewed(shown, graph)
+        kept += taken is not None
+        assert taken is None or (taken == fresh and taken.wires == fresh.wires)
+        shown = fresh
+    assert 0 < kept < 60, "parameters change often, but not always alone"

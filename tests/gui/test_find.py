@@ -103,12 +103,22 @@ def test_hits_in_collapsed_groups_count_and_open_when_reached(qtbot: QtBot, view
     document = view.document
     document.apply("Collapse", collapsed(("a",), on=True))
     opened(qtbot, bar, "relu")
-    assert bar.count.text() == "2 hits" and "1 of them in collapsed groups" in bar.note.text()
+    assert bar.count.text() == "2 hits" and "1 of them not in view" in bar.note.text()
     qtbot.keyClick(bar.field, Qt.Key.Key_Return)
     assert document.project.collapsed == frozenset() and view.selected() == ("a.relu",)
     assert bar.count.text() == "1 of 2"
     document.undo()
     assert document.project.collapsed == {"a"}
+
+
+def test_a_hit_outside_the_entered_group_leads_out_of_it(qtbot: QtBot, view: CanvasView, bar: FindBar) -> None:
+    assert view.groups.enter("a")
+    opened(qtbot, bar, "relu")
+    assert "1 of them not in view" in bar.note.text()
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return)
+    assert (view.selected(), view.groups.scope) == (("a.relu",), "a")
+    qtbot.keyClick(bar.field, Qt.Key.Key_Return)
+    assert (view.selected(), view.groups.scope) == (("b.relu",), "")
 
 
 def test_nothing_found_and_unknown_keys_are_said(qtbot: QtBot, bar: FindBar) -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from PySide6.QtCore import QEvent, QMimeData, QPoint, Qt, QUrl
-from PySide6.QtGui import QContextMenuEvent
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QContextMenuEvent, QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -18,11 +18,58 @@ from ghn_studio.gui.canvas.menus import context_menu
 from ghn_studio.ir import Architecture, Edge, Group, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY
 from ghn_studio.project import Note, Project, write
-from tests.gui.test_canvas import Hand
 
 _LEFT, _RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+_NONE = Qt.MouseButton.NoButton
 _PLAIN, _ALT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.AltModifier
 _CONTROL, _SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+
+
+class Hand:
+    """A mouse over a canvas; positions are scene points."""
+
+    def __init__(self, view: CanvasView) -> None:
+        self.view = view
+
+    def at(self, x: float, y: float) -> QPointF:
+        return QPointF(self.view.viewportTransform().map(QPointF(x, y)))
+
+    def send(
+        self, kind: QEvent.Type, at: QPointF, button: Qt.MouseButton, buttons: Qt.MouseButton,
+        keys: Qt.KeyboardModifier = _PLAIN,
+    ) -> None:
+        port = self.view.viewport()
+        event = QMouseEvent(kind, at, QPointF(port.mapToGlobal(at)), button, buttons, keys)
+        QApplication.sendEvent(port, event)
+
+    def press(self, at: QPointF, button: Qt.MouseButton = _LEFT, keys: Qt.KeyboardModifier = _PLAIN) -> None:
+        self.send(QEvent.Type.MouseButtonPress, at, button, button, keys)
+
+    def move(self, at: QPointF, button: Qt.MouseButton = _LEFT, keys: Qt.KeyboardModifier = _PLAIN) -> None:
+        self.send(QEvent.Type.MouseMove, at, _NONE, button, keys)
+
+    def release(self, at: QPointF, button: Qt.MouseButton = _LEFT, keys: Qt.KeyboardModifier = _PLAIN) -> None:
+        self.send(QEvent.Type.MouseButtonRelease, at, button, _NONE, keys)
+
+    def click(self, x: float, y: float, keys: Qt.KeyboardModifier = _PLAIN) -> None:
+        self.press(self.at(x, y), keys=keys)
+        self.release(self.at(x, y), keys=keys)
+
+    def drag(
+        self, start: tuple[float, float], end: tuple[float, float], keys: Qt.KeyboardModifier = _PLAIN,
+        button: Qt.MouseButton = _LEFT, steps: int = 6,
+    ) -> None:
+        a, b = self.at(*start), self.at(*end)
+        self.press(a, button, keys)
+        for i in range(1, steps + 1):
+            self.move(a + (b - a) * (i / steps), button, keys)
+        self.release(b, button, keys)
+
+    def output(self, node: str, port: int = 0) -> tuple[float, float]:
+        return self.view.canvas.nodes[NodeId(node)].output_point(port)
+
+    def input(self, node: str, port: int = 0) -> tuple[float, float]:
+        return self.view.canvas.nodes[NodeId(node)].input_point(port)
 
 
 def node(name: str, op: str, *sources: str, **params: object) -> Node:
@@ -413,6 +460,9 @@ def test_the_red_wire_has_a_button_that_mends_it(view, document, qtbot) -> None:
     QTest.mouseClick(view.fix_button.button, _LEFT)
     qtbot.waitUntil(lambda: not document.shapes.problems)
     assert view.fix_button.isHidden() and document.undo_label.startswith("Insert a 1×1")
+    boxes = [i.box for i in view.canvas.nodes.values()]
+    assert not any(a is not b and a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+                   for a in boxes for b in boxes)  # the new layer has room
     document.undo()
     qtbot.waitUntil(lambda: bool(view.fix_button.offered))
     view.fix_button.more.menu().actions()[0].trigger()
@@ -449,6 +499,58 @@ def test_arrows_walk_along_wires_with_alt_or_ctrl(view, document) -> None:
     assert view.selected() == ("conv",) and not document.can_undo
     key(view, Qt.Key.Key_Right)
     assert document.layout[NodeId("conv")] == (248.0, 0.0)  # without them they nudge
+
+
+def test_nodes_are_connected_by_keys_alone(view, document) -> None:
+    told: list[str] = []
+    view.status_message.connect(told.append)
+    graph = document.graph.with_node(node("sum", "add")).with_node(node("norm", "batch_norm"))
+    document.replace(replace(document.project, architecture=graph, layout={
+        **document.layout, NodeId("norm"): (480.0, 260.0), NodeId("sum"): (720.0, 260.0)}))
+    view.select((NodeId("conv"),))
+    key(view, Qt.Key.Key_W)
+    assert "two nodes" in told[-1] and not document.can_undo
+    view.select((NodeId("conv"), NodeId("norm"), NodeId("sum")))
+    key(view, Qt.Key.Key_W)
+    assert sources(document, "norm") == ["conv"] and sources(document, "sum") == ["norm"]
+    assert document.undo_label == "Connect 3 nodes"
+    view.select((NodeId("relu"), NodeId("sum")))
+    key(view, Qt.Key.Key_W)
+    assert sources(document, "sum") == ["norm", "relu"]
+    view.select((NodeId("sum"), NodeId("image")))
+    key(view, Qt.Key.Key_W)
+    assert "no input of image is free" in told[-1]
+    view.select((NodeId("flat"), NodeId("conv")))
+    key(view, Qt.Key.Key_W)
+    assert "no input of conv is free" in told[-1] and steps(document) == 2
+
+
+def test_shift_lets_the_walk_add_to_the_selection_and_a_wire_is_chosen_from_the_menu(view, document) -> None:
+    view.select((NodeId("conv"),))
+    key(view, Qt.Key.Key_Right, _ALT | _SHIFT)
+    assert view.selected() == ("conv", "relu") and not document.can_undo
+    view.select((NodeId("relu"),))
+    menu = context_menu(view, view.selection_point())
+    wires = next(a.menu() for a in menu.actions() if a.text() == "Select wire")
+    assert [a.text() for a in wires.actions()] == ["From conv", "To flat"]
+    wires.actions()[0].trigger()
+    assert view.canvas.selected_wire == Edge(NodeId("conv"), 0, NodeId("relu"), 0)
+    key(view, Qt.Key.Key_Delete)
+    assert sources(document, "relu") == []
+
+
+def test_the_pointer_says_what_a_wire_would_replace(view, document, hand) -> None:
+    graph = document.graph.with_node(node("side", "gelu", "image"))
+    document.replace(replace(document.project, architecture=graph, layout={
+        **document.layout, NodeId("side"): (240.0, 260.0)}))
+    a, b = hand.at(*hand.output("side")), hand.at(*hand.input("relu"))
+    hand.press(a)
+    for i in range(1, 7):
+        hand.move(a + (b - a) * (i / 6))
+    assert view.hint.isVisible() and view.hint.text() == "Replaces the wire from conv"
+    assert not view.hint.property("refused")
+    hand.release(b)
+    assert sources(document, "relu") == ["side"] and document.undo_label == "Replace wire"
 
 
 def test_enter_asks_for_the_parameters_and_the_menu_key_for_the_menu(view, qtbot) -> None:

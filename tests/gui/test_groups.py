@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from ghn_studio.app import edits, grouping
 from ghn_studio.app.boxes import overlaps
 from ghn_studio.app.document import Document
+from ghn_studio.app.open_file import OpenFile
 from ghn_studio.gui import theme
 from ghn_studio.gui.canvas import CanvasView, menus
 from ghn_studio.gui.canvas.heat import heat_of
@@ -477,7 +478,7 @@ def test_random_folding_and_editing_keeps_canvas_and_document_in_step(view: Canv
 def window(qtbot: QtBot, document: Document) -> MainWindow:
     made = MainWindow()
     qtbot.addWidget(made, before_close_func=lambda w: w.document.mark_saved())
-    made.files._show(network(), None)
+    made.files._show(network(), OpenFile())
     made.show()
     qtbot.waitExposed(made)
     return made
@@ -535,7 +536,27 @@ def test_a_large_network_opens_as_a_picture_that_can_be_read(window: MainWindow,
                 last = name
     groups = {p: Group(p) for n in nodes for i, c in enumerate(n.id) if c == "." for p in [n.id[:i]]}
     project = placed(readable(Project(Architecture.build(nodes, groups.values()))))
-    window.files._show(project, None)
+    window.files._show(project, OpenFile())
     assert 4 <= len(window.canvas.canvas.nodes) <= 40
     assert window.canvas.zoom > 0.45
     check(window.canvas)
+
+
+def test_dragging_into_a_frame_changes_no_membership_and_says_so(
+    view: CanvasView, hand: Hand, document: Document, qtbot: QtBot
+) -> None:
+    inside, flat = hand.item("stage.0.conv1"), hand.item("flat")
+    with qtbot.waitSignal(view.status_message) as told:
+        hand.drag((flat.left + 70, flat.top + 40), (inside.left + 250, inside.top + 110))
+    assert "Add to stage.0" in told.args[0]
+    assert "flat" in document.graph.nodes
+
+
+def test_far_out_a_press_on_a_block_selects_it(view: CanvasView, hand: Hand, document: Document) -> None:
+    collapsed(view)
+    view.zoom_to(0.4)
+    view.look_at(view.canvas.content_rect().center())
+    item = hand.item(PATH)
+    hand.click(item.left + 18, item.top + 16)
+    assert view.selected() == (PATH,)
+    assert PATH in document.project.collapsed

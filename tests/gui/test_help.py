@@ -194,6 +194,15 @@ def test_f1_means_what_the_keyboard_is_on(qtbot: QtBot, window: MainWindow) -> N
     assert window.help.address == CONTENTS
 
 
+def test_the_inspector_leads_to_the_page_of_the_operator(qtbot: QtBot, window: MainWindow) -> None:
+    node = next(n for n in window.document.graph.nodes.values() if n.op == "linear")
+    window.canvas.select((node.id,))
+    button = window.inspector.findChild(QToolButton, "inspector.help")
+    assert button is not None
+    qtbot.mouseClick(button, LEFT)
+    assert window.help.address == "manual:op/linear"
+
+
 def test_escape_in_the_manual_closes_it_and_gives_the_keyboard_back(qtbot: QtBot, window: MainWindow) -> None:
     window.helping.show("manual:canvas")
     window.help.view.setFocus()
@@ -214,6 +223,7 @@ def test_the_sheet_has_every_command_with_keys_and_every_gesture(qtbot: QtBot, w
     for spec in ACTIONS:
         if spec.shortcut is not None:
             assert any(title == spec.title.rstrip("…").replace("&&", "&") and keys for _, title, keys in shown), spec.id
+    assert len({what for what, _ in GESTURES}) == len(GESTURES)
     assert {("Canvas", *gesture) for gesture in GESTURES} <= shown
     assert set(shortcut_rows()) <= shown
     chapter = manual_of(REGISTRY).page("manual:canvas").markdown
@@ -294,6 +304,33 @@ def test_the_names_in_the_run_bar_are_whole_at_the_usual_width(qtbot: QtBot, win
         assert box.shown_text == box.currentText(), box.objectName()
 
 
+@pytest.mark.parametrize("width", [1024, 1200, 1300, 1440])
+def test_everything_that_runs_is_in_the_bar_at_every_width(qtbot: QtBot, window: MainWindow, width: int) -> None:
+    window.resize(width, 800)
+    qtbot.waitUntil(lambda: window.width() == width)
+    bar = window.run_bar
+    for control in (bar.ghn, bar.dataset, bar.head, bar.device, bar.compare_button, bar.budget_button,
+                    bar.predict_button):
+        assert control.isVisible()
+        right = control.mapTo(window, control.rect().topRight()).x()
+        assert right <= width, control.objectName()
+    assert bar.compare_button.accessibleName() == "Compare with SGD", "also where there is only its icon"
+
+
+def test_a_narrow_window_shows_the_manual_in_the_place_of_the_inspector(qtbot: QtBot, window: MainWindow) -> None:
+    window.resize(1100, 800)
+    qtbot.waitUntil(lambda: window.width() == 1100)
+    window.actions_by_id["help.manual"].trigger()
+    qtbot.waitUntil(lambda: window.help.isVisible() and window.help.width() >= 380)
+    assert window.canvas.width() > 350
+    qtbot.mouseClick(window.help.close_button, LEFT)
+    qtbot.waitUntil(lambda: window.inspector.isVisible())
+    window.resize(1440, 800)
+    qtbot.waitUntil(lambda: window.width() == 1440)
+    window.actions_by_id["help.manual"].trigger()
+    qtbot.waitUntil(lambda: window.help.isVisible() and window.inspector.isVisible() and window.inspector.width() > 200)
+
+
 # --- hints --------------------------------------------------------------------------------------
 
 
@@ -315,6 +352,30 @@ def test_each_first_use_has_one_hint_that_never_comes_back(qtbot: QtBot, window:
     assert Settings(window.settings._store).flag("hints/selection", False), "kept for the next start"
     window.actions_by_id["help.hints"].trigger()
     assert hint(window) == HINTS["network"]
+
+
+def test_a_hint_goes_when_what_it_says_was_done(qtbot: QtBot, window: MainWindow) -> None:
+    qtbot.waitUntil(lambda: hint(window) == HINTS["network"])
+    window.add_operator("relu")
+    assert hint(window) != HINTS["network"]
+    assert window.settings.flag("hints/network", False)
+
+
+def test_a_problem_offers_its_best_fix_and_a_menu_of_others(qtbot: QtBot, window: MainWindow) -> None:
+    conv = next(n for n in window.document.graph.nodes.values() if n.op == "conv2d")
+    wrong = replace(conv.params, groups=5)
+    window.document.apply("groups", on_graph(lambda g: g.with_params(conv.id, wrong)))
+    notice = window.problems.notices[0]
+    buttons = [b.text() for b in window.problems.widget().findChildren(QPushButton, "problems.fix")]
+    assert buttons == [notice.fixes[0].title]
+    more = window.problems.widget().findChild(QToolButton, "problems.more")
+    others = [fix.title for fix in notice.fixes[1:]]
+    assert ([a.text() for a in more.menu().actions()] if more is not None else []) == others
+    if more is not None:
+        more.menu().actions()[0].trigger()
+    else:
+        qtbot.mouseClick(window.problems.widget().findChild(QPushButton, "problems.fix"), LEFT)
+    qtbot.waitUntil(lambda: not window.problems.notices)
 
 
 def test_who_wants_no_hints_gets_none(qtbot: QtBot, window: MainWindow) -> None:

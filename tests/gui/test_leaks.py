@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from ghn_studio.app.document import Document
 from ghn_studio.app.edits import added
-from ghn_studio.gui import garbage
+from ghn_studio.gui import garbage, torch_loader
 from ghn_studio.gui.canvas import CanvasView
 from ghn_studio.gui.inspector import Inspector
 from ghn_studio.gui.job_desk import Errand
@@ -210,13 +210,14 @@ class _Events(QObject):
 
 
 def _shown(qtbot: QtBot) -> MainWindow:
+    loader = torch_loader.shared()
+    if loader.is_running:  # for another test's window; what is there at its end is set aside
+        qtbot.waitUntil(lambda: not loader.is_running, timeout=60_000)
     window = MainWindow()
+    window.grab()  # painted for the first time, it sends for PyTorch, which would stay for the process
+    loader.hold()
     window.show()
     qtbot.waitExposed(window)
-    window.grab()  # painted for the first time, it sends for PyTorch
-    window.loader.hold()  # it would stay for the process
-    if window.loader.is_running:
-        qtbot.waitUntil(lambda: not window.loader.is_running, timeout=60_000)
     return window
 
 

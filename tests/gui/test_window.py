@@ -215,9 +215,11 @@ def test_wrong_classes_are_noted_but_do_not_disable_running(window, qtbot):
     assert params(window, node).out_features == 10
 
 
-def test_a_new_document_shows_the_gallery_and_an_example_opens_from_it(window, qtbot):
+def test_a_new_document_is_an_empty_canvas_and_an_example_opens_from_the_gallery(window, qtbot):
     window.actions_by_id["file.new"].trigger()
     assert not window.document.graph.nodes
+    assert window.pages.currentWidget() is window.canvas
+    window.actions_by_id["file.gallery"].trigger()
     assert window.pages.currentWidget() is window.gallery
     assert len(window.gallery.cards) >= 8
     card = next(c for c in window.gallery.cards if c.info.name == "lenet5")
@@ -229,6 +231,7 @@ def test_a_new_document_shows_the_gallery_and_an_example_opens_from_it(window, q
 
 def test_an_operator_added_from_the_gallery_brings_the_canvas(window):
     window.actions_by_id["file.new"].trigger()
+    window.actions_by_id["file.gallery"].trigger()
     window.palette_panel.requested.emit("conv2d")
     assert window.pages.currentWidget() is window.canvas
     assert len(window.document.graph.nodes) == 1

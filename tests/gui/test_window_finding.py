@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, QPoint, Qt
-from PySide6.QtGui import QKeySequence
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QKeySequence, QWheelEvent
 from PySide6.QtWidgets import QApplication, QMessageBox, QToolButton
 from pytestqt.qtbot import QtBot
 
@@ -150,7 +150,7 @@ def test_a_digit_colours_the_nodes_and_an_edit_is_followed(window: MainWindow, q
     window.document.undo()
     window.canvas.setFocus()
     press(qtbot, window, "5")
-    assert legend.title.text() == "Depth" and items[NodeId("fc")].heat.text == "20"
+    assert legend.title.text() == "Depth in layers" and items[NodeId("fc")].heat.text == "20"
     press(qtbot, window, "5")
     assert not legend.isVisible() and items[NodeId("fc")].heat is None
     assert window.actions_by_id["view.overlay.none"].isChecked()
@@ -171,8 +171,9 @@ def test_the_legend_switches_the_scale_and_closes(window: MainWindow, qtbot: QtB
     assert not legend.isVisible() and window.overlays.wanted == ""
 
 
-def test_worth_needs_an_explanation(window: MainWindow) -> None:
-    action = window.actions_by_id["view.overlay.worth"]
+@pytest.mark.parametrize("overlay", ["worth", "scale"])
+def test_what_a_prediction_says_of_layers_needs_an_explanation(window: MainWindow, overlay: str) -> None:
+    action = window.actions_by_id[f"view.overlay.{overlay}"]
     assert not action.isEnabled() and "Explain the network first" in action.toolTip()
 
 
@@ -216,3 +217,12 @@ def test_the_minimap_hides_while_everything_is_in_view(window: MainWindow, qtbot
     qtbot.mousePress(canvas.minimap, Qt.MouseButton.LeftButton, pos=QPoint(30, 30))
     qtbot.mouseRelease(canvas.minimap, Qt.MouseButton.LeftButton, pos=QPoint(30, 30))
     assert canvas.visible_rect().center() != before
+    at = QPointF(60, 60)
+    turn = QWheelEvent(at, QPointF(canvas.minimap.mapToGlobal(at)), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
+                       Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False)
+    QApplication.sendEvent(canvas.minimap, turn)
+    assert canvas.zoom > 1.0
+    window.overlays.show("depth")
+    colours = set(canvas.canvas.overview_boxes())
+    window.overlays.show("")
+    assert set(canvas.canvas.overview_boxes()) != colours, "the minimap takes the colours of the overlay"

@@ -10,10 +10,12 @@ from PySide6.QtWidgets import QApplication
 
 from ghn_studio.app import adding, clipboard, edits, grouping, scoped, wiring
 from ghn_studio.app.document import Document
+from ghn_studio.app.fixes import Fix
 from ghn_studio.app.flow import Direction
 from ghn_studio.app.folding import Drawing
 from ghn_studio.app.inserting import chained, ends_of_part
 from ghn_studio.app.layout import free_spot, snapped
+from ghn_studio.app.linking import linked, links
 from ghn_studio.app.picture import Picture
 from ghn_studio.codegen import part_to_source
 from ghn_studio.errors import GhnStudioError
@@ -202,6 +204,19 @@ class Commands:
         label = "Move wire" if len(edges) == 1 else f"Move {len(edges)} wires"
         return self.apply(label, wiring.resourced(edges, source))
 
+    def link_reason(self) -> str:
+        """Why the selected blocks cannot be connected in their order; empty if they can."""
+        return links(self._document, self.picture, self._scene.selected)[1]
+
+    def link(self) -> bool:
+        """Connect the selected blocks in the order in which they were chosen."""
+        wires, reason = links(self._document, self.picture, self._scene.selected)
+        if reason:
+            self._tell(f"Not connected: {reason}")
+            return False
+        label = "Connect" if len(wires) == 1 else f"Connect {len(wires) + 1} nodes"
+        return self.apply(label, linked(self.picture, wires))
+
     def unplug(self, port: PortRef) -> bool:
         """Remove every wire at a port."""
         picture, graph = self.picture, self._document.graph
@@ -241,13 +256,14 @@ class Commands:
         label = "Duplicate node" if len(chosen) == 1 else f"Duplicate {len(chosen)} nodes"
         return self._add_part(label, self._part(), by) if chosen else ()
 
-    def copy(self) -> bool:
-        """Put the selected nodes on the clipboard as JSON text."""
-        chosen = self.chosen_nodes()
-        if not chosen:
+    def copy(self, notes: Iterable[str] = ()) -> bool:
+        """Put the selected nodes, and ``notes`` by name, on the clipboard as JSON text."""
+        chosen, notes = self.chosen_nodes(), tuple(notes)
+        if not chosen and not notes:
             return False
-        QApplication.clipboard().setText(clipboard.text_of(self._part(), self._document.ops))
-        self._tell(f"Copied {len(chosen)} node{'s' if len(chosen) > 1 else ''}.")
+        QApplication.clipboard().setText(clipboard.text_of(self._part(notes), self._document.ops))
+        count, what = (len(chosen), "node") if chosen else (len(notes), "note")
+        self._tell(f"Copied {count} {what}{'s' if count > 1 else ''}.")
         return True
 
     def copy_source(self) -> bool:
@@ -265,6 +281,15 @@ class Commands:
         what = f"{len(chosen)} node{'s' if len(chosen) > 1 else ''}" if chosen else "the network"
         self._tell(f"Copied the PyTorch source of {what}: {text.count(chr(10))} lines.")
         return True
+
+    def mend(self, fix: Fix) -> bool:
+        """Make the edit that solves a problem; what lies behind a new layer makes room."""
+        try:
+            edit = fix.settled(self._document, self._scene.positions(), down=self._is_down)
+        except GhnStudioError as error:
+            self._tell(str(error))
+            return False
+        return self.apply(fix.title, edit)
 
     def rename(self, node_id: NodeId, name: str) -> bool:
         """Give a node another id."""
@@ -288,14 +313,14 @@ class Commands:
         self._pastes = self._pastes + 1 if text == self._last_clip else 1
         self._last_clip = text
         count = len(pasted.project.architecture.nodes)
-        label = "Paste node" if count == 1 else f"Paste {count} nodes"
+        label = "Paste notes" if not count else "Paste node" if count == 1 else f"Paste {count} nodes"
         return self._add_part(label, pasted, self._offset(pasted.project, at), keep_inputs=keep_inputs)
 
-    def _part(self) -> clipboard.Part:
-        """The selected nodes as a part that can be added anywhere."""
+    def _part(self, notes: Iterable[str] = ()) -> clipboard.Part:
+        """The selected nodes, and ``notes``, as a part that can be added anywhere."""
         shown = self._scene.positions()
         project = edits.moved({n: shown[n] for n in shown})(self._document.project)
-        return clipboard.part(project, self.chosen_nodes())
+        return clipboard.part(project, self.chosen_nodes(), notes)
 
     def _add_part(
         self, label: str, part: clipboard.Part, by: tuple[float, float], *, keep_inputs: bool = False

@@ -109,6 +109,7 @@ class PullWires:
         for edge in self._edges:
             self._barred |= downstream(graph, edge.target)
         self._target: PortRef | None = None
+        self._open: list[PortRef] = []
 
     def move(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
         """Lead the wires to the pointer."""
@@ -116,6 +117,9 @@ class PullWires:
             if not self._wires or (at - self._start).manhattanLength() < _START_PX / self._view.zoom:
                 return
             self._is_dragging = True
+            ports = (PortRef(n, True, i) for n, item in self._view.canvas.nodes.items()
+                     for i in range(len(item.face.outputs)))
+            self._open = [p for p in ports if p != self._port and not self._reason(p)]
             for item in self._view.canvas.nodes.values():
                 item.mark(faded=True)
             for edge in self._wires:
@@ -158,14 +162,12 @@ class PullWires:
         if not self._is_dragging:
             return
         scene, tokens = self._view.canvas, self._view.tokens
-        for node_id, item in scene.nodes.items():
-            accent = QColor(tokens.accent(item.face.category))
-            for index in range(len(item.face.outputs)):
-                port = PortRef(node_id, True, index)
-                if port != self._port and not self._reason(port):
-                    grown = PORT + (4 if port == self._target else 1.5)
-                    color = QColor(tokens.edge_hot) if port == self._target else accent
-                    draw_port(painter, *item.output_point(index), color, QColor(tokens.canvas), grown)
+        for port in self._open:
+            item = scene.nodes[port.node]
+            chosen = port == self._target
+            color = QColor(tokens.edge_hot if chosen else tokens.accent(item.face.category))
+            radius = PORT + (4 if chosen else 1.5)
+            draw_port(painter, *item.output_point(port.index), color, QColor(tokens.canvas), radius)
         here = scene.nodes[self._target.node].output_point(self._target.index) if self._target else None
         start = here or (self._at.x(), self._at.y())
         painter.setBrush(Qt.BrushStyle.NoBrush)

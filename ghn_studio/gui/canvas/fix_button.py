@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPointF, Qt, QTimer
+from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QToolButton
 
 from ghn_studio.app.fixes import Fix, first_problem, fixes
@@ -32,6 +32,7 @@ class FixButton(QFrame):
         self._wire: Wire | None = None
         self.button = QToolButton()
         self.button.setObjectName("canvas.fix")
+        self.button.setAccessibleName("Fix the first problem")
         self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.button.clicked.connect(lambda: self._apply(0))
         self.more = QToolButton()
@@ -68,16 +69,30 @@ class FixButton(QFrame):
             self._rest.stop()
 
     def follow(self) -> None:
-        """Stay beside the wire when the view moves; away while it cannot be read or a gesture runs."""
-        wire, view = self._wire, self._view
-        box = wire.caption if wire is not None else None
-        if box is None or not self._fixes or view.zoom < PILL_ZOOM or view.is_busy:
-            self.hide()
-            return
-        beside = view.mapFromScene(QPointF(box[2], (box[1] + box[3]) / 2))
+        """Stay beside the wire's caption, or below the node where that is out of sight; away while a gesture runs."""
+        view = self._view
         self.adjustSize()
-        self.move(beside.x() + _GAP_PX, beside.y() - self.height() // 2)
-        self.setVisible(view.viewport().rect().contains(beside))
+        place = self._place() if self._fixes and view.zoom >= PILL_ZOOM and not view.is_busy else None
+        if place is not None:
+            self.move(place)
+        self.setVisible(place is not None)
+
+    def _place(self) -> QPoint | None:
+        """Where the top left corner goes, in view coordinates; None where nothing of the problem is in sight."""
+        view, wire = self._view, self._wire
+        if wire is None:
+            return None
+        room = view.viewport().rect()
+        if wire.caption is not None:
+            _, top, right, bottom = wire.caption
+            beside = view.mapFromScene(QPointF(right, (top + bottom) / 2))
+            if room.contains(beside):
+                return QPoint(beside.x() + _GAP_PX, beside.y() - self.height() // 2)
+        item = view.canvas.nodes.get(wire.edge.target)
+        if item is None:
+            return None
+        corner = view.mapFromScene(QPointF(item.left, item.top + item.face.height))
+        return corner + QPoint(0, _GAP_PX) if room.contains(corner) else None
 
     def _look(self) -> None:
         view, document = self._view, self._view.document
@@ -106,4 +121,4 @@ class FixButton(QFrame):
         if index < len(self._fixes):
             fix = self._fixes[index]
             # Queued: the button goes with the problem that it solves.
-            QTimer.singleShot(0, self._view, lambda: fix.apply(self._view.document))
+            QTimer.singleShot(0, self._view, lambda: self._view.commands.mend(fix))

@@ -158,6 +158,8 @@ class Move:
         count = len(places)
         what = short_name(self._group) if self._group else "node" if count == 1 else f"{count} nodes"
         self._view.apply(f"Move {what}", edits.moved(places))
+        if self._group is None:
+            self._view.groups.mention_membership(tuple(places))
 
     def cancel(self) -> None:
         self._point_at_wire(None)
@@ -233,12 +235,12 @@ class Connect:
             self._begin()
         self._at = at
         found = self._port_below(at)
-        self._target, reason = None, ""
+        self._target, reason, told = None, "", ""
         if found is not None:
             reason = self._reason(found)
             if not reason:
-                self._target = found
-        self._view.hint.say(reason, QPointF(self._view.mapFromScene(at)), refused=True)
+                self._target, told = found, self._replaced(found)
+        self._view.hint.say(reason or told, QPointF(self._view.mapFromScene(at)), refused=bool(reason))
         self._view.viewport().update()
 
     def finish(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
@@ -330,6 +332,12 @@ class Connect:
         document, picture = self._view.document, self._view.canvas.picture
         return block_wires.refusal(picture, document.shapes, document.ops, self._edge(other), self._barred,
                                    from_output=self._port.is_output)
+
+    def _replaced(self, other: PortRef) -> str:
+        """What a wire dropped here takes the place of; empty for a free input."""
+        end = self._port if other.is_output else other
+        used = block_wires.feeding(self._view.canvas.picture, end.node, end.index)
+        return f"Replaces the wire from {used.source}" if used is not None and used != self._picked else ""
 
     def _connect(self, wire: Edge) -> None:
         picture, ops = self._view.canvas.picture, self._view.document.ops

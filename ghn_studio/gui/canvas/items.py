@@ -27,7 +27,7 @@ from ghn_studio.gui.theme import Tokens
 from ghn_studio.ir.graph import Edge, NodeId
 
 if TYPE_CHECKING:
-    from ghn_studio.gui.canvas.scene import CanvasScene
+    from ghn_studio.gui.canvas.block_scene import BlockScene
 
 _NO_PEN = QPen(Qt.PenStyle.NoPen)
 #: A caption is shown where the wire is this much longer than it, in scene units.
@@ -263,7 +263,7 @@ class Pens:
 class Sheet(QGraphicsRectItem):
     """An item as large as the network that draws many small things in one call."""
 
-    def __init__(self, scene: CanvasScene, z: float) -> None:
+    def __init__(self, scene: BlockScene, z: float) -> None:
         super().__init__()
         self._scene = scene
         self.setPen(_NO_PEN)
@@ -275,7 +275,7 @@ class Sheet(QGraphicsRectItem):
 class PillSheet(Sheet):
     """The captions of all wires, or of those where something is wrong: these lie over the nodes."""
 
-    def __init__(self, scene: CanvasScene, z: float, *, bad: bool) -> None:
+    def __init__(self, scene: BlockScene, z: float, *, bad: bool) -> None:
         super().__init__(scene, z)
         self._bad = bad
 

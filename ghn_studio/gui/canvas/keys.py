@@ -39,15 +39,21 @@ def _standard(view: CanvasView, event: QKeyEvent) -> bool:
 
 
 def _arrow(view: CanvasView, event: QKeyEvent) -> bool:
-    """Arrows move the selected nodes; with Alt or Ctrl, or without a selection, they go from node to node."""
+    """Arrows move the selected nodes; with Alt or Ctrl, or without a selection, they go from node to node.
+
+    Shift then adds the next node to the selection.
+    """
     step = _ARROWS.get(Qt.Key(event.key()))
     if step is None:
         return False
-    if event.modifiers() & _WALK or not view.selected():
-        view.step(step)
-        return True
     fine = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
     by = FINE_NUDGE if fine else NUDGE
+    if view.notes.selected and not view.selected():
+        view.notes.nudge(step.value[0] * by, step.value[1] * by)
+        return True
+    if event.modifiers() & _WALK or not view.selected():
+        view.step(step, extend=bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+        return True
     view.commands.nudge(step.value[0] * by, step.value[1] * by)
     return True
 
@@ -62,6 +68,8 @@ def _plain(view: CanvasView, event: QKeyEvent) -> bool:
             view.paste_here(keep_inputs=True)
         case (Qt.Key.Key_C, True, True):
             view.copy_source()
+        case (Qt.Key.Key_W, False, False):
+            view.commands.link()
         case (Qt.Key.Key_M, False, False):
             view.toggle_bypass()
         case (Qt.Key.Key_F2, False, False):
@@ -84,6 +92,10 @@ def _plain(view: CanvasView, event: QKeyEvent) -> bool:
             view.arranging.toggle_pins()
         case (Qt.Key.Key_G, True, True):
             view.groups.ungroup()
+        case (Qt.Key.Key_N, False, False):
+            view.add_note()
+        case (Qt.Key.Key_C, False, False):
+            view.notes.frame_selection()
         case (Qt.Key.Key_E, False, False):
             view.groups.toggle()
         case (Qt.Key.Key_E, False, True):

@@ -25,6 +25,9 @@ from ghn_studio.ir.graph import Edge, NodeId
 if TYPE_CHECKING:
     from ghn_studio.gui.canvas.view import CanvasView
 
+#: A value that hundreds read has a menu that still can be read.
+WIRES_LISTED = 24
+
 
 def context_menu(view: CanvasView, at: QPoint) -> QMenu:
     """The menu for what lies at ``at`` (viewport pixels): node, wire, group or nothing."""
@@ -35,6 +38,7 @@ def context_menu(view: CanvasView, at: QPoint) -> QMenu:
     node_id = view.canvas.node_at(spot.x(), spot.y())
     wire = view.canvas.wire_at(spot.x(), spot.y(), WIRE_REACH_PX / view.zoom) if node_id is None else None
     group = view.canvas.group_at(spot.x(), spot.y()) if node_id is None else None
+    note = view.canvas.notes.at(spot.x(), spot.y()) if node_id is None else None
     if node_id is not None and view.canvas.nodes[node_id].is_neighbour:
         menu.addAction("Go there", lambda: view.groups.go_to(node_id))
     elif node_id is not None:
@@ -44,6 +48,11 @@ def context_menu(view: CanvasView, at: QPoint) -> QMenu:
     elif wire is not None:
         view.select((), wire)
         _for_wire(menu, view, wire, at)
+    elif note is not None and group is None:
+        if note not in view.notes.selected:
+            view.select(())
+            view.notes.select((note,))
+        _for_note(menu, view, note)
     else:
         if group is not None:
             view.select((group,))
@@ -85,6 +94,8 @@ def _for_nodes(menu: QMenu, view: CanvasView) -> None:
     _add(menu, "Group", "Ctrl+G", view.group_selection, "", "group")
     add_moves(menu, view)
     wired = any(w.source in chosen or w.target in chosen for w in view.canvas.wires)
+    _add(menu, "Connect in order", "W", commands.link, commands.link_reason())
+    _add_wires(menu, view)
     _add(menu, "Disconnect", "", lambda: commands.disconnect(chosen), "" if wired else "No wire leads here.")
     menu.addAction("Show closely", "F", view.glide_to_selection)
     menu.addSeparator()
@@ -94,6 +105,18 @@ def _for_nodes(menu: QMenu, view: CanvasView) -> None:
     menu.addAction(icons.icon("pin"), pin, "P", view.arranging.toggle_pins)
     menu.addSeparator()
     menu.addAction(icons.icon("delete"), "Delete", "Del", view.delete_selection)
+
+
+def _add_wires(menu: QMenu, view: CanvasView) -> None:
+    """The wires of one block by their other ends: a way to select one without the pointer."""
+    chosen = view.selected()
+    wires = [w for w in view.canvas.wires if len(chosen) == 1 and chosen[0] in (w.source, w.target)]
+    if not wires:
+        return
+    inner = menu.addMenu("Select wire")
+    for wire in wires[:WIRES_LISTED]:
+        title = f"From {wire.source}" if wire.target == chosen[0] else f"To {wire.target}"
+        inner.addAction(title, partial(view.select, (), wire))
 
 
 def _for_wire(menu: QMenu, view: CanvasView, wire: Edge, at: QPoint) -> None:
@@ -106,11 +129,20 @@ def _for_wire(menu: QMenu, view: CanvasView, wire: Edge, at: QPoint) -> None:
     menu.addAction(icons.icon("delete"), "Delete wire", "Del", view.delete_selection)
 
 
+def _for_note(menu: QMenu, view: CanvasView, note: str) -> None:
+    menu.addAction("Edit text…", partial(view.notes.edit, note))
+    menu.addAction(icons.icon("copy"), "Copy", "Ctrl+C", view.copy)
+    menu.addAction(icons.icon("duplicate"), "Duplicate", "Ctrl+D", view.duplicate_selection)
+    menu.addSeparator()
+    menu.addAction(icons.icon("delete"), "Delete", "Del", view.delete_selection)
+
+
 def _for_canvas(menu: QMenu, view: CanvasView, at: QPoint) -> None:
     spot = view.scene_point(QPointF(at))
     empty = "" if holds_nodes() else "The clipboard holds no nodes."
     nothing = "" if view.canvas.nodes else "The canvas is empty."
     menu.addAction(icons.icon("add"), "Add operator…", "Tab", lambda: view.ask_for_operator(at))
+    menu.addAction(icons.icon("note"), "Add note", "N", partial(view.notes.add, spot))
     _add(menu, "Paste here", "Ctrl+V", lambda: view.paste(spot), empty, "paste")
     _add(menu, "Paste with inputs", "Ctrl+Shift+V", lambda: view.paste(spot, keep_inputs=True), empty)
     menu.addSeparator()
@@ -124,7 +156,7 @@ def _add_fixes(menu: QMenu, view: CanvasView, problems: list[Problem]) -> None:
     """What mends the problems here comes first."""
     for problem in problems:
         for fix in fixes(view.document, problem):
-            menu.addAction(icons.icon("check"), fix.title, partial(fix.apply, view.document))
+            menu.addAction(icons.icon("check"), fix.title, partial(view.commands.mend, fix))
     if not menu.isEmpty():
         menu.addSeparator()
 

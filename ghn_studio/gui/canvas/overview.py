@@ -22,7 +22,7 @@ from ghn_studio.gui.canvas.routing import Box
 from ghn_studio.gui.theme import Tokens, mixed
 
 if TYPE_CHECKING:
-    from ghn_studio.gui.canvas.scene import CanvasScene
+    from ghn_studio.gui.canvas.block_scene import BlockScene
 
 #: Blocks or wires in a bundle: few enough to renew in a blink, many enough to draw in one call.
 BUNDLE = 48
@@ -47,7 +47,7 @@ class _Bundle(Generic[T]):
 class OverviewSheet(Sheet):
     """Draws the whole network in a few calls; what it draws is brought up to date when it is asked for."""
 
-    def __init__(self, scene: CanvasScene, z: float) -> None:
+    def __init__(self, scene: BlockScene, z: float) -> None:
         super().__init__(scene, z)
         self._nodes: list[_Bundle[NodeItem]] | None = None
         self._wires: list[_Bundle[Wire]] = []

@@ -392,7 +392,7 @@ def _port(painter: QPainter, at: QPointF, slot: Slot, accent: QColor, tokens: To
     if not slot.is_free:
         draw_port(painter, at.x(), at.y(), accent, ring)
         return
-    # Nothing is connected: an open ring, quieter where nothing has to be.
+    # Nothing is connected: an open ring, red where something has to be.
     draw_port(painter, at.x(), at.y(), ring, ring, PORT + 0.5)
     color = faded(tokens.muted, 0.7) if slot.is_spare else accent
     painter.setPen(QPen(color, 1.6))

@@ -1,29 +1,25 @@
-"""The drawing of a document: applies its changes, answers what lies where. It edits nothing."""
+"""The drawing of a document: applies its changes to what the canvas shows. It edits nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
-from PySide6.QtCore import QRectF, Signal
-from PySide6.QtWidgets import QGraphicsScene
+from PySide6.QtCore import Signal
 
-from ghn_studio.app.boxes import joined
 from ghn_studio.app.document import Change, Document
 from ghn_studio.app.entering import neighbour_places, surviving
-from ghn_studio.app.faces import HEADER
 from ghn_studio.app.flow import Direction, direction_of
 from ghn_studio.app.layout import place_missing
-from ghn_studio.app.picture import Picture, PictureDiff, changes
+from ghn_studio.app.picture import PictureDiff, changes
 from ghn_studio.gui import theme
-from ghn_studio.gui.canvas.frames import FrameItem, Frames
-from ghn_studio.gui.canvas.group_paint import on_chevron
+from ghn_studio.gui.canvas.block_scene import BlockScene, PortRef
 from ghn_studio.gui.canvas.heat import UNMEASURED, Heat, worst
-from ghn_studio.gui.canvas.items import Layer, NodeItem, Pens, PillSheet, Wire
-from ghn_studio.gui.canvas.overview import OverviewSheet
-from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures
-from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, Point, Route, direct, route, turned_box
+from ghn_studio.gui.canvas.items import NodeItem, Pens, Wire
+from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM
+from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, route, turned_box
 from ghn_studio.ir.graph import Edge, NodeId
+
+__all__ = ["CanvasScene", "PortRef"]
 
 #: Room to pan around the network, in scene units.
 MARGIN = 20_000.0
@@ -31,16 +27,7 @@ MARGIN = 20_000.0
 MANY_WIRES = 900
 
 
-@dataclass(frozen=True, slots=True)
-class PortRef:
-    """One port of a block: of a node, or of a collapsed group by its path."""
-
-    node: NodeId
-    is_output: bool
-    index: int
-
-
-class CanvasScene(QGraphicsScene):
+class CanvasScene(BlockScene):
     """Shows ``document``: the whole network, or the inside of one group, the *scope*.
 
     Nodes and wires go by the ids of the picture's blocks: a collapsed group is one block by its
@@ -52,35 +39,10 @@ class CanvasScene(QGraphicsScene):
     scope_changed = Signal(str)
 
     def __init__(self, document: Document) -> None:
-        super().__init__()
-        self.document = document
-        self.pictures = Pictures(theme.current().tokens)
-        self.pens = Pens(self.pictures.tokens)
-        #: Which way networks without places are laid out.
-        self.preferred = Direction.RIGHT
-        self.nodes: dict[NodeId, NodeItem] = {}
-        self.wires: dict[Edge, Wire] = {}
-        self.captioned: list[Wire] = []
-        self.scope = ""
-        self.picture = Picture(document.graph, "", (), {}, ())
+        super().__init__(document)
         self._heat: Mapping[NodeId, Heat] | None = None
-        self._selected_group: str | None = None
-        self._selected: dict[NodeId, None] = {}
-        self._selected_wire: Edge | None = None
         self._spots: dict[NodeId, tuple[float, float]] = {}
         self._obstacles = Obstacles()
-        self._content: QRectF | None = None
-        #: The parts of the scene that the view is painting just now.
-        self.exposed: list[Box] = []
-        #: Called before places are read or change; ends what only pretends to be at other places.
-        self.before_reading: Callable[[], object] = lambda: None
-        self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
-        self._frame_layer, self._wire_layer, self._node_layer = (Layer(z) for z in (0, 1, 3))
-        for layer in (self._frame_layer, self._wire_layer, self._node_layer):
-            self.addItem(layer)
-        self._frames = Frames(self.pictures, self._frame_layer, self.removeItem)
-        self._pill_sheets = (PillSheet(self, 2, bad=False), PillSheet(self, 4, bad=True))
-        self._overview = OverviewSheet(self, 0.5)
         #: Ends listening to the document; may be called more than once.
         self.unsubscribe = document.subscribe(self._on_change)
         self._rebuild()
@@ -101,20 +63,21 @@ class CanvasScene(QGraphicsScene):
             return
         before, self.picture = self.picture, self.document.picture(scope)
         chosen = (self._selected_group,) if self._selected_group is not None else tuple(self._selected)
-        self._show(changes(before, self.picture, change.diff), change)
-        if change.redrawn:  # what was selected may be drawn otherwise now
+        is_folded = before.groups.keys() != self.picture.groups.keys()
+        self._show(changes(before, self.picture, change.diff), change, is_folded=is_folded)
+        if is_folded:  # what was selected may be drawn otherwise now
             graph = self.document.graph
             self.select([n for n in chosen if n in graph.nodes or n in graph.groups], self._selected_wire)
         self.redrawn.emit()
 
-    def _show(self, shown: PictureDiff, change: Change) -> None:
+    def _show(self, shown: PictureDiff, change: Change, *, is_folded: bool) -> None:
         for edge in shown.disconnected:
             self._remove_wire(edge)
         for block in shown.removed:
             self._remove_node(NodeId(block))
         for block in shown.added:
             self._add_node(NodeId(block))
-        is_same = change.diff.is_empty and not change.redrawn
+        is_same = change.diff.is_empty and not is_folded
         touched = self._place(map(NodeId, shown.added))
         if not is_same:
             touched |= self._refresh_faces()
@@ -126,13 +89,15 @@ class CanvasScene(QGraphicsScene):
         for edge in shown.connected:
             self._add_wire(edge)
             touched.add(edge.target)
-        if touched or shown.disconnected or shown.removed or change.diff.groups_changed or change.redrawn:
+        if touched or shown.disconnected or shown.removed or change.diff.groups_changed or is_folded:
             self._reroute(None if len(self.wires) <= MANY_WIRES else touched)
         if not is_same:
             self._caption_wires()
         if self._selected_group is not None and self._selected_group not in self._frames:
             self._selected_group = None
-        self._show_pins()
+        if change.redrawn:
+            self._show_notes()
+            self._show_pins()
         self._overview.show_all()
 
     def _rebuild(self) -> None:
@@ -152,6 +117,7 @@ class CanvasScene(QGraphicsScene):
         self._place_neighbours()
         for edge in self.picture.wires:
             self._add_wire(edge)
+        self.notes.show_notes({} if self.scope else self.document.project.notes)
         self._reroute(None)
         self._caption_wires()
         self._show_pins()
@@ -193,8 +159,9 @@ class CanvasScene(QGraphicsScene):
     def _refresh_faces(self) -> set[NodeId]:
         """Show what each node says now; return those whose ports may have moved."""
         resized = set()
+        document, faces = self.document, self.document.faces
         for node_id, item in self.nodes.items():
-            face, old = self.document.block_face(node_id), item.face
+            face, old = faces.get(node_id) or document.block_face(node_id), item.face
             if face is old or face == old:
                 continue
             if not face.is_shaped_like(old):
@@ -202,6 +169,11 @@ class CanvasScene(QGraphicsScene):
             item.set_face(face)
             self._overview.renew(item)
         return resized
+
+    def _show_notes(self) -> None:
+        """Notes stand beside the whole network, so inside a group there are none."""
+        self.notes.show_notes({} if self.scope else self.document.project.notes)
+        self._measure()
 
     def _show_pins(self) -> None:
         pinned = self.document.project.pinned
@@ -250,11 +222,6 @@ class CanvasScene(QGraphicsScene):
             self._put(self.nodes[node_id], *found[node_id])
         return moved
 
-    @property
-    def direction(self) -> Direction:
-        """Which way the drawing runs: it follows from where the nodes lie."""
-        return self.pictures.direction
-
     def _turn(self) -> bool:
         """Follow a drawing that runs the other way now; True if it does."""
         layout = self.document.layout
@@ -266,15 +233,6 @@ class CanvasScene(QGraphicsScene):
         for item in self.nodes.values():
             item.update()
         return True
-
-    def positions(self) -> dict[NodeId, tuple[float, float]]:
-        """Where each block is drawn now, those that nobody placed included, those around the scope not."""
-        self.before_reading()
-        return {n: (i.left, i.top) for n, i in self.nodes.items() if not i.is_neighbour}
-
-    def sizes(self) -> dict[NodeId, tuple[float, float]]:
-        """Width and height of each block, those around the scope not."""
-        return {n: (i.face.width, i.face.height) for n, i in self.nodes.items() if not i.is_neighbour}
 
     def preview(self, positions: Mapping[NodeId, tuple[float, float]]) -> None:
         """Draw nodes elsewhere while a gesture lasts; the document is not touched."""
@@ -290,10 +248,6 @@ class CanvasScene(QGraphicsScene):
         item.place(x, y)
         self._overview.show_part(item.shown_rect())
         self._overview.renew(item)
-
-    def wires_at(self, node_ids: Iterable[NodeId]) -> list[Wire]:
-        """The wires that begin or end at nodes, each once."""
-        return list({id(w): w for w in self._wires_of(node_ids)}.values())
 
     def refresh_moving(self, *, frames: bool) -> None:
         """Follow nodes and wires that were placed from outside; without ``frames`` these are left out."""
@@ -311,19 +265,6 @@ class CanvasScene(QGraphicsScene):
             self._reroute(None)
             self.update()
 
-    def _wires_of(self, node_ids: Iterable[NodeId]) -> Iterator[Wire]:
-        if not self.picture.is_plain:
-            chosen = set(node_ids)
-            yield from (w for w in self.wires.values() if w.edge.source in chosen or w.edge.target in chosen)
-            return
-        graph, wires = self.document.graph, self.wires
-        for node_id in node_ids:
-            for edge in graph.consumers(node_id):
-                yield wires[edge]
-            for port, source in enumerate(graph.nodes[node_id].inputs):
-                if source is not None:
-                    yield wires[Edge(source.node, source.port, node_id, port)]
-
     def _lay(self, wire: Wire, lanes: Lanes | None) -> None:
         edge = wire.edge
         source, target = self.nodes[edge.source], self.nodes[edge.target]
@@ -340,12 +281,6 @@ class CanvasScene(QGraphicsScene):
         wire.set_route(course, ceiling)
         self._overview.show_part(wire.shown_rect())
         self._overview.renew(wire)
-
-    def straight_course(self, start: Point, end: Point) -> Route:
-        """The course of a wire when nothing is in its way."""
-        if self.direction is Direction.RIGHT:
-            return direct(start, end)
-        return direct(start[::-1], end[::-1]).turned()
 
     def _reroute(self, touched: set[NodeId] | None) -> None:
         """Lay the wires anew: all of them, or those at and near the ``touched`` nodes."""
@@ -366,6 +301,11 @@ class CanvasScene(QGraphicsScene):
                 ends = wire.edge.source in touched or wire.edge.target in touched
                 if ends or wire.route is None or near.meets(wire.box):
                     self._lay(wire, None)
+        self._measure()
+
+    def _measure(self) -> None:
+        """Make the scene as large as what is drawn."""
+        self._content = None
         bounds = self.content_rect()
         for sheet in (*self._pill_sheets, self._overview):
             sheet.setRect(bounds)
@@ -420,6 +360,7 @@ class CanvasScene(QGraphicsScene):
         for edge, wire in self.wires.items():
             wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=wire.is_bad)
         self._frames.redraw()
+        self.notes.redraw()
         self._overview.forget()
         self.update()
 
@@ -448,175 +389,3 @@ class CanvasScene(QGraphicsScene):
         if block in self._heat or block not in self.picture.groups:
             return self._heat.get(block, UNMEASURED)
         return worst(self._heat[n] for n in self.document.graph.members(block) if n in self._heat)
-
-    def overview_boxes(self) -> dict[str, list[QRectF]]:
-        """The blocks' boxes by colour; those with something the matter are drawn last."""
-        return self._overview.boxes()
-
-    def seen(self, exposed: QRectF) -> list[Box]:
-        """What is being painted, in scene units: ``exposed``, or the smaller parts of it that the view knows."""
-        return self.exposed or [(exposed.left(), exposed.top(), exposed.right(), exposed.bottom())]
-
-    def content_rect(self, node_ids: Iterable[NodeId] | None = None) -> QRectF:
-        """The box around all nodes, or around some, with a little air."""
-        if node_ids is not None:
-            return _around([self.nodes[n].box for n in node_ids])
-        if self._content is None:
-            self._content = _around([item.box for item in self.nodes.values()] + self._frames.boxes())
-        return QRectF(self._content)
-
-    def frames(self) -> tuple[FrameItem, ...]:
-        """The frames of open groups, outer ones first."""
-        return tuple(self._frames[p] for p in self.picture.frames)
-
-    # --- selection -------------------------------------------------------------------------
-
-    @property
-    def selected(self) -> tuple[NodeId, ...]:
-        """The selected blocks, in the order they were chosen."""
-        return tuple(self._selected)
-
-    def selected_nodes(self) -> tuple[NodeId, ...]:
-        """The nodes that the selected blocks stand for."""
-        return self.picture.nodes_of(self._selected)
-
-    @property
-    def selected_group(self) -> str | None:
-        """The one group that is selected: an open one by its frame, or a collapsed one."""
-        if self._selected_group is not None:
-            return self._selected_group
-        only = next(iter(self._selected)) if len(self._selected) == 1 else None
-        return only if only in self.picture.groups else None
-
-    @property
-    def selected_wire(self) -> Edge | None:
-        """The selected wire; never together with nodes."""
-        return self._selected_wire
-
-    def selected_items(self) -> list[NodeItem]:
-        """The items of the selected blocks."""
-        return [self.nodes[n] for n in self._selected]
-
-    def select(self, names: Iterable[str], wire: Edge | None = None) -> bool:
-        """Select exactly these; says whether that changed anything.
-
-        A name is a node's id or a group's path. What is hidden in a collapsed group selects its
-        block, an open group its members; an open group alone is the selected group as well.
-        """
-        names = tuple(names)
-        group = names[0] if len(names) == 1 and names[0] in self._frames else None
-        neighbours = self.picture.neighbours
-        wanted = dict.fromkeys(NodeId(b) for n in names for b in self.picture.blocks_for(n)
-                               if b in self.nodes and b not in neighbours)
-        wire = wire if wire in self.wires and not wanted else None
-        same = wanted.keys() == self._selected.keys() and wire == self._selected_wire
-        if same and group == self._selected_group:
-            return False
-        self._mark_group(group)
-        changed = wanted.keys() ^ self._selected.keys()
-        before, self._selected = self._selected, wanted
-        hot = {self._selected_wire, wire} - {None}
-        self._selected_wire = wire
-        for node_id in changed:
-            self.nodes[node_id].mark(selected=node_id in wanted)
-        edges = {w.edge for w in self._wires_of(before.keys() ^ wanted.keys())} | hot
-        for edge in edges:
-            if edge in self.wires:
-                self.refresh_wire(edge)
-        self._overview.show_all()
-        return True
-
-    def _mark_group(self, path: str | None) -> None:
-        for name, on in ((self._selected_group, False), (path, True)):
-            if name is not None and name in self._frames:
-                self._frames[name].mark(selected=on)
-        self._selected_group = path
-
-    def refresh_wire(self, edge: Edge, *, emphasised: bool = False) -> None:
-        """Draw a wire as it stands, or emphasised while a gesture points at it."""
-        wire = self.wires[edge]
-        wire.set_state(self.pens, is_hot=emphasised or self._is_hot(edge), is_bad=wire.is_bad and not emphasised)
-        for sheet in self._pill_sheets:
-            sheet.update()
-
-    def _is_hot(self, edge: Edge) -> bool:
-        return edge == self._selected_wire or edge.source in self._selected or edge.target in self._selected
-
-    # --- what lies where -------------------------------------------------------------------
-
-    def node_at(self, x: float, y: float) -> NodeId | None:
-        """The topmost node whose box contains the point."""
-        hit = None
-        for node_id, item in self.nodes.items():
-            if item.left <= x <= item.left + item.face.width and item.top <= y <= item.top + item.face.height:
-                if item.is_selected:
-                    return node_id
-                hit = node_id
-        return hit
-
-    def port_at(self, x: float, y: float, radius: float) -> PortRef | None:
-        """The port nearest to the point, within ``radius``."""
-        best, found = radius * radius, None
-        for node_id, item in self.nodes.items():
-            face = item.face
-            if not (item.left - radius <= x <= item.left + face.width + radius
-                    and item.top - radius <= y <= item.top + face.height + radius):
-                continue
-            for is_output, slots in ((False, face.inputs), (True, face.outputs)):
-                for index in range(len(slots)):
-                    px, py = item.output_point(index) if is_output else item.input_point(index)
-                    distance = (px - x) ** 2 + (py - y) ** 2
-                    if distance <= best:
-                        best, found = distance, PortRef(node_id, is_output, index)
-        return found
-
-    def wire_at(self, x: float, y: float, tolerance: float, ignored: frozenset[NodeId] = frozenset()) -> Edge | None:
-        """The wire nearest to the point, within ``tolerance``, not touching ``ignored`` nodes."""
-        best, found = tolerance * tolerance, None
-        for edge, wire in self.wires.items():
-            left, top, right, bottom = wire.box
-            if not (left - tolerance <= x <= right + tolerance and top - tolerance <= y <= bottom + tolerance):
-                continue
-            if edge.source in ignored or edge.target in ignored:
-                continue
-            distance = wire.distance_sq(x, y)
-            if distance < best:
-                best, found = distance, edge
-        return found
-
-    def nodes_in(self, rect: QRectF) -> list[NodeId]:
-        """Blocks whose box overlaps ``rect``, those around the scope not."""
-        left, top, right, bottom = rect.left(), rect.top(), rect.right(), rect.bottom()
-        return [n for n, i in self.nodes.items() if not i.is_neighbour
-                and i.left < right and left < i.left + i.face.width and i.top < bottom and top < i.top + i.face.height]
-
-    def group_at(self, x: float, y: float) -> str | None:
-        """The innermost open group whose title line contains the point."""
-        return self._frames.title_at(x, y)
-
-    def frame_around(self, blocks: Iterable[NodeId]) -> str | None:
-        """The innermost open group in whose frame the middles of all the blocks lie."""
-        middles = [(i.left + i.face.width / 2, i.top + i.face.height / 2) for i in map(self.nodes.__getitem__, blocks)]
-        return self._frames.around(middles)
-
-    def title_rect(self, path: str) -> QRectF | None:
-        """Where the title of an open or collapsed group stands; None if it is not drawn."""
-        if path in self.picture.groups and path in self.nodes:
-            item = self.nodes[NodeId(path)]
-            return QRectF(item.left, item.top, item.face.width, HEADER)
-        return self._frames[path].title_rect() if path in self._frames else None
-
-    def chevron_at(self, x: float, y: float) -> str | None:
-        """The group whose arrow, on its frame or its block, contains the point."""
-        node_id = self.node_at(x, y)
-        if node_id is None:
-            return self._frames.chevron_at(x, y)
-        item = self.nodes[node_id]
-        return node_id if on_chevron(item.face, x - item.left, y - item.top) else None
-
-
-def _around(boxes: list[Box]) -> QRectF:
-    if not boxes:
-        return QRectF(-400, -300, 800, 600)
-    left, top, right, bottom = joined(boxes)
-    return QRectF(left - 48, top - 64, right - left + 96, bottom - top + 128)

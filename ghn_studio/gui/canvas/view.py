@@ -35,6 +35,7 @@ from ghn_studio.gui.canvas.cutting import Cut, PullWires
 from ghn_studio.gui.canvas.fix_button import FixButton
 from ghn_studio.gui.canvas.gestures import PORT_REACH_PX, WIRE_REACH_PX, Connect, Gesture, Move, Pan, RubberBand
 from ghn_studio.gui.canvas.groups import Groups
+from ghn_studio.gui.canvas.notes import Notes
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, TEXT_ZOOM
 from ghn_studio.gui.canvas.renaming import Renaming
 from ghn_studio.gui.canvas.scene import CanvasScene, PortRef
@@ -71,6 +72,7 @@ class CanvasView(Viewport):
         self.commands = Commands(document, scene, self.status_message.emit)
         self.arranging = Arranging(self)
         self.groups = Groups(self)
+        self.notes = Notes(self)
         self.search = OperatorSearch(self, document.ops)
         self.commands.added = self.search.remember
         self.renaming = Renaming(self)
@@ -110,6 +112,7 @@ class CanvasView(Viewport):
 
     def select(self, names: Iterable[str], wire: Edge | None = None) -> None:
         """Select exactly these nodes and groups, or one wire; what is hidden selects the group that hides it."""
+        self.notes.select(())
         self.canvas.select(names, wire)
         self._tell_selection()
 
@@ -131,21 +134,24 @@ class CanvasView(Viewport):
         return node_id
 
     def delete_selection(self) -> None:
-        """Delete the selected nodes with their wires, or the selected wire."""
-        self.commands.delete()
+        """Delete the selected nodes with their wires, the selected wire, or the selected notes."""
+        if not self.notes.delete():
+            self.commands.delete()
 
     def duplicate_selection(self, offset: tuple[float, float] | None = None) -> tuple[NodeId, ...]:
-        """Copy the selected nodes beside themselves, or ``offset`` away, and select the copies."""
+        """Copy the selected nodes beside themselves, or ``offset`` away, and select the copies; or notes."""
+        if self.notes.duplicate():
+            return ()
         return self._chosen(self.commands.duplicate(offset))
 
     def copy(self) -> bool:
-        """Put the selected nodes on the clipboard."""
-        return self.commands.copy()
+        """Put the selected nodes and notes on the clipboard."""
+        return self.commands.copy(self.notes.selected)
 
     def cut(self) -> None:
-        """Copy the selected nodes and delete them."""
-        if self.commands.copy():
-            self.commands.delete()
+        """Copy the selected nodes or notes and delete them."""
+        if self.copy():
+            self.delete_selection()
 
     def paste(self, scene_pos: QPointF | None = None, *, keep_inputs: bool = False) -> tuple[NodeId, ...]:
         """Add the nodes on the clipboard at a place, or beside the originals, and select them."""
@@ -184,13 +190,14 @@ class CanvasView(Viewport):
         else:
             self.ask_for_operator()
 
-    def step(self, direction: Step) -> None:
-        """Select the connected node that lies in a direction; the first node where none is selected."""
+    def step(self, direction: Step, *, extend: bool = False) -> None:
+        """Select the connected node that lies in a direction, or add it to the selection; the first node where none
+        is selected."""
         chosen = self.selected()
         found = neighbour(self.document.graph, self.commands.picture, chosen[-1] if chosen else None, direction,
                           self.canvas.positions())
         if found is not None:
-            self.select((found,))
+            self.select((*(n for n in chosen if n != found), found) if extend else (found,))
             self.reveal(found)
 
     def arrange(self) -> None:
@@ -208,6 +215,10 @@ class CanvasView(Viewport):
     def group_selection(self) -> tuple[NodeId, ...]:
         """Frame the selected blocks as a group; returns their new names."""
         return self.groups.group()
+
+    def add_note(self) -> None:
+        """Put a note at the pointer, or into the middle of the view."""
+        self.notes.add(self.scene_point(QPointF(self._pointer_or_middle())))
 
     def apply(self, label: str, edit: Edit, merge_key: object = None) -> bool:
         """Make an edit on behalf of a gesture; False if nothing changed."""
@@ -328,7 +339,8 @@ class CanvasView(Viewport):
         scene, x, y = self.canvas, at.x(), at.y()
         readable = self.zoom >= OVERVIEW_ZOOM
         fold = scene.chevron_at(x, y)
-        if fold is not None and not modifiers & _EXTEND and (readable or fold not in scene.nodes):
+        # Where blocks show a title only, their arrow is not drawn.
+        if fold is not None and not modifiers & _EXTEND and (self.zoom >= TEXT_ZOOM or fold not in scene.nodes):
             self.groups.toggle(fold)
             return None
         port = scene.port_at(x, y, PORT_REACH_PX / self.zoom) if readable and not modifiers & _SHIFT else None
@@ -350,7 +362,7 @@ class CanvasView(Viewport):
         if group is not None:
             self.select((group,))
             return Move(self, at, scene.selected[0], was_selected=False, group=group)
-        return RubberBand(self, at, modifiers)
+        return self.notes.gesture_at(at, modifiers) or RubberBand(self, at, modifiers)
 
     def _is_used(self, port: PortRef) -> bool:
         ends = ((e.source, e.source_port) if port.is_output else (e.target, e.target_port) for e in self.canvas.wires)
@@ -398,6 +410,8 @@ class CanvasView(Viewport):
         title = self.canvas.group_at(at.x(), at.y())
         if title is not None:
             self.groups.edit_title(title)
+            return
+        if self.notes.edit_at(at):
             return
         wire = self.canvas.wire_at(at.x(), at.y(), WIRE_REACH_PX / self.zoom)
         self.ask_for_operator(event.position().toPoint(), wire)
