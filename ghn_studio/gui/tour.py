@@ -181,7 +181,7 @@ def _groups(person: Person) -> Iterator[str]:
     yield "inside"
     person.choose("group.leave")
     person.rest()
-    canvas.select([_node(person, "flatten"), _node(person, "linear")])
+    canvas.select([_node(person, "linear"), _node(person, "output")])
     canvas.setFocus()
     person.press("C", canvas)
     person.type("Classifier")
