@@ -259,6 +259,8 @@ def _helping(person: Person) -> Iterator[str]:
     person.choose("help.shortcuts")
     person.rest()
     yield "shortcuts"
+    for dialog in person.over():
+        dialog.close()
 
 
 def _add(person: Person, words: str) -> None:
