@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def to_raw(
         if constant is None:
             nodes.append(_node(proto, store))
         else:
-            tensors[constant.name] = constant
+            tensors[constant.name] = replace(constant, is_learned=False)
     entry, batch = _input(model, tensors, image_size, warnings)
     _outputs_are_tensors(graph)
     _say_precision(tensors.values(), graph, warnings)

@@ -70,12 +70,12 @@ def read(
     store = TensorStore(path.parent)
     try:
         raw, warnings = to_raw(model, store, image_size, has_ids=model.producer_name == PRODUCER)
-        lifted = lift(raw, ops)
+        lifted = lift(raw, ops, store.load)
         if lifted.problems:
             raise OnnxConversionError(_refusal(lifted.problems, len(raw.nodes)))
         nodes = _shared(model, lifted.nodes)
         graph = Architecture.build(nodes, _groups(model, warnings), model.graph.name or path.stem)
-        values = _values(_owned(lifted.weights, nodes), store, keep_filled, warnings)
+        values = _values(_owned(lifted.weights, nodes), lifted.computed, store, keep_filled, warnings)
     except (ValueError, ArchitectureError, OnnxConversionError) as error:
         # Names in a file can have any length; a message is for reading.
         raise OnnxConversionError(f"'{path.name}' cannot be imported: {str(error)[:4000]}") from error
@@ -97,7 +97,8 @@ def _refusal(problems: Sequence[LiftProblem], total: int) -> str:
 
 
 def _values(
-    weights: Mapping[str, LiftedWeight], store: TensorStore, keep_filled: bool, warnings: list[str]
+    weights: Mapping[str, LiftedWeight], computed: Mapping[str, np.ndarray], store: TensorStore, keep_filled: bool,
+    warnings: list[str],
 ) -> dict[str, np.ndarray]:
     """The parameters as float32 arrays, tables of positions as int64; empty if the file stores none."""
     if not weights:
@@ -107,7 +108,7 @@ def _values(
         warnings.append("the file holds an architecture without parameters: predict, train or load them")
         return {}
     _refuse_huge_fills(weights)
-    loaded: dict[str, np.ndarray] = {}
+    loaded: dict[str, np.ndarray] = dict(computed)
 
     def load(name: str) -> np.ndarray:
         if name not in loaded:
