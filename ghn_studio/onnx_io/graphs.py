@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,9 @@ from ghn_studio.onnx_io.tensors import TYPES, TensorStore
 from ghn_studio.ops.binding import tidy
 
 ImageSize = int | tuple[int, int] | None
+
+#: Where torch's exporter says in which modules a node was.
+SCOPES_KEY = "pkg.torch.onnx.name_scopes"
 
 _REAL = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 _CONSTANT_NUMBERS = {"value_float": "float32", "value_floats": "float32", "value_int": "int64", "value_ints": "int64"}
@@ -109,7 +113,19 @@ def _node(proto: onnx.NodeProto, store: TensorStore) -> RawNode:
         attrs["to"] = TYPES[attrs["to"]][0]
     domain = "" if proto.domain == "ai.onnx" else text(proto.domain)
     inputs, outputs = tuple(map(text, proto.input)), tuple(map(text, proto.output))
-    return RawNode(text(proto.op_type), inputs, outputs, attrs, text(proto.name), domain)
+    return RawNode(text(proto.op_type), inputs, outputs, attrs, _name(proto), domain)
+
+
+def _name(proto: onnx.NodeProto) -> str:
+    """The node's name, in front of it the modules it was in if the exporter says so beside the name."""
+    scopes = next((p.value for p in proto.metadata_props if p.key == SCOPES_KEY), "")
+    try:
+        path = ast.literal_eval(scopes) if len(scopes) < 4096 else None
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        path = None
+    if isinstance(path, list) and len(path) > 1 and all(isinstance(part, str) for part in path):
+        return "/".join(["", *path[1:-1], text(proto.op_type)])
+    return text(proto.name)
 
 
 def _attribute(proto: AttributeProto, store: TensorStore) -> Any:

@@ -16,6 +16,7 @@ import onnx
 from ghn_studio.errors import ArchitectureError, OnnxConversionError
 from ghn_studio.ir.graph import Architecture, Group, Node, NodeId
 from ghn_studio.lifting import LiftedWeight, LiftProblem, lift, realise
+from ghn_studio.lifting.names import clean
 from ghn_studio.onnx_io.files import opset_of, parse, read_bytes
 from ghn_studio.onnx_io.graphs import ImageSize, to_raw
 from ghn_studio.onnx_io.tensors import TensorStore
@@ -23,6 +24,9 @@ from ghn_studio.onnx_io.writing import GROUPS_KEY, PRODUCER, SHARES_KEY, functio
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.ops.binding import DOMAIN
 from ghn_studio.ops.spec import Role
+
+#: Where torch's exporter names the classes of the modules around a node.
+NAMESPACE_KEY = "namespace"
 
 #: Weights that a file describes by one number each are made up to this many elements in all.
 MAX_FILLED = 2**28
@@ -74,8 +78,8 @@ def read(
         if lifted.problems:
             raise OnnxConversionError(_refusal(lifted.problems, len(raw.nodes)))
         nodes = _shared(model, lifted.nodes)
-        graph = Architecture.build(nodes, _groups(model, warnings), model.graph.name or path.stem)
         values = _values(_owned(lifted.weights, nodes), lifted.computed, store, keep_filled, warnings)
+        graph = Architecture.build(nodes, _groups(model, nodes, warnings), model.graph.name or path.stem)
     except (ValueError, ArchitectureError, OnnxConversionError) as error:
         # Names in a file can have any length; a message is for reading.
         raise OnnxConversionError(f"'{path.name}' cannot be imported: {str(error)[:4000]}") from error
@@ -153,10 +157,13 @@ def _owned(weights: Mapping[str, LiftedWeight], nodes: Sequence[Node]) -> dict[s
     }
 
 
-def _groups(model: onnx.ModelProto, warnings: list[str]) -> list[Group]:
-    """The groups an export of ours carries; malformed ones are reported and left out."""
+def _groups(model: onnx.ModelProto, nodes: Sequence[Node], warnings: list[str]) -> list[Group]:
+    """The groups an export of ours carries, malformed ones reported and left out; for files of others, the
+    modules that node names tell of."""
+    if model.producer_name != PRODUCER:
+        return _modules(model, nodes)
     text = next((p.value for p in model.metadata_props if p.key == GROUPS_KEY), None)
-    if text is None or model.producer_name != PRODUCER:
+    if text is None:
         return []
     try:
         groups = [Group(str(path), str(title), int(repeat)) for path, title, repeat in json.loads(text)]
@@ -165,6 +172,22 @@ def _groups(model: onnx.ModelProto, warnings: list[str]) -> list[Group]:
         return []
     # A model's nodes are written out: a repeat would copy them once more.
     return [Group(group.path, group.title) for group in groups]
+
+
+def _modules(model: onnx.ModelProto, nodes: Sequence[Node]) -> list[Group]:
+    """A block for every path that holds nodes, with the class of the module where the exporter names it."""
+    classes: dict[str, str] = {}
+    for proto in model.graph.node:
+        space = next((p.value for p in proto.metadata_props if p.key == NAMESPACE_KEY), "")
+        for part in space.split("/")[1:-1]:
+            path, found, name = part.partition(": ")
+            if found:
+                classes[clean(path)] = name.rpartition(".")[2][:60]
+    paths: dict[str, None] = {}
+    for node in nodes:
+        parts = node.id.split(".")
+        paths.update(dict.fromkeys(".".join(parts[:i]) for i in range(1, len(parts))))
+    return [Group(path, classes.get(path, "")) for path in paths]
 
 
 def _changed_functions(model: onnx.ModelProto, graph: Architecture, ops: OpRegistry) -> list[str]:

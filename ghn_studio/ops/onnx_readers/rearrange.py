@@ -38,7 +38,11 @@ def slice_(node: OnnxNode) -> dict[str, Any]:
         raise ValueError("takes ranges along several axes, or backwards")
     if not all(isinstance(v, int) and abs(v) < 2**31 for v in (*starts, *ends)):
         raise ValueError(f"takes places {starts[0]} to {ends[0]}")
-    return {"dim": _axis(node, (axes or (0,))[0]), "start": starts[0], "stop": ends[0], "step": steps[0]}
+    axis = _axis(node, (axes or (0,))[0])
+    extent = node.data().shape[axis]
+    if isinstance(extent, int) and slice(starts[0], ends[0], steps[0]).indices(extent) == (0, extent, 1):
+        raise ValueError("takes everything")
+    return {"dim": axis, "start": starts[0], "stop": ends[0], "step": steps[0]}
 
 
 def select(node: OnnxNode) -> dict[str, Any]:
