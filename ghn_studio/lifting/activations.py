@@ -75,7 +75,9 @@ def _gelu_tanh(reader: Reader, node: Node) -> Joined | None:
         return None
     for x, other in _factors(reader, total):
         small = _maker(reader, other)
-        cube = _maker(reader, small.inputs[0]) if small is not None and _is(small, "multiply_scalar", 0.044715) else None
+        if not _is(small, "multiply_scalar", 0.044715):
+            continue
+        cube = _maker(reader, small.inputs[0]) if small is not None else None
         if small is not None and cube is not None and _is(cube, "power", 3.0) and cube.inputs[0] == x:
             return _halved(reader, x, (cube, small, total, scaled, node), one, product, "tanh")
     return None

@@ -60,7 +60,8 @@ def core(reader: Reader, node: Node) -> Core | None:
         return None
     groups, tokens, heads, channels = fitting
     end, between = proj
-    whole = {qkv.id, node.id, product.id, end.id, *inside, *between, *q.nodes, *k.nodes, *v.nodes, *(n.id for n in mixed)}
+    whole = {qkv.id, node.id, product.id, end.id, *inside, *between, *(n for part in (q, k, v) for n in part.nodes),
+             *(n.id for n in mixed)}
     same = isclose(scale * q.scale * k.scale, (channels // heads) ** -0.5, rel_tol=1e-5)
     if not same or end.params.out_features != channels or qkv.shares is not None or end.shares is not None:
         return None
@@ -106,7 +107,8 @@ def _mixed(reader: Reader, node: Node) -> tuple[Node, ...] | None:
     while following is not None and (following.op == "dropout" or reader.reshaped(following) is not None):
         passed.append(following)
         following = reader.next(following)
-    if following is None or following.op != "matmul" or following.source(0) != Source(passed[-1].id if passed else node.id):
+    last = passed[-1] if passed else node
+    if following is None or following.op != "matmul" or following.source(0) != Source(last.id):
         return None
     return (*passed, following)
 
@@ -138,9 +140,10 @@ def _fitting(reader: Reader, qkv: Node, q: Origin, k: Origin, v: Origin) -> tupl
         return None
     *outer, heads, tokens, width = q.places.shape
     groups, channels = int(np.prod(outer or [1])), heads * width
-    if out.size(-1) != 3 * channels or np.prod([out.size(a) for a in range(1, out.rank)]) != groups * tokens * 3 * channels:
+    size = groups * tokens * 3 * channels
+    if out.size(-1) != 3 * channels or np.prod([out.size(a) for a in range(1, out.rank)]) != size:
         return None
-    all_places = np.arange(groups * tokens * 3 * channels).reshape(groups, tokens, 3, heads, width)
+    all_places = np.arange(size).reshape(groups, tokens, 3, heads, width)
     thirds = all_places.transpose(2, 0, 3, 1, 4)
     fits = (
         np.array_equal(thirds[0].ravel(), q.places.ravel()) and np.array_equal(thirds[2].ravel(), v.places.ravel())

@@ -72,7 +72,7 @@ def _modulo(node: RawNode, arrays: Arrays) -> Array:
 
 
 def _power(a: Array, b: Array) -> Array:
-    return np.asarray(np.power(a.astype(np.float64), b)).astype(a.dtype)
+    return np.asarray(np.power(a.astype(np.float64), b), a.dtype)
 
 
 def _cast(node: RawNode, arrays: Arrays) -> Array | None:
@@ -81,15 +81,16 @@ def _cast(node: RawNode, arrays: Arrays) -> Array | None:
     assert x is not None
     if not isinstance(to, str):
         return None
-    return x.astype("float32" if to in ("float16", "bfloat16", "float64") else to)
+    return np.asarray(x).astype("float32" if to in ("float16", "bfloat16", "float64") else to)
 
 
 def _range(node: RawNode, arrays: Arrays) -> Array:
     start, limit, step = (a.reshape(()) for a in arrays if a is not None)
+    dtype = start.dtype
     if step == 0:
         raise ValueError("counts in steps of zero")
     _bounded((max(0, int(np.ceil((float(limit) - float(start)) / float(step)))),))
-    return np.arange(start, limit, step, dtype=start.dtype)
+    return np.arange(start.item(), limit.item(), step.item()).astype(dtype)
 
 
 def _gather(node: RawNode, arrays: Arrays) -> Array:
@@ -109,7 +110,7 @@ def _slice(node: RawNode, arrays: Arrays) -> Array:
     for axis, start, end, step in slices(node, [None if a is None else tuple(a.ravel().tolist()) for a in arrays],
                                          x.ndim):
         parts[axis] = slice(start, None if step < 0 and end < -x.shape[axis] else end, step)
-    return x[tuple(parts)]
+    return np.asarray(x[tuple(parts)])
 
 
 def slices(node: RawNode, options: Sequence[tuple[Any, ...] | None], rank: int) -> list[tuple[int, int, int, int]]:
@@ -196,6 +197,22 @@ def _reduce(compute: Callable[..., Any]) -> Callable[[RawNode, Arrays], Array]:
     return rule
 
 
+def _quantised(node: RawNode, arrays: Arrays) -> Array | None:
+    """Whole numbers as the real ones they stand for, one scale for all or one along an axis."""
+    x, scale = arrays[0], arrays[1]
+    zero = arrays[2] if len(arrays) > 2 else None
+    assert x is not None and scale is not None
+    if node.attrs.get("block_size", 0):
+        return None
+    axis = node.attrs.get("axis", 1)
+    if scale.ndim == 1 and x.ndim:
+        shape = [1] * x.ndim
+        shape[axis] = scale.size if scale.size == x.shape[axis] else 1
+        scale, zero = scale.reshape(shape), None if zero is None else zero.reshape(shape)
+    shifted = x.astype(np.float32) - (0 if zero is None else zero.astype(np.float32))
+    return np.asarray(shifted * scale, np.float32)
+
+
 def _matmul(node: RawNode, arrays: Arrays) -> Array:
     a, b = arrays[0], arrays[1]
     assert a is not None and b is not None
@@ -204,20 +221,22 @@ def _matmul(node: RawNode, arrays: Arrays) -> Array:
     return np.asarray(a @ b)
 
 
+_PLAIN: dict[str, Callable[..., Any]] = {
+    "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": _divide, "Pow": _power, "Sqrt": np.sqrt,
+    "Exp": np.exp, "Log": np.log, "Neg": np.negative, "Abs": np.abs, "Floor": np.floor, "Ceil": np.ceil,
+    "Round": np.rint, "Sin": np.sin, "Cos": np.cos, "Tanh": np.tanh, "Reciprocal": np.reciprocal,
+    "Sign": np.sign, "Max": lambda *a: np.maximum.reduce(np.broadcast_arrays(*a)), "And": np.logical_and,
+    "Min": lambda *a: np.minimum.reduce(np.broadcast_arrays(*a)), "Or": np.logical_or, "Not": np.logical_not,
+    "Equal": np.equal, "Greater": np.greater, "Less": np.less, "GreaterOrEqual": np.greater_equal,
+    "LessOrEqual": np.less_equal, "Where": np.where, "Identity": lambda x: x,
+    "Sigmoid": lambda x: 1 / (1 + np.exp(-x)), "Relu": lambda x: np.maximum(x, 0),
+}
 RULES: dict[str, Callable[[RawNode, Arrays], Array | None]] = {
-    **{name: _elementwise(compute) for name, compute in {
-        "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": _divide, "Pow": _power, "Sqrt": np.sqrt,
-        "Exp": np.exp, "Log": np.log, "Neg": np.negative, "Abs": np.abs, "Floor": np.floor, "Ceil": np.ceil,
-        "Round": np.rint, "Sin": np.sin, "Cos": np.cos, "Tanh": np.tanh, "Reciprocal": np.reciprocal,
-        "Sign": np.sign, "Max": lambda *a: np.maximum.reduce(np.broadcast_arrays(*a)), "And": np.logical_and,
-        "Min": lambda *a: np.minimum.reduce(np.broadcast_arrays(*a)), "Or": np.logical_or, "Not": np.logical_not,
-        "Equal": np.equal, "Greater": np.greater, "Less": np.less, "GreaterOrEqual": np.greater_equal,
-        "LessOrEqual": np.less_equal, "Where": np.where, "Identity": lambda x: x,
-        "Sigmoid": lambda x: 1 / (1 + np.exp(-x)), "Relu": lambda x: np.maximum(x, 0),
-    }.items()},
+    **{name: _elementwise(compute) for name, compute in _PLAIN.items()},
     "Mod": _modulo, "Cast": _cast, "Range": _range, "Gather": _gather, "Slice": _slice, "Concat": _concat,
     "Expand": _expand, "Tile": _tile, "ScatterND": _scatter, "MatMul": _matmul, "ConstantOfShape": _filled,
     "Transpose": lambda node, a: None if a[0] is None else np.transpose(a[0], node.attrs.get("perm")),
-    "Reshape": _reshape, "ReduceMean": _reduce(np.mean), "ReduceSum": _reduce(np.sum), "ReduceMax": _reduce(np.max),
+    "DequantizeLinear": _quantised, "Reshape": _reshape, "ReduceMean": _reduce(np.mean),
+    "ReduceSum": _reduce(np.sum), "ReduceMax": _reduce(np.max),
     "ReduceMin": _reduce(np.min), "ReduceProd": _reduce(np.prod),
 }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ghn_studio.ir.graph import Node, Source
-from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ir.tensors import BATCH, TensorSpec
 from ghn_studio.lifting import evaluating, folding, patterns, rewriting
 from ghn_studio.lifting.names import Hint, assign_ids, is_telling
 from ghn_studio.lifting.raw import SMALL, RawGraph, RawInput, RawNode, ordered
@@ -21,6 +21,9 @@ from ghn_studio.lifting.weights import LiftedWeight, lifted_weights
 from ghn_studio.ops.binding import DOMAIN, STORED, OnnxMatch, OnnxNode, StoredAs, function_params, require_types
 from ghn_studio.ops.registry import OpRegistry
 from ghn_studio.ops.spec import NoParams, OpSpec, WeightSpec, check_params, full_name
+
+#: What rounds a value to whole numbers and turns it back: left out, the value stays real.
+QUANTISING = ("QuantizeLinear", "DequantizeLinear")
 
 #: Gives a stored tensor by name.
 Load = Callable[[str], np.ndarray]
@@ -156,6 +159,7 @@ class _Lift:
         if unknown and self._is_known(node):
             return
         mark = len(self.uses)
+        results: tuple[Value | None, ...]
         try:
             if unknown:
                 raise ValueError("no operator of this version reads it")
@@ -195,7 +199,7 @@ class _Lift:
         inputs = tuple((d.use, d.port) for d in data if isinstance(d, Computed))
         spec = self.ops[found.op]
         self.uses.append(_Use(spec, found.params, inputs, Hint(spec.id, node.name or node.label, node.op_type)))
-        outputs = spec.infer_outputs(found.params, tuple(d.spec for d in data if isinstance(d, Computed)))
+        outputs = tuple(TensorSpec((BATCH, *shape)) for shape in found.params.shapes)
         return tuple(Computed(len(self.uses) - 1, port, output) for port, output in enumerate(outputs))
 
     def _is_known(self, node: RawNode) -> bool:
@@ -437,6 +441,8 @@ def _changes_nothing(node: RawNode, args: Args) -> bool:
     the two does nothing; joining or adding one value gives that value."""
     if not args or not isinstance(args[0], Computed):
         return False
+    if node.op_type in QUANTISING:
+        return True
     if node.op_type in ("Concat", "Sum", "Max", "Min", "Mean"):
         return len(args) == 1
     return node.op_type == "CastLike" or (node.op_type == "Cast" and node.attrs.get("to") in folding.FLOATS)

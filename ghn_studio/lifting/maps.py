@@ -83,7 +83,6 @@ def _gate(reader: Reader, node: Node) -> Joined | None:
     product = reader.next(gate, "multiply") if gate is not None else None
     if first is None or active is None or second is None or gate is None or product is None:
         return None
-    path = first.id.rpartition(".")[0]
     if len(product.sources) != 2 or node.inputs[0] not in product.inputs:
         return None
     if any(c.params.kernel_size != (1, 1) or c.params.groups != 1 or c.shares is not None for c in (first, second)):

@@ -73,9 +73,8 @@ def from_scope(name: str, op_type: str = "") -> str:
 
 def is_telling(name: str) -> bool:
     """True if a tensor's name is the path a module gave it, not one an exporter made up."""
-    return bool(re.fullmatch(r"[A-Za-z_][\w.-]*", name)) and not re.fullmatch(
-        r"(val_?|_?v|_to_copy_?|onnx_+\w+?_|t|tensor|const(ant)?_?|unsqueeze_?|n)\d*", name, re.IGNORECASE
-    )
+    made_up = re.fullmatch(r"(\w+_)?\d+|onnx::.*|v|t|n|val|index|unsqueeze|const(ant)?", name, re.IGNORECASE)
+    return bool(re.fullmatch(r"[A-Za-z_][\w.-]*", name)) and made_up is None
 
 
 def _wanted(hint: Hint) -> str:

@@ -325,7 +325,9 @@ def _attention(node: RawNode, args: Args, say: Say) -> tuple[Value, ...]:
     heads = (node.attrs.get("q_num_heads"), node.attrs.get("kv_num_heads"), node.attrs.get("kv_num_heads"))
     if q.spec.rank == 3:
         for i, (part, count) in enumerate(zip((q, k, v), heads, strict=True)):
-            split = from_numbers((0, part.spec.size(1), int(count), part.spec.size(2) // int(count)), (4,))
+            if not isinstance(count, int) or count < 1:
+                raise ValueError("its number of heads is missing")
+            split = from_numbers((0, part.spec.size(1), count, part.spec.size(2) // count), (4,))
             (parts[i],) = say(node, "Transpose", *say(node, "Reshape", part, split), perm=(0, 2, 1, 3))
     width = parts[0].shape[-1]
     (turned,) = say(node, "Transpose", parts[1], perm=(0, 1, 3, 2))

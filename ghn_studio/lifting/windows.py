@@ -90,7 +90,8 @@ def _masked(reader: Reader, found: Core, size: Pair, window: Pair, shift: Pair) 
     parts = labels.reshape(high // window[0], window[0], wide // window[1], window[1])
     parts = parts.transpose(0, 2, 1, 3).reshape(-1, 1, window[0] * window[1])
     apart = parts != parts.transpose(0, 2, 1)
-    return mask is not None and mask.size == apart.size and np.array_equal(mask.ravel(), np.where(apart, -100, 0).ravel())
+    wanted = np.where(apart, -100, 0)
+    return mask is not None and mask.size == wanted.size and np.array_equal(mask.ravel(), wanted.ravel())
 
 
 def _regions(extent: int, window: int, shift: int) -> np.ndarray:

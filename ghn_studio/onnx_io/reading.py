@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,14 @@ import onnx
 
 from ghn_studio.errors import ArchitectureError, OnnxConversionError
 from ghn_studio.ir.graph import Architecture, Group, Node, NodeId
-from ghn_studio.lifting import LiftedWeight, LiftProblem, lift, realise
+from ghn_studio.lifting import LiftedWeight, LiftProblem, RawGraph, lift, realise
 from ghn_studio.lifting.names import clean
+from ghn_studio.onnx_io.advice import advice
 from ghn_studio.onnx_io.files import opset_of, parse, read_bytes
+from ghn_studio.onnx_io.foreign import OPAQUE, keeper
+from ghn_studio.onnx_io.functions import without_branches, without_functions
 from ghn_studio.onnx_io.graphs import ImageSize, to_raw
+from ghn_studio.onnx_io.running import Sample, sample
 from ghn_studio.onnx_io.tensors import TensorStore
 from ghn_studio.onnx_io.writing import GROUPS_KEY, PRODUCER, SHARES_KEY, functions_of
 from ghn_studio.ops import REGISTRY, OpRegistry
@@ -38,13 +42,19 @@ class Imported:
 
     ``values`` are arrays by full name, all of them or, where the file
     stores no parameters, none. ``warnings`` are sentences to show. ``opaque`` names the nodes
-    only their own runtime understands; this version refuses such files, so it is empty.
+    only their own runtime understands, and those nothing here can run. ``fills`` are parameters that
+    the file describes by one number each. ``sample`` is what onnxruntime makes of the file, if that was
+    asked for; ``unsampled`` says why there is none. ``is_ours`` says that GHN Studio wrote the file.
     """
 
     architecture: Architecture
     values: Mapping[str, np.ndarray]
     warnings: tuple[str, ...] = ()
     opaque: tuple[NodeId, ...] = ()
+    fills: Mapping[str, float] = field(default_factory=dict)
+    sample: Sample | None = None
+    unsampled: str = ""
+    is_ours: bool = False
 
 
 def read(
@@ -52,6 +62,10 @@ def read(
     image_size: ImageSize = None,
     *,
     keep_filled: bool = False,
+    keep_foreign: bool = False,
+    run: bool = False,
+    output: str = "",
+    default_size: int | None = None,
     ops: OpRegistry = REGISTRY,
 ) -> Imported:
     """Import an ONNX file. No code of it is run and no other file is read but external
@@ -63,6 +77,11 @@ def read(
             leaves them open.
         keep_filled: Also make the parameters of files that describe each by one number, as
             files without parameters do.
+        keep_foreign: Keep nodes that no operator takes, for onnxruntime to run; without it
+            they are an error.
+        run: Let onnxruntime run the file on one seeded batch, to compare with.
+        output: The output that holds the class scores, where there are several; the first by default.
+        default_size: Height and width where the file leaves them open and none is given.
         ops: The registry to read with.
 
     Raises:
@@ -72,19 +91,37 @@ def read(
     path = Path(path)
     model = parse(read_bytes(path), path.name)
     store = TensorStore(path.parent)
+    is_ours = model.producer_name == PRODUCER
     try:
-        raw, warnings = to_raw(model, store, image_size, has_ids=model.producer_name == PRODUCER)
-        lifted = lift(raw, ops, store.load)
+        model = model if is_ours else without_branches(without_functions(model))
+        raw, warnings = to_raw(model, store, image_size, has_ids=is_ours, output=output, default_size=default_size)
+        lifted = lift(raw, ops, store.load, keeper(model, ops) if keep_foreign else None)
         if lifted.problems:
             raise OnnxConversionError(_refusal(lifted.problems, len(raw.nodes)))
         nodes = _shared(model, lifted.nodes)
-        values = _values(_owned(lifted.weights, nodes), lifted.computed, store, keep_filled, warnings)
+        weights = _owned(lifted.weights, nodes)
+        values = _values(weights, lifted.computed, store, keep_filled, warnings)
         graph = Architecture.build(nodes, _groups(model, nodes, warnings), model.graph.name or path.stem)
+        reference, unsampled = _run(model, store, raw, graph) if run else (None, "")
     except (ValueError, ArchitectureError, OnnxConversionError) as error:
         # Names in a file can have any length; a message is for reading.
         raise OnnxConversionError(f"'{path.name}' cannot be imported: {str(error)[:4000]}") from error
-    warnings += [*_changed_functions(model, graph, ops), *_advice(graph, values)]
-    return Imported(graph, values, tuple(warnings))
+    warnings += [*_changed_functions(model, graph, ops), *advice(graph, values)]
+    opaque = tuple(n.id for n in nodes if n.op == OPAQUE)
+    fills = {} if values else {n: w.recipe.fill for n, w in weights.items() if w.recipe.is_filled}
+    return Imported(graph, values, tuple(dict.fromkeys(warnings)), opaque, fills, reference, unsampled, is_ours)
+
+
+def _run(
+    model: onnx.ModelProto, store: TensorStore, raw: RawGraph, graph: Architecture
+) -> tuple[Sample | None, str]:
+    """What onnxruntime makes of the file, or why it cannot be run."""
+    entry = next(n.params for n in graph.nodes.values() if n.op == "input")
+    shape = (entry.channels, entry.height, entry.width)
+    try:
+        return sample(model, store, raw.inputs[0].name, shape, raw.batch, raw.outputs[0]), ""
+    except ValueError as error:
+        return None, str(error)
 
 
 def _refusal(problems: Sequence[LiftProblem], total: int) -> str:
@@ -209,24 +246,3 @@ def _changed_functions(model: onnx.ModelProto, graph: Architecture, ops: OpRegis
 def _body(function: onnx.FunctionProto) -> tuple[Any, ...]:
     nodes = tuple(node.SerializeToString(deterministic=True) for node in function.node)
     return (function.name.partition("__")[0], tuple(function.input), tuple(function.output), nodes)
-
-
-def _advice(graph: Architecture, values: Mapping[str, np.ndarray]) -> list[str]:
-    """What a person should know about a network that was read."""
-    found = []
-    used = Counter(node.op for node in graph.nodes.values())
-    if used["conv2d"] and not used["batch_norm"] and all(
-        node.params.bias for node in graph.nodes.values() if node.op == "conv2d"
-    ):
-        found.append(
-            "there is no BatchNorm in this file; if the model had it, its exporter folded it into the convolutions. "
-            "To keep it, export with training=torch.onnx.TrainingMode.PRESERVE and do_constant_folding=False"
-        )
-    broken = [name for name, array in values.items() if not np.isfinite(array).all()]
-    if broken:
-        more = " …" if len(broken) > 5 else ""
-        found.append(f"weights contain NaN or Inf in {', '.join(map(repr, broken[:5]))}{more}")
-    negative = [name for name, array in values.items() if name.endswith(".running_var") and (array < 0).any()]
-    if negative:
-        found.append(f"variances below zero in {', '.join(map(repr, negative[:5]))}")
-    return found
