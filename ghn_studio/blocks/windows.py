@@ -109,7 +109,7 @@ def window_attention(
 
 
 class WindowAttention(nn.Module):
-    """Shifted window attention with a table of position biases: for every offset, or for every pair of positions."""
+    """Shifted window attention with a table of biases, one row per offset or per pair of positions."""
 
     relative_position_index: Tensor
 

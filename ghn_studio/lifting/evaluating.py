@@ -58,7 +58,7 @@ def _divide(a: Array, b: Array) -> Array:
     if np.issubdtype(a.dtype, np.integer):
         if (b == 0).any():
             raise ValueError("divides by zero")
-        return np.trunc(a / b).astype(a.dtype) if np.abs(a).max(initial=0) < 2**52 else a // b
+        return np.asarray(np.trunc(a / b), a.dtype) if np.abs(a).max(initial=0) < 2**52 else np.asarray(a // b)
     return np.asarray(a / b)
 
 

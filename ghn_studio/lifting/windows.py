@@ -44,7 +44,9 @@ def _window_attention(reader: Reader, node: Node) -> Joined | None:
         proj_bias=found.proj.params.bias,
     )
     qkv = reader.owns(found.qkv, *(f"qkv.{n}" for n in _names(found.qkv)))
-    weights = {"relative_position_bias_table": table[0], **qkv,
+    index = _position_index(window) if table[1] == 1 else np.arange(found.tokens**2)
+    weights = {"relative_position_bias_table": table[0],
+               "relative_position_index": Taken(table[0].name, lambda array: index), **qkv,
                **reader.owns(found.proj, *(f"proj.{n}" for n in _names(found.proj)))}
     made = Node(reader.place(whole, "window_attention"), "window_attention", params, (start.source,))
     return Joined(made, tuple(whole), end[0], weights)

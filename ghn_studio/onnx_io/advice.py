@@ -32,8 +32,8 @@ def _about_norms(graph: Architecture) -> list[str]:
     used = Counter(node.op for node in graph.nodes.values())
     convolutions = [node for node in graph.nodes.values() if node.op == "conv2d"]
     biased = sum(node.params.bias for node in convolutions)
-    if not biased or used["layer_norm"]:
-        return []
+    if not biased or used["layer_norm"] > len(convolutions):
+        return []  # networks that normalise another way
     if not used["batch_norm"] and biased == len(convolutions):
         return ["there is no BatchNorm in this file; if the model had it, its exporter folded it into the "
                 f"convolutions. {_HINT}"]

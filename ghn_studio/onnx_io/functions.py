@@ -6,6 +6,7 @@ import onnx
 from onnx import inliner
 
 from ghn_studio.errors import OnnxConversionError
+from ghn_studio.ops.binding import DOMAIN
 
 Key = tuple[str, str]
 
@@ -14,14 +15,15 @@ MOST_NODES = 200_000
 
 
 def without_functions(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with its functions written out.
+    """The model with its functions written out; those that stand for operators of ours stay.
 
     Raises:
         OnnxConversionError: They call themselves, or would become too many nodes.
     """
-    if not model.functions:
+    foreign = [f for f in model.functions if f.domain != DOMAIN]
+    if not foreign:
         return model
-    calls = {_key(f.domain, f.name): [_key(n.domain, n.op_type) for n in f.node] for f in model.functions}
+    calls = {_key(f.domain, f.name): [_key(n.domain, n.op_type) for n in f.node] for f in foreign}
     sizes: dict[Key, int] = {}
 
     def size(key: Key, path: tuple[Key, ...]) -> int:
@@ -39,7 +41,7 @@ def without_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     if total > MOST_NODES:
         raise OnnxConversionError(f"its functions would become {total:,} nodes, {MOST_NODES:,} are read")
     try:
-        return inliner.inline_local_functions(model)
+        return inliner.inline_selected_functions(model, [(f.domain, f.name) for f in foreign])
     except Exception as error:  # several types
         raise OnnxConversionError(f"its functions cannot be written out: {error}") from error
 
