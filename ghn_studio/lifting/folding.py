@@ -196,7 +196,8 @@ def _arithmetic(compute: Callable[[Any, Any], Any]) -> Rule:
         count = max(len(left), len(right))
         values = tuple(compute(left[i % len(left)], right[i % len(right)]) for i in range(count)
                        ) if left and right else ()
-        shape = max(a.shape, b.shape, key=lambda s: (prod(s), len(s)))
+        wide, other = sorted((a.shape, b.shape), key=lambda s: (prod(s), len(s)), reverse=True)
+        shape = (1,) * (len(other) - len(wide)) + wide  # one of the two is a single number, or they are alike
         return None if None in values else replace(from_numbers(values, shape), dtype=a.dtype)
 
     return rule

@@ -6,7 +6,7 @@ Instead of listing the ways, rules carry the elements' places through them and c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -36,6 +36,25 @@ class Origin:
 def origin(reader: Reader, source: Source, at: Callable[[Node], bool] = lambda node: False) -> Origin | None:
     """Follow a value back through rearrangements and numbers, at most to a node that ``at`` accepts; None if it
     is too large."""
+    chain, source = _chain(reader, source, at)
+    return _carried(reader, source, chain)
+
+
+def origins(reader: Reader, source: Source) -> Iterator[Origin]:
+    """Like :func:`origin` for every value on the way, the nearest first."""
+    chain, last = _chain(reader, source, lambda node: False)
+    values = [source, *(node.sources[0] for node, _ in chain)]
+    assert values[-1] == last
+    for count, value in enumerate(values):
+        found = _carried(reader, value, chain[:count])
+        if found is not None:
+            yield found
+
+
+def _chain(
+    reader: Reader, source: Source, at: Callable[[Node], bool]
+) -> tuple[list[tuple[Node, int]], Source]:
+    """The nodes that only move elements before a value, the last one first, and the value they begin with."""
     chain: list[tuple[Node, int]] = []
     while True:
         node = reader.graph.nodes[source.node]
@@ -43,6 +62,11 @@ def origin(reader: Reader, source: Source, at: Callable[[Node], bool] = lambda n
             break
         chain.append((node, source.port))
         source = node.sources[0]
+    return chain, source
+
+
+def _carried(reader: Reader, source: Source, chain: Sequence[tuple[Node, int]]) -> Origin | None:
+    """The places of a value's elements behind a chain of nodes."""
     shape = _item(reader, source)
     if shape is None or prod(shape) > _LARGEST:
         return None

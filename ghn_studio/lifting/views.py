@@ -98,8 +98,10 @@ def regrouped(
     found = [p for p in range(len(target)) if _fits(target, p, before, size, batch)]
     if not found:
         raise ValueError(f"{_listed(visible(spec, groups))} cannot be reshaped to {_listed(target)}")
-    # Where numbers leave a choice (a batch of one), the batch by itself is meant.
-    place = min(found, key=lambda p: (_parts(target, p, before, batch) != (1, 1), p))
+    # Where numbers leave a choice (a batch of one): the batch by itself, then in front of what it is joined with;
+    # along the last axis lie the channels.
+    place = min(found, key=lambda p: (
+        _parts(target, p, before, batch) != (1, 1), p == len(target) - 1, _parts(target, p, before, batch)[0] > 1, p))
     lead, trail = _parts(target, place, before, batch)
     extents, new = [], []
     for p, extent in enumerate(target):

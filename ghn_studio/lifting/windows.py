@@ -9,7 +9,7 @@ import numpy as np
 from ghn_studio.ir.graph import Node, NodeId, Source
 from ghn_studio.lifting.attention import Core, core
 from ghn_studio.lifting.joining import Joined, Reader, Rule, Taken
-from ghn_studio.lifting.tracing import PADDING, origin
+from ghn_studio.lifting.tracing import PADDING, Origin, origin, origins
 from ghn_studio.ops.spec import full_name
 
 Pair = tuple[int, int]
@@ -22,21 +22,15 @@ def _window_attention(reader: Reader, node: Node) -> Joined | None:
         return None
     window = (isqrt(found.tokens),) * 2
     entry = found.qkv.source(0)
-    start = None if entry is None else origin(reader, entry)
-    if start is None or window[0] ** 2 != found.tokens or start.scale != 1:
+    start = None if entry is None or window[0] ** 2 != found.tokens else _entry(reader, entry, window, found.channels)
+    if start is None or not _masked(reader, found, start[1], window, start[2]):
         return None
-    x = reader.report.outputs[start.source.node][start.source.port]
-    if x.rank != 4 or x.size(3) != found.channels:
-        return None
-    size = (x.size(1), x.size(2))
-    shift = _shift(start.places.ravel(), size, window, found.channels)
-    if shift is None or not _masked(reader, found, size, window, shift):
-        return None
+    x, size, shift = start
     table = _table(reader, found.terms[0], window, found.heads)
     end = _back(reader, found.proj, size, window, shift, found.channels)
     if table is None or end is None:
         return None
-    whole = {*found.inside, *start.nodes, *end[1]}
+    whole = {*found.inside, *x.nodes, *end[1]}
     if reader.leaks(whole, end[0]):
         return None
     params = reader.ops["window_attention"].params(
@@ -48,8 +42,21 @@ def _window_attention(reader: Reader, node: Node) -> Joined | None:
     weights = {"relative_position_bias_table": table[0],
                "relative_position_index": Taken(table[0].name, lambda array: index), **qkv,
                **reader.owns(found.proj, *(f"proj.{n}" for n in _names(found.proj)))}
-    made = Node(reader.place(whole, "window_attention"), "window_attention", params, (start.source,))
+    made = Node(reader.place(whole, "window_attention"), "window_attention", params, (x.source,))
     return Joined(made, tuple(whole), end[0], weights)
+
+
+def _entry(reader: Reader, source: Source, window: Pair, channels: int) -> tuple[Origin, Pair, Pair] | None:
+    """The earliest map whose windows a value is, its size and the shift."""
+    entry = None
+    for found in origins(reader, source):
+        x = reader.report.outputs[found.source.node][found.source.port]
+        if x.rank == 4 and x.size(3) == channels and found.scale == 1 and found.nodes:
+            size = (x.size(1), x.size(2))
+            shift = _shift(found.places.ravel(), size, window, channels)
+            if shift is not None:
+                entry = (found, size, shift)
+    return entry
 
 
 def _names(linear: Node) -> tuple[str, ...]:
@@ -174,18 +181,23 @@ def _merging(reader: Reader, node: Node) -> Joined | None:
     """Each 2 × 2 block of a map stacked into one position."""
     if len(node.sources) != 4 or node.params.dim != 3:
         return None
-    parts = [origin(reader, s) for s in node.sources]
-    found = [p for p in parts if p is not None]
-    if len(found) != 4 or len({p.source for p in found}) != 1 or any(p.scale != 1 for p in found):
-        return None
-    source = found[0].source
+    sources = [list(origins(reader, s)) for s in node.sources]
+    for x in (o.source for o in sources[0]):
+        found = [next((o for o in parts if o.source == x), None) for parts in sources]
+        if all(found) and (joined := _merged(reader, node, x, [o for o in found if o is not None])) is not None:
+            return joined
+    return None
+
+
+def _merged(reader: Reader, node: Node, source: Source, found: list[Origin]) -> Joined | None:
+    """The merging of a map whose places four values hold."""
     x = reader.report.outputs[source.node][source.port]
-    if x.rank != 4:
+    if x.rank != 4 or any(p.scale != 1 for p in found):
         return None
     h, w, c = (x.size(axis) for axis in (1, 2, 3))
     places = np.pad(np.arange(h * w * c).reshape(h, w, c), ((0, h % 2), (0, w % 2), (0, 0)), constant_values=PADDING)
     wanted = np.concatenate([places[i::2, j::2] for j in range(2) for i in range(2)], -1)
-    if not np.array_equal(wanted.ravel(), np.concatenate([p.places for p in found], -1).ravel()):
+    if not np.array_equal(wanted.ravel(), np.concatenate([p.places.ravel().reshape(-1, c) for p in found], -1).ravel()):
         return None
     whole = {node.id, *(n for p in found for n in p.nodes)}
     if reader.leaks(whole, node.id):

@@ -20,7 +20,8 @@ CORPUS = Path(os.environ.get("GHN_STUDIO_SHARED") or Path(__file__).resolve().pa
 #: Fixtures that hold a sound network, and a word of the warning they have to give ("" for none).
 SOUND = {
     "11_unsorted.onnx": "sorted", "31_ext_attr_injection.onnx": "", "45_nan_weights.onnx": "NaN",
-    "50_chain_20k.onnx": "", "52_non_utf8_name.onnx": "cleaned", "54_fp16.onnx": "float16", "49a_nested_if_20.onnx": "", "53_qdq.onnx": "whole numbers",
+    "50_chain_20k.onnx": "", "52_non_utf8_name.onnx": "cleaned", "54_fp16.onnx": "float16",
+    "49a_nested_if_20.onnx": "", "53_qdq.onnx": "whole numbers",
     "60_string_tensor.onnx": "ignored",
 }
 
@@ -43,7 +44,8 @@ REASONS = {
     "38_group0.onnx": "Groups must be at least 1", "39_group_mismatch.onnx": "2 groups do not divide",
     "40_huge_pads.onnx": "too large", "41_dilation_huge.onnx": "does not fit",
     "42_attr_wrong_type.onnx": "kernel_shape is abc",
-    "43_channel_mismatch.onnx": "[4, 7, 3, 3], expected [4, 3, 3, 3]", "44_reshape_bad.onnx": "[N, 3, 8, 8] cannot be reshaped to [7, -1]",
+    "43_channel_mismatch.onnx": "[4, 7, 3, 3], expected [4, 3, 3, 3]",
+    "44_reshape_bad.onnx": "[N, 3, 8, 8] cannot be reshaped to [7, -1]",
     "46_two_inputs_outputs.onnx": "2 inputs ('x', 'x2')", "47_if_subgraph.onnx": "If", "48_loop_forever.onnx": "Loop",
     "49b_nested_if_200.onnx": "nested too deeply",
     "51_recursive_function.onnx": "'loc.Self' calls itself",

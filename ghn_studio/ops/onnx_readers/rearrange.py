@@ -96,6 +96,8 @@ def resize(node: OnnxNode) -> dict[str, Any]:
     x = node.data().spec
     sizes = None if node.op_type == "Upsample" or node.opset < 11 else node.option("sizes", 3)
     scales = node.option("scales", 1 if node.op_type == "Upsample" or node.opset < 11 else 2)
+    if node.attrs.get("axes", (2, 3)) not in ((2, 3), (-2, -1), (0, 1, 2, 3)):
+        raise ValueError(f"resizes axes {list(node.attrs['axes'])}, only height and width can be read")
     if sizes is not None:
         height, width = sizes[-2:]
     elif scales:
@@ -115,6 +117,10 @@ def resize(node: OnnxNode) -> dict[str, Any]:
         if not floors and not (usual and whole):
             raise ValueError(f"takes the nearest pixel another way than torch ({place})")
         return {"size": (height, width)}
+    if sizes is None and scales and any(x.size(2 + i) * scales[-2 + i] != n for i, n in enumerate((height, width))):
+        raise ValueError("resizes by a factor that gives fractions of pixels")
+    if place == "pytorch_half_pixel" and 1 in (height, width):
+        raise ValueError("resizes to one pixel in another way than torch")
     if mode != "linear" or place not in ("half_pixel", "pytorch_half_pixel", "align_corners"):
         raise ValueError(f"resizes by {mode} ({place}), only nearest and bilinear as torch has them can be read")
     if node.attrs.get("antialias", 0) and (height < x.size(2) or width < x.size(3)):
