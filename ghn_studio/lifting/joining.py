@@ -148,6 +148,9 @@ class Rejoined:
         report = infer_shapes(self.graph, ops)
         found = {}
         for node in self.graph.nodes.values():
+            if node.id not in report.inputs:  # behind something that has no shape: nothing was joined there
+                found |= {n: a for n, a in values.items() if n == node.id or n.startswith(f"{node.id}.")}
+                continue
             for weight in ops[node.op].weights(node.params, report.inputs[node.id]):
                 name = full_name(node.id, weight.name)
                 steps = self.taken.get(name, (Taken(name),))
@@ -155,7 +158,7 @@ class Rejoined:
                     array = values[steps[0].name]
                     for step in steps:
                         array = array if step.change is None else step.change(array)
-                    found[name] = np.ascontiguousarray(array.reshape(weight.shape))
+                    found[name] = np.asarray(array.reshape(weight.shape), order="C")
         return found
 
 
@@ -201,7 +204,8 @@ def _joined(
 ) -> Rejoined:
     taken: dict[str, tuple[Taken, ...]] = {}
     reader = Reader(without_empty(graph), ops, values)
-    for rule in _rules():
+    is_whole = len(reader.report.outputs) == len(reader.graph.nodes)
+    for rule in _rules() if is_whole else ():
         if rule.name in without:
             continue
         while found := list(_matches(rule, reader)):

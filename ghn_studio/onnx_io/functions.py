@@ -56,6 +56,7 @@ def without_branches(model: onnx.ModelProto) -> onnx.ModelProto:
         return model
     found = onnx.ModelProto()
     found.CopyFrom(model)
+    count = 0
     while True:
         known = _truths(found.graph)
         nodes: list[onnx.NodeProto] = []
@@ -66,7 +67,8 @@ def without_branches(model: onnx.ModelProto) -> onnx.ModelProto:
                 nodes.append(node)
             else:
                 changed = True
-                nodes.extend(_branch(found, node, "then_branch" if chosen else "else_branch"))
+                count += 1
+                nodes.extend(_branch(found, node, "then_branch" if chosen else "else_branch", f"branch{count}:"))
             if len(nodes) > MOST_NODES:
                 raise OnnxConversionError(f"its branches would become more than {MOST_NODES:,} nodes")
         kept = [onnx.NodeProto.FromString(n.SerializeToString()) for n in nodes]
@@ -89,11 +91,42 @@ def _truths(graph: onnx.GraphProto) -> dict[str, bool]:
     return found
 
 
-def _branch(model: onnx.ModelProto, node: onnx.NodeProto, name: str) -> list[onnx.NodeProto]:
+def _branch(model: onnx.ModelProto, node: onnx.NodeProto, name: str, prefix: str) -> list[onnx.NodeProto]:
+    """The nodes of a branch; its names begin with ``prefix``, for other graphs may use the same."""
     graph = next((a.g for a in node.attribute if a.name == name), None)
     if graph is None or len(graph.output) != len(node.output):
         raise OnnxConversionError(f"If '{node.name or node.output[0]}' has no fitting {name}")
-    model.graph.initializer.extend(graph.initializer)
-    ends = [onnx.helper.make_node("Identity", [inner.name], [outer])
+    names = {own: prefix + own for own in _made(graph)}
+    for tensor in graph.initializer:
+        stored = model.graph.initializer.add()
+        stored.CopyFrom(tensor)
+        stored.name = names[tensor.name]
+    nodes = []
+    for inner in graph.node:
+        copy = onnx.NodeProto()
+        copy.CopyFrom(inner)
+        _rename(copy, names)
+        nodes.append(copy)
+    ends = [onnx.helper.make_node("Identity", [names.get(inner.name, inner.name)], [outer])
             for inner, outer in zip(graph.output, node.output, strict=True)]
-    return [*graph.node, *ends]
+    return [*nodes, *ends]
+
+
+def _made(graph: onnx.GraphProto) -> set[str]:
+    """The names a graph gives to values of its own."""
+    return {n for node in graph.node for n in node.output if n} | {t.name for t in graph.initializer}
+
+
+def _rename(node: onnx.NodeProto, names: dict[str, str]) -> None:
+    for field in (node.input, node.output):
+        given = [names.get(n, n) for n in field]
+        del field[:]
+        field.extend(given)
+    for attribute in node.attribute:
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            hidden = _made(attribute.g) | {i.name for i in attribute.g.input}
+            outer = {old: new for old, new in names.items() if old not in hidden}
+            for inner in attribute.g.node:
+                _rename(inner, outer)
+            for output in attribute.g.output:
+                output.name = outer.get(output.name, output.name)

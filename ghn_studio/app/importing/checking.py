@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from ghn_studio.analysis.shapes import infer_shapes
 from ghn_studio.app.importing.process import Answer
 from ghn_studio.engine.execution import Plan
 from ghn_studio.errors import GhnStudioError
@@ -14,6 +15,7 @@ from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import Job, Progress
 from ghn_studio.lifting.joining import Rejoined, rejoin, rule_names
 from ghn_studio.ops import REGISTRY
+from ghn_studio.ops.spec import full_name
 
 #: Differences up to this are rounding.
 TOLERANCE = 1e-4
@@ -67,5 +69,12 @@ def _error(
 
 def _filled(graph: Architecture, fills: Mapping[str, float]) -> dict[str, np.ndarray]:
     """Tensors that a file describes by one number each."""
-    plan = Plan(graph)
-    return {w.name: np.full(w.shape, fills[w.name], w.spec.dtype) for w in plan.parameters if w.name in fills}
+    report = infer_shapes(graph, REGISTRY)
+    found = {}
+    for node in graph.nodes.values():
+        inputs = report.inputs.get(node.id)
+        for weight in () if inputs is None else REGISTRY[node.op].weights(node.params, inputs):
+            name = full_name(node.id, weight.name)
+            if name in fills:
+                found[name] = np.full(weight.shape, fills[name], weight.dtype)
+    return found

@@ -62,13 +62,13 @@ def main() -> None:
         said, tensors = answer(request)
     except MemoryError:
         said, tensors = {"error": "reading the file takes more memory than it may"}, {}
-    from numpy import ascontiguousarray
+    from numpy import asarray
     from safetensors.numpy import save
 
     text = json.dumps(said).encode("utf-8")
     with os.fdopen(out, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        file.write(save({name: ascontiguousarray(array) for name, array in tensors.items()}) if tensors else b"")
+        file.write(save({name: asarray(array, order="C") for name, array in tensors.items()}) if tensors else b"")
 
 
 if __name__ == "__main__":
