@@ -146,7 +146,7 @@ class Rejoined:
     def values(self, values: Mapping[str, np.ndarray], ops: OpRegistry) -> dict[str, np.ndarray]:
         """The tensors by their new names."""
         report = infer_shapes(self.graph, ops)
-        found = {}
+        found: dict[str, np.ndarray] = {}
         for node in self.graph.nodes.values():
             if node.id not in report.inputs:  # behind something that has no shape: nothing was joined there
                 found |= {n: a for n, a in values.items() if n == node.id or n.startswith(f"{node.id}.")}

@@ -1,21 +1,22 @@
-"""Comparing an imported network with what onnxruntime computed, and undoing what changed it. Imports torch."""
+"""Comparing an imported network with what onnxruntime computed, and undoing what changed it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-import numpy as np
-import torch
+from typing import TYPE_CHECKING
 
 from ghn_studio.analysis.shapes import infer_shapes
 from ghn_studio.app.importing.process import Answer
-from ghn_studio.engine.execution import Plan
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import Job, Progress
-from ghn_studio.lifting.joining import Rejoined, rejoin, rule_names
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.spec import full_name
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ghn_studio.lifting.joining import Rejoined
 
 #: Differences up to this are rounding.
 TOLERANCE = 1e-4
@@ -24,10 +25,12 @@ TOLERANCE = 1e-4
 def checked(
     graph: Architecture, values: Mapping[str, np.ndarray], answer: Answer
 ) -> Job[tuple[Rejoined, float | None, list[str]]]:
-    """The network joined to layers, its relative error, and what to say.
+    """The network joined to layers, its relative error, and what to say. Imports torch.
 
     Every rule is applied; if the result then differs, each rule is left out in turn, and at last all of them.
     """
+    from ghn_studio.lifting.joining import rejoin, rule_names
+
     given = values or _filled(graph, answer.said["fills"])
     images, wanted = answer.arrays["images"], answer.arrays["result"]
     everything = rejoin(graph, REGISTRY, given)
@@ -52,6 +55,11 @@ def _error(
     joined: Rejoined, values: Mapping[str, np.ndarray], images: np.ndarray, wanted: np.ndarray
 ) -> tuple[float | None, str]:
     """The largest difference over the largest value; None, with the reason, if the network cannot be run."""
+    import numpy as np
+    import torch
+
+    from ghn_studio.engine.execution import Plan
+
     try:
         plan = Plan(joined.graph)
         tensors = {k: torch.from_numpy(v) for k, v in joined.values(values, REGISTRY).items()}
