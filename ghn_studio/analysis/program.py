@@ -101,7 +101,7 @@ def program(graph: Architecture, ops: OpRegistry) -> Program:
     for result in results:
         if entry not in needed_by(full, (result,)):
             raise ArchitectureError(f"'{graph.name}': '{result}' does not depend on '{entry}'; connect them")
-    steps = _ordered(full, results)
+    steps = running_order(full, results)
     return Program(full, ops, shapes, entry, results, tuple(n for n in steps if n.id != entry))
 
 
@@ -157,7 +157,7 @@ def needed_by(graph: Architecture, results: tuple[NodeId, ...]) -> set[NodeId]:
     return needed
 
 
-def _ordered(graph: Architecture, results: tuple[NodeId, ...]) -> list[Node]:
+def running_order(graph: Architecture, results: tuple[NodeId, ...]) -> list[Node]:
     """What the results need, producers first, otherwise in the order of the drawing."""
     needed = needed_by(graph, results)
     position = {node_id: i for i, node_id in enumerate(graph.nodes)}

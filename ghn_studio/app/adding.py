@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from ghn_studio.analysis.shapes import infer_shapes
-from ghn_studio.app.connecting import downstream, port_refusal
+from ghn_studio.app.connecting import port_refusal
 from ghn_studio.app.document import Document
-from ghn_studio.app.edits import Edit, Point, added, inserted, moved, suggested_params
+from ghn_studio.app.edits import Edit, Point, added, suggested_params
 from ghn_studio.app.faces import face_of
-from ghn_studio.app.layout import LAYER_GAP, NODE_GAP, free_spot, snapped
+from ghn_studio.app.inserting import ends_of_part, in_own_group, inserted, room, spliced, spot_on_wire
+from ghn_studio.app.layout import GRID, LAYER_GAP, LAYER_GAP_DOWN, free_spot
 from ghn_studio.ir.graph import Architecture, Edge, Node, NodeId, Source
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.spec import Category
 from ghn_studio.project import Project
-
-#: Nodes this close in height share a row and make room for a new one.
-_SAME_ROW = 260.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +33,60 @@ def free(document: Document, op_id: str, position: Point) -> Plan:
     return Plan(f"Add {document.ops[op_id].title}", added(node, position), node.id)
 
 
-def on_wire(document: Document, op_id: str, edge: Edge, position: Point) -> Plan | None:
-    """Add a node in the middle of a wire; None if it cannot take the value there."""
+def on_wire(
+    document: Document, op_id: str, edge: Edge, position: Point, shown: Mapping[NodeId, Point] | None = None,
+    *, down: bool = False,
+) -> Plan | None:
+    """Add a node in the middle of a wire; None if it cannot take the value there.
+
+    ``shown`` says where the nodes are drawn; what lies behind the wire then makes room.
+    ``down`` is set where the drawing runs down.
+    """
     value = _value(document, edge.source, edge.source_port)
     spec = document.ops[op_id]
     if not spec.inputs or port_refusal(spec, 0, value) or not _gives(document, op_id):
         return None
-    node = replace(_new(document, op_id, value, None), inputs=())
-    return Plan(f"Insert {spec.title}", inserted(node, edge, position), node.id)
+    node = in_own_group(replace(_new(document, op_id, value, None), inputs=()), document.graph, edge)
+    label = f"Insert {spec.title}"
+    if shown is None:
+        return Plan(label, inserted(node, edge, {node.id: position}), node.id)
+    sizes = document.sizes()
+    spot = spot_on_wire(edge, position, shown, sizes, down=down)
+    box = (*spot, *_size(document, node))
+    shifts = room(document.graph, edge, {node.id: box}, shown, sizes, down=down)
+    return Plan(label, inserted(node, edge, {node.id: spot, **shifts}), node.id)
+
+
+def part_on_wire(
+    document: Document, chosen: Collection[NodeId], edge: Edge, places: Mapping[NodeId, Point],
+    shown: Mapping[NodeId, Point], *, down: bool = False,
+) -> Plan | None:
+    """Lead a wire through nodes that were dropped on it; None where they are no such part.
+
+    ``places`` is where the nodes were dropped, ``shown`` where all others are drawn.
+    """
+    ends = ends_of_part(document.graph, chosen, document.ops)
+    if ends is None:
+        return None
+    entry, leaving = ends
+    value = _value(document, edge.source, edge.source_port)
+    first = document.graph.nodes[entry.target]
+    if port_refusal(document.ops[first.op], entry.target_port, value):
+        return None
+    sizes = document.sizes()
+    spot = spot_on_wire(edge, places[entry.target], shown, sizes, down=down)
+    dx, dy = spot[0] - places[entry.target][0], spot[1] - places[entry.target][1]
+    settled = {n: (x + dx, y + dy) for n, (x, y) in places.items()}
+    boxes = {n: (*p, *sizes[n]) for n, p in settled.items()}
+    others = {n: p for n, p in shown.items() if n not in places}
+    shifts = room(document.graph, edge, boxes, others, sizes, down=down)
+    title = document.ops[first.op].title if len(places) == 1 else f"{len(places)} nodes"
+    return Plan(f"Insert {title}", spliced(edge, entry, leaving, {**settled, **shifts}), entry.target)
 
 
 def behind(
-    document: Document, source: NodeId, op_id: str, shown: Mapping[NodeId, Point], position: Point | None = None
+    document: Document, source: NodeId, op_id: str, shown: Mapping[NodeId, Point], position: Point | None = None,
+    *, down: bool = False,
 ) -> Plan | None:
     """Add a node fed by ``source``; None if its first input cannot take that value.
 
@@ -68,9 +108,9 @@ def behind(
     label = f"Add {spec.title}"
     edge = _only_wire(document, source, port)
     if edge is not None and _can_stand_in(document, op_id, node, edge):
-        spot, shifts = _room_behind(document, source, node, shown, position)
-        return Plan(label, _chained(inserted(replace(node, inputs=()), edge, spot), moved(shifts)), node.id)
-    return Plan(label, added(node, position or _spot_behind(document, source, node, shown)), node.id)
+        plan = on_wire(document, op_id, edge, position or shown[source], shown, down=down)
+        return replace(plan, label=label) if plan is not None else None
+    return Plan(label, added(node, position or _spot_behind(document, source, node, shown, down=down)), node.id)
 
 
 def from_port(document: Document, source: Source, op_id: str, position: Point) -> Plan | None:
@@ -95,6 +135,32 @@ def into_port(document: Document, target: NodeId, port: int, op_id: str, positio
         return replace(project, architecture=project.architecture.with_edge(edge))
 
     return Plan(f"Add {document.ops[op_id].title}", edit, node.id)
+
+
+def takes(document: Document, op_id: str, value: TensorSpec | None) -> bool:
+    """True if an operator can be put behind ``value`` (None: not known) and its shapes then fit."""
+    spec = document.ops[op_id]
+    if not spec.inputs or port_refusal(spec, 0, value):
+        return False
+    if value is None or len(spec.inputs) > 1 or spec.inputs[0].variadic:
+        return True
+    try:
+        spec.infer_outputs(suggested_params(op_id, (value,), document.ops), (value,))
+    except (ValueError, IndexError):
+        return False
+    return True
+
+
+def may_feed(document: Document, op_id: str, target: NodeId, port: int) -> bool:
+    """True if an operator can give what an input needs: some use of it has as many axes."""
+    if not _gives(document, op_id):
+        return False
+    node, spec = document.graph.nodes[target], document.ops[op_id]
+    wanted = document.ops[node.op].port(port) if node.op in document.ops else None
+    if wanted is None or not wanted.ranks:
+        return True
+    given = (spec.infer_outputs(e.params, e.inputs) for e in spec.examples)
+    return any(out.rank in wanted.ranks for outs in given for out in outs[:1])
 
 
 def _new(document: Document, op_id: str, value: TensorSpec | None, source: Source | None) -> Node:
@@ -142,30 +208,14 @@ def _size(document: Document, node: Node) -> tuple[float, float]:
     return face.width, face.height
 
 
-def _spot_behind(document: Document, source: NodeId, node: Node, shown: Mapping[NodeId, Point]) -> Point:
-    sizes = document.sizes()
-    x, y = shown[source]
-    taken = [(*p, *sizes[n]) for n, p in shown.items()]
-    return free_spot((x + sizes[source][0] + LAYER_GAP, y), _size(document, node), taken)
-
-
-def _room_behind(
-    document: Document, source: NodeId, node: Node, shown: Mapping[NodeId, Point], position: Point | None
-) -> tuple[Point, dict[NodeId, Point]]:
-    """A place right of ``source``, and where the nodes behind it in the same row go."""
-    sizes = document.sizes()
-    x, y = shown[source]
-    spot = position or (snapped(x + sizes[source][0] + LAYER_GAP), y)
-    width, height = _size(document, node)
-    later = [n for n in downstream(document.graph, source) - {source}
-             if abs(shown[n][1] - y) < _SAME_ROW and shown[n][0] >= x]
-    blocked = [n for n in later if shown[n][0] < spot[0] + width + NODE_GAP
-               and shown[n][1] < spot[1] + height and spot[1] < shown[n][1] + sizes[n][1]]
-    if not blocked:
-        return spot, {}
-    by = snapped(spot[0] + width + LAYER_GAP - min(shown[n][0] for n in blocked) + 3.9)
-    return spot, {n: (shown[n][0] + by, shown[n][1]) for n in later}
-
-
-def _chained(first: Edit, second: Edit) -> Edit:
-    return lambda project: second(first(project))
+def _spot_behind(
+    document: Document, source: NodeId, node: Node, shown: Mapping[NodeId, Point], *, down: bool
+) -> Point:
+    sizes, size = document.sizes(), _size(document, node)
+    (x, y), (width, height) = shown[source], sizes[source]
+    taken = [(*p, *sizes[n]) for n, p in shown.items() if n in sizes]
+    along = (x + (width - size[0]) / 2, y + height + LAYER_GAP_DOWN)
+    wish = along if down else (x + width + LAYER_GAP, y)
+    spot = free_spot(wish, size, taken)
+    # On the wire's line rather than on the grid, if that is all the difference.
+    return wish if abs(spot[0] - wish[0]) < GRID and abs(spot[1] - wish[1]) < GRID else spot

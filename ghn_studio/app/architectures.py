@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ghn_studio import paths
+from ghn_studio.app.collapsing import readable
 from ghn_studio.app.importing.reading import Wanted, read_network
 from ghn_studio.deepnets import SPLITS, sample
 from ghn_studio.errors import ProjectError, UsageError
@@ -19,6 +20,10 @@ from ghn_studio.project import Project, read, read_values
 EXAMPLE = "example:"
 DEEPNETS = "deepnets:"
 TORCHVISION = "torchvision:"
+
+#: Endings of files that hold networks.
+OPENABLE = (".ghn", ".onnx")
+
 
 @dataclass(frozen=True, slots=True)
 class ExampleInfo:
@@ -75,6 +80,11 @@ class Foreign:
 def examples() -> tuple[ExampleInfo, ...]:
     """The shipped networks, by name. Reads each file: some milliseconds altogether."""
     return tuple(_example_info(path) for path in _examples().values())
+
+
+def example_names() -> tuple[str, ...]:
+    """Names of the shipped networks, without reading them."""
+    return tuple(_examples())
 
 
 def torchvision_names() -> tuple[str, ...]:
@@ -150,7 +160,8 @@ def reading_foreign(text: str, wanted: Wanted = Wanted()) -> Job[Foreign]:
     if known is None:
         found = yield from read_network(path, wanted)
         origin = {"kind": "imported", "file": path.name}
-        known = Foreign(found.project, found.arrays, origin, found.warnings, found.opaque, found.max_relative_error)
+        known = Foreign(readable(found.project), found.arrays, origin, found.warnings, found.opaque,
+                        found.max_relative_error)
         _last_read.clear()
         _last_read[key] = known
     return known
@@ -174,7 +185,8 @@ def _torchvision(name: str, wish: Wish) -> Project:
     from ghn_studio.torch_io import zoo
 
     found = zoo.network(name, wish.classes or zoo.CLASSES, wish.shape, wish.adapt)
-    return Project(found.architecture, title=name, summary=". ".join((f"{name} of torchvision", *found.notes)))
+    summary = ". ".join((f"{name} of torchvision", *found.notes))
+    return readable(Project(found.architecture, title=name, summary=summary))
 
 
 def _examples() -> dict[str, Path]:

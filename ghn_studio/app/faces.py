@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from ghn_studio.app.flow import Direction
 from ghn_studio.ir.graph import Node
 from ghn_studio.ir.tensors import Dim, TensorSpec
 from ghn_studio.ops.registry import OpRegistry
@@ -28,6 +29,9 @@ STEP = 8.0
 #: Where a chain's wire meets a node: the middle of the header.
 PORT_Y = HEADER / 2
 MAX_ROWS = 3
+#: In the header of a collapsed group: the arrow before the title, the number of copies behind it.
+CHEVRON = 18.0
+BADGE = 44.0
 
 # Generous averages for 13 px semibold, 11 px text and 11 px monospace.
 _TITLE_CHAR, _TEXT_CHAR, _MONO_CHAR = 7.9, 6.3, 6.8
@@ -50,8 +54,16 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupMark:
+    """What tells a collapsed group from a node: its copies, and whether all that is wrong inside is unfinished."""
+
+    repeat: int = 1
+    is_unfinished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFace:
-    """Everything that is drawn of a node except its selection."""
+    """Everything that is drawn of a block, a node or a collapsed group, except its selection."""
 
     title: str
     category: Category
@@ -63,11 +75,36 @@ class NodeFace:
     error: tuple[str, ...]
     width: float
     height: float
+    group: GroupMark | None = None
+    is_bypassed: bool = False
+
+    def port_point(self, index: int, direction: Direction, *, is_output: bool) -> tuple[float, float]:
+        """Where a port is, from the node's top left corner.
+
+        To the right, ports are on the left and right side beside their lines; downwards they
+        share the upper and lower side equally. A port beyond the last one is there.
+        """
+        slots = self.outputs if is_output else self.inputs
+        index = min(index, len(slots) - 1)
+        if direction is Direction.RIGHT:
+            return self.width if is_output else 0.0, slots[index].y if slots else PORT_Y
+        share = (index + 1) / (len(slots) + 1) if slots else 0.5
+        return float(round(self.width * share)), self.height if is_output else 0.0
 
     @property
     def is_incomplete(self) -> bool:
         """True if an input that is needed is not connected: not wrong, only not finished."""
+        if self.group is not None:
+            return self.group.is_unfinished
         return any(slot.is_free and not slot.is_spare for slot in self.inputs)
+
+    def is_shaped_like(self, other: NodeFace) -> bool:
+        """True if boxes and ports coincide, whatever is written on them."""
+        if (self.width, self.height) != (other.width, other.height):
+            return False
+        return ([s.y for s in self.inputs], [s.y for s in self.outputs]) == (
+            [s.y for s in other.inputs], [s.y for s in other.outputs]
+        )
 
     @property
     def has_port_rows(self) -> bool:
@@ -110,7 +147,16 @@ def face_of(
     channels = _channels(received[0]) if received else None
     if node.op not in ops:
         return _unknown(node.op, connected, problem)
+    if node.bypassed:  # what it passes on need not be what its operator gives
+        spec = ops[node.op]
+        shown = shapes_out if len(spec.outputs(node.params)) == 1 else None
+        return _left_out(_face(spec, node.params, connected, shapes_in, shown, channels, None, problem))
     return _face(ops[node.op], node.params, connected, shapes_in, shapes_out, channels, parameters, problem)
+
+
+@lru_cache(maxsize=1024)
+def _left_out(face: NodeFace) -> NodeFace:
+    return replace(face, is_bypassed=True)
 
 
 def _channels(spec: TensorSpec) -> Dim | None:
@@ -119,8 +165,8 @@ def _channels(spec: TensorSpec) -> Dim | None:
 
 
 def _unknown(op: str, connected: tuple[bool, ...], problem: str) -> NodeFace:
-    inputs = _slots(tuple(f"x{i + 1}" for i in range(len(connected))), None, connected, 0, 0)
-    return _sized(op, Category.HIDDEN, (), inputs, (Slot(PORT_Y, "out"),), "", "", problem)
+    inputs = slots_of(tuple(f"x{i + 1}" for i in range(len(connected))), None, connected, 0, 0)
+    return sized(op, Category.HIDDEN, (), inputs, (Slot(PORT_Y, "out"),), "", "", problem)
 
 
 @lru_cache(maxsize=8192)
@@ -132,15 +178,15 @@ def _face(
     rows = _rows(spec, params, channels) if spec.inputs else ()
     names, needed = _input_names(spec, connected)
     outs = spec.outputs(params)
-    inputs = _slots(names, shapes_in, connected, needed, len(rows))
-    outputs = _slots(outs, shapes_out, (True,) * len(outs), len(outs), len(rows))
+    inputs = slots_of(names, shapes_in, connected, needed, len(rows))
+    outputs = slots_of(outs, shapes_out, (True,) * len(outs), len(outs), len(rows))
     shape = shapes_out[0] if shapes_out else ""
     if len(outs) > 1 and shapes_out is not None:
         shape = f"{len(outs)} parts"
     count = count_text(parameters) if parameters else ""
     # A foreign node goes by what its file calls it.
     title = str(getattr(params, "kind", "")) or spec.title if spec.category is Category.HIDDEN else spec.title
-    return _sized(title, spec.category, rows, inputs, outputs, shape, count, problem)
+    return sized(title, spec.category, rows, inputs, outputs, shape, count, problem)
 
 
 def _rows(spec: OpSpec[Any], params: Any, channels: int | str | None) -> tuple[tuple[str, str], ...]:
@@ -173,9 +219,10 @@ def _input_names(spec: OpSpec[Any], connected: tuple[bool, ...]) -> tuple[tuple[
     return tuple(names), needed
 
 
-def _slots(
+def slots_of(
     names: tuple[str, ...], shapes: tuple[str, ...] | None, connected: tuple[bool, ...], needed: int, rows: int
 ) -> tuple[Slot, ...]:
+    """Slots below ``rows`` lines; a single one beside the header. ``shapes`` are those of the connected ones."""
     alone = len(names) == 1
     found, seen = [], 0
     for index, name in enumerate(names):
@@ -189,15 +236,16 @@ def _slots(
     return tuple(found)
 
 
-def _sized(
+def sized(
     title: str, category: Category, rows: tuple[tuple[str, str], ...], inputs: tuple[Slot, ...],
-    outputs: tuple[Slot, ...], shape: str, parameters: str, problem: str,
+    outputs: tuple[Slot, ...], shape: str, parameters: str, problem: str, group: GroupMark | None = None,
 ) -> NodeFace:
+    """Return a face as large as its texts need."""
     lined = sum(1 for s in inputs if not s.is_spare) if len(inputs) > 1 else 0
     port_rows = max(lined, len(outputs) if len(outputs) > 1 else 0)
     width = max(
         MIN_WIDTH,
-        2 * PAD_X + _TITLE_CHAR * len(title) + (20 if problem else 0),
+        2 * PAD_X + _TITLE_CHAR * len(title) + (20 if problem else 0) + _mark_width(group),
         *(2 * PAD_X + 14 + _TEXT_CHAR * len(a) + _MONO_CHAR * len(b) for a, b in rows),
         2 * PAD_X + _MONO_CHAR * len(shape) + (18 + _TEXT_CHAR * len(parameters) if parameters else 0),
         *(2 * PAD_X + 14 + _TEXT_CHAR * len(s.name) + _MONO_CHAR * len(s.shape)
@@ -210,7 +258,12 @@ def _sized(
     foot = FOOTER + _ERROR_LEADING * max(0, len(error) - 1)
     lines = len(rows) + port_rows
     height = HEADER + (ROW * lines + 8 if lines else 0) + foot
-    return NodeFace(title, category, rows, inputs, outputs, shape, parameters, error, width, height)
+    return NodeFace(title, category, rows, inputs, outputs, shape, parameters, error, width, height, group)
+
+
+def _mark_width(group: GroupMark | None) -> float:
+    """Room in the header for the arrow that opens a group and, so that nothing grows later, for its copies."""
+    return CHEVRON + BADGE if group is not None else 0.0
 
 
 def _wrapped(text: str, columns: int) -> tuple[str, ...]:

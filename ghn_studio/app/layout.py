@@ -1,236 +1,159 @@
-"""Where to draw the nodes of a network: a layered layout from left to right, in rows.
-
-The steps are those of Sugiyama, Tagawa and Toda (1981): layers by longest path, an order
-within each layer by median sweeps, and coordinates by the four-fold alignment of Brandes
-and Köpf (2002), laid out along the wires' height so that chains run straight. Long
-networks are then cut into rows like text, where few wires cross, until the drawing has
-about the proportions of a window.
-
-Everything works on integers and plain lists; 1,000 nodes take some tens of milliseconds.
-"""
+"""Places for the nodes of an architecture: all of them arranged, or the missing ones found."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from ghn_studio.app.faces import PORT_Y
-from ghn_studio.app.layering import Layering, layered, sweep
-from ghn_studio.app.straightening import straighten
+from ghn_studio.app import places
+from ghn_studio.app.arranging import LAYER_GAP, LAYER_GAP_DOWN, NODE_GAP, ONE_ROW, Order, Size, arranging
+from ghn_studio.app.flow import Direction, Point
+from ghn_studio.app.places import GRID, snapped
 from ghn_studio.ir.graph import Architecture, NodeId
+from ghn_studio.jobs import Job, run
 
-Point = tuple[float, float]
-Size = tuple[float, float]
-
-#: Distances between layers, between nodes of a layer, and between rows, in scene units.
-LAYER_GAP = 48.0
-NODE_GAP = 40.0
-LANE = 12.0
-ROW_GAP = 56.0
-#: What a group's frame needs above its nodes, and beside them where it begins or ends.
-FRAME_GAP = 42.0
-FRAME_SIDE = 16.0
-GRID = 8.0
-
-#: Width over height that rows aim for: a window beside its panels.
-ASPECT = 1.55
-#: Drawings up to this width stay in one row.
-ONE_ROW = 1300.0
+__all__ = [
+    "GRID", "LAYER_GAP", "LAYER_GAP_DOWN", "NODE_GAP", "arrange", "free_spot", "order_of", "place_missing",
+    "rearranging", "snapped",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A run of layers drawn side by side: the layers ``start`` to ``stop``, exclusive."""
+def arrange(
+    graph: Architecture, sizes: Mapping[NodeId, Size], direction: Direction = Direction.RIGHT
+) -> dict[NodeId, Point]:
+    """Return a position (top left corner) for every block of ``graph`` that ``sizes`` names.
 
-    start: int
-    stop: int
-
-
-def arrange(graph: Architecture, sizes: Mapping[NodeId, Size]) -> dict[NodeId, Point]:
-    """Return a position (top left corner) for every node of ``graph``.
-
-    ``sizes`` holds width and height of each node in scene units. Nodes do not overlap,
-    wires run from left to right except where a row ends, and equal input gives equal
-    output.
+    ``sizes`` holds width and height of each node, or of a collapsed group by its path, in
+    scene units; see :func:`~ghn_studio.app.arranging.arranging` for what can be relied on.
     """
-    names = [n.id for n in graph.topological()]
-    if not names:
+    return {NodeId(n): p for n, p in run(arranging(order_of(graph, sizes, direction=direction))).items()}
+
+
+def order_of(
+    graph: Architecture, sizes: Mapping[NodeId, Size], *, direction: Direction = Direction.RIGHT,
+    pinned: Mapping[str, Point] | None = None,
+) -> Order:
+    """The blocks of ``graph`` that ``sizes`` names, as an order to arrange them.
+
+    A block is a node or the path of a collapsed group; nodes in none of them are left out.
+    Groups around blocks are open.
+    """
+    homes: dict[NodeId, str] = {}
+    for node in graph.topological():
+        home = _home(node.id, sizes)
+        if home is not None:
+            homes[node.id] = home
+    names = dict.fromkeys(homes.values())
+    edges = ((homes[e.source], homes[e.target]) for e in graph.edges() if e.source in homes and e.target in homes)
+    nesting = {n: inside for n in names if (inside := tuple(p for p in _paths(n) if p in graph.groups))}
+    return Order({n: sizes[NodeId(n)] for n in names}, tuple(dict.fromkeys((a, b) for a, b in edges if a != b)),
+                 nesting, dict(pinned or {}), direction)
+
+
+def _home(name: str, blocks: Mapping[NodeId, Size]) -> str | None:
+    """The block that a node is, or is in."""
+    return next((p for p in (*_paths(name), name) if p in blocks), None)
+
+
+def _paths(name: str) -> Iterator[str]:
+    """The paths around a name, outermost first: a, a.b for a.b.c."""
+    cut = name.find(".")
+    while cut > 0:
+        yield name[:cut]
+        cut = name.find(".", cut + 1)
+
+
+def rearranging(
+    order: Order, present: Mapping[str, Point], chosen: Collection[str]
+) -> Job[dict[str, Point]]:
+    """Arrange only the ``chosen`` blocks of ``order``, about where they lie at ``present``.
+
+    Their box keeps its top left corner; the other blocks stay and are not covered. A row is
+    cut only where it is longer than the chosen blocks lie now.
+    """
+    sizes = {n: s for n, s in order.sizes.items() if n in chosen}
+    if not sizes:
         return {}
-    index = {name: i for i, name in enumerate(names)}
-    edges = list(dict.fromkeys((index[e.source], index[e.target]) for e in graph.edges()))
-    net = layered(len(names), edges)
-    sweep(net)
-    above = [PORT_Y if v < net.real else LANE / 2 for v in range(net.total)]
-    below = [sizes[names[v]][1] - PORT_Y if v < net.real else LANE / 2 for v in range(net.total)]
-    lines = straighten(net, above, below, NODE_GAP, LANE)
-    widths = [max((sizes[names[v]][0] for v in layer if v < net.real), default=0.0) for layer in net.layers]
-    groups = _groups_of_layers(graph, names, net)
-    depth = max((sum(1 for p in graph.groups if (q + ".").startswith(p + ".")) for q in graph.groups), default=0)
-    row_gap = ROW_GAP + FRAME_GAP * depth
-    gaps = [LAYER_GAP + FRAME_SIDE * min(4, len(a ^ b)) for a, b in pairwise(groups)]
-    extents = _extents(net, lines, above, below)
-    rows = _rows(net, widths, gaps, extents, row_gap, groups)
-    tops = {names[v]: lines[v] - above[v] for v in range(net.real)}
-    return _placed([[names[v] for v in layer if v < net.real] for layer in net.layers], tops, widths, gaps, extents,
-                   row_gap, rows)
+    left, top = min(present[n][0] for n in sizes), min(present[n][1] for n in sizes)
+    along = 1 if order.direction is Direction.DOWN else 0
+    length = max(present[n][along] + s[along] for n, s in sizes.items()) - (left, top)[along]
+    part = Order(
+        sizes=sizes, edges=[(a, b) for a, b in order.edges if a in sizes and b in sizes], nesting=order.nesting,
+        pinned={n: p for n, p in order.pinned.items() if n in sizes}, direction=order.direction, wrap=order.wrap,
+        one_row=max(ONE_ROW, length),
+    )
+    fresh = yield from arranging(part)
+    dx, dy = (0.0, 0.0) if part.pinned else (left - min(x for x, _ in fresh.values()),
+                                             top - min(y for _, y in fresh.values()))
+    taken = places.Taken(NODE_GAP / 2)
+    for name, size in order.sizes.items():
+        if name in part.pinned or (name not in sizes and name in present):
+            taken.add(present[name], size)
+    found: dict[str, Point] = {}
+    for name in sorted(fresh, key=lambda n: (fresh[n][1 - along], fresh[n][along])):
+        x, y = fresh[name]
+        if name in part.pinned:
+            found[name] = present[name]
+            continue
+        found[name] = taken.free((x + dx, y + dy), sizes[name], downwards=not along)
+        taken.add(found[name], sizes[name])
+    return found
 
 
 def place_missing(
-    graph: Architecture, layout: Mapping[NodeId, Point], sizes: Mapping[NodeId, Size]
+    graph: Architecture, layout: Mapping[NodeId, Point], sizes: Mapping[NodeId, Size],
+    direction: Direction = Direction.RIGHT,
 ) -> dict[NodeId, Point]:
-    """Return positions for the nodes that ``layout`` lacks; the others are not moved.
+    """Return positions for the blocks of ``sizes`` that ``layout`` lacks; the others are not moved.
 
-    A network without any position is arranged as a whole. A single new node goes to the
-    right of what feeds it, or left of what it feeds, at the first free height.
+    A network without any position is arranged as a whole. A single new block goes behind
+    what feeds it, or before what it feeds, at the first free place.
     """
-    missing = [n.id for n in graph.topological() if n.id not in layout]
-    if not missing:
+    if all(n in layout for n in sizes):
         return {}
-    if len(missing) == len(graph.nodes):
-        return arrange(graph, sizes)
-    placed = {n: p for n, p in layout.items() if n in graph.nodes}
-    taken = [(x, y, *sizes[n]) for n, (x, y) in placed.items()]
+    order = order_of(graph, sizes, direction=direction)
+    missing = [NodeId(n) for n in order.sizes if n not in layout]
+    if len(missing) == len(order.sizes):
+        return {NodeId(n): p for n, p in run(arranging(order)).items()}
+    placed: dict[str, Point] = {n: p for n, p in layout.items() if n in order.sizes}
+    taken = places.Taken(NODE_GAP / 2)
+    for name, place in placed.items():
+        taken.add(place, order.sizes[name])
+    sources: dict[str, list[str]] = {}
+    targets: dict[str, list[str]] = {}
+    for source, target in order.edges:
+        sources.setdefault(target, []).append(source)
+        targets.setdefault(source, []).append(target)
     found: dict[NodeId, Point] = {}
     for name in missing:
-        spot = free_spot(_wish(graph, name, placed, sizes), sizes[name], taken)
+        wish = _wish(order, name, placed, sources.get(name, ()), targets.get(name, ()))
+        spot = taken.free(wish, order.sizes[name], downwards=direction is Direction.RIGHT)
         found[name] = placed[name] = spot
-        taken.append((*spot, *sizes[name]))
+        taken.add(spot, order.sizes[name])
     return found
 
 
 def free_spot(wish: Point, size: Size, taken: list[tuple[float, float, float, float]]) -> Point:
     """The first place at or below ``wish`` where a box of ``size`` keeps clear of ``taken``
     (x, y, width, height each)."""
-    x, y = snapped(wish[0]), snapped(wish[1])
-    margin = NODE_GAP / 2
-    near = sorted(
-        (ty - margin, ty + th + margin) for tx, ty, tw, th in taken
-        if tx - margin < x + size[0] and x < tx + tw + margin
-    )
-    for top, bottom in near:
-        if top < y + size[1] and y < bottom:
-            y = -(-bottom // GRID) * GRID
-    return x, y
+    return places.free_spot(wish, size, taken, NODE_GAP / 2)
 
 
-def snapped(value: float) -> float:
-    """The nearest multiple of the grid."""
-    return round(value / GRID) * GRID
-
-
-def _wish(graph: Architecture, name: NodeId, placed: Mapping[NodeId, Point], sizes: Mapping[NodeId, Size]) -> Point:
-    sources = [s.node for s in graph.nodes[name].sources if s.node in placed]
-    if sources:
-        last = max(sources, key=lambda s: placed[s][0] + sizes[s][0])
-        return placed[last][0] + sizes[last][0] + LAYER_GAP, placed[last][1]
-    targets = [e.target for e in graph.consumers(name) if e.target in placed]
-    if targets:
-        first = min(targets, key=lambda t: placed[t][0])
-        return placed[first][0] - LAYER_GAP - sizes[name][0], placed[first][1]
+def _wish(
+    order: Order, name: str, placed: Mapping[str, Point], sources: Iterable[str], targets: Iterable[str]
+) -> Point:
+    along, gap = (1, LAYER_GAP_DOWN) if order.direction is Direction.DOWN else (0, LAYER_GAP)
+    before, after = [s for s in sources if s in placed], [t for t in targets if t in placed]
+    if before:
+        last = max(before, key=lambda s: placed[s][along] + order.sizes[s][along])
+        return _shifted(placed[last], along, order.sizes[last][along] + gap)
+    if after:
+        first = min(after, key=lambda t: placed[t][along])
+        return _shifted(placed[first], along, -gap - order.sizes[name][along])
     if not placed:
         return 0.0, 0.0
-    return min(x for x, _ in placed.values()), max(y + sizes[n][1] for n, (_, y) in placed.items()) + NODE_GAP
+    return min(x for x, _ in placed.values()), max(y + order.sizes[n][1] for n, (_, y) in placed.items()) + NODE_GAP
 
 
-def _groups_of_layers(graph: Architecture, names: list[NodeId], net: Layering) -> list[frozenset[str]]:
-    """For each layer, the groups its nodes belong to."""
-    inside: list[set[str]] = [set() for _ in net.layers]
-    for v, name in enumerate(names):
-        cut = name.rfind(".")
-        while cut > 0:
-            if name[:cut] in graph.groups:
-                inside[net.layer_of[v]].add(name[:cut])
-            cut = name.rfind(".", 0, cut)
-    return [frozenset(g) for g in inside]
-
-
-def _extents(net: Layering, lines: list[float], above: list[float], below: list[float]) -> list[tuple[float, float]]:
-    """How high and how low the nodes of each layer reach."""
-    found = []
-    for layer in net.layers:
-        real = [v for v in layer if v < net.real]
-        found.append((min(lines[v] - above[v] for v in real), max(lines[v] + below[v] for v in real)))
-    return found
-
-
-def _rows(
-    net: Layering, widths: list[float], gaps: list[float], extents: list[tuple[float, float]], row_gap: float,
-    groups: list[frozenset[str]],
-) -> list[_Row]:
-    """Cut the layers into rows, preferably between groups and where one wire passes; of several
-    numbers of rows, take the one that is shown largest."""
-    count = len(net.layers)
-    edge = [0.0]
-    for width, gap in zip(widths, [*gaps, 0.0], strict=True):
-        edge.append(edge[-1] + width + gap)
-    if edge[-1] <= ONE_ROW:
-        return [_Row(0, count)]
-    tall = sorted(low - high for high, low in extents)[count * 3 // 4] + row_gap
-    # n rows are total / n wide and n rows high.
-    first = max(1, int((edge[-1] / (ASPECT * tall)) ** 0.5) - 1)
-    cost = [0.35 * max(0, net.crossing_wires(cut) - 1) for cut in range(count - 1)]
-    tries = {n: _best_cuts(edge, edge[-1] / n, cost, groups) for n in range(first, first + 4)}
-
-    def shrinks(rows: list[_Row]) -> float:
-        wide = max(edge[r.stop] - edge[r.start] for r in rows)
-        spans = [extents[r.start : r.stop] for r in rows]
-        high = sum(max(low for _, low in span) - min(top for top, _ in span) + row_gap for span in spans)
-        return max(wide / ASPECT, high)
-
-    return min(tries.values(), key=shrinks)
-
-
-def _best_cuts(edge: list[float], target: float, cost: list[float], groups: list[frozenset[str]]) -> list[_Row]:
-    """Dynamic programme over cut positions: uneven rows, costly cuts and torn groups all count.
-
-    ``edge`` holds the left edge of each layer when all lie in one row.
-    """
-    count = len(groups)
-    shared: list[frozenset[str]] = [frozenset(), *(a & b for a, b in pairwise(groups)), frozenset()]
-    best = [0.0] + [float("inf")] * count
-    back = [0] * (count + 1)
-    for stop in range(1, count + 1):
-        fixed = 0.7 * len(shared[stop]) + (cost[stop - 1] if stop < count else 0.0)
-        longest = min(stop - 1, bisect_left(edge, edge[stop] - 1.6 * target))
-        # A short last row is natural, as the last line of a paragraph is.
-        shortest = stop if stop == count else bisect_left(edge, edge[stop] - 0.4 * target)
-        for start in range(longest, max(longest + 1, min(stop, shortest + 1))):
-            off = (edge[stop] - edge[start] - target) / target
-            uneven = max(0.0, off) ** 2 * 4 if stop == count else off * off * 4
-            price = best[start] + uneven + fixed
-            torn = shared[start] | shared[stop]
-            if torn and price < best[stop]:
-                price += _mixing(torn, groups[start:stop])
-            if price < best[stop]:
-                best[stop], back[stop] = price, start
-    rows = []
-    stop = count
-    while stop:
-        rows.append(_Row(back[stop], stop))
-        stop = back[stop]
-    return rows[::-1]
-
-
-def _mixing(torn: frozenset[str], row: list[frozenset[str]]) -> float:
-    """What it costs that a group torn over rows shares one with strangers: its frame would cover them."""
-    return sum(1.2 for path in torn if any(path not in layer for layer in row))
-
-
-def _placed(
-    layers: list[list[NodeId]], tops: Mapping[NodeId, float], widths: list[float], gaps: list[float],
-    extents: list[tuple[float, float]], row_gap: float, rows: list[_Row],
-) -> dict[NodeId, Point]:
-    places: dict[NodeId, Point] = {}
-    y = 0.0
-    for row in rows:
-        span = extents[row.start : row.stop]
-        high, low = min(top for top, _ in span), max(bottom for _, bottom in span)
-        x = 0.0
-        for number in range(row.start, row.stop):
-            for name in layers[number]:
-                places[name] = (snapped(x), snapped(y + tops[name] - high))
-            x += widths[number] + (gaps[number] if number < len(gaps) else 0.0)
-        y += low - high + row_gap
-    return places
+def _shifted(place: Point, along: int, by: float) -> Point:
+    x, y = place
+    return (x, y + by) if along else (x + by, y)

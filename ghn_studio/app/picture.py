@@ -8,10 +8,10 @@ drawn, with the blocks next to it as *neighbours* that show where its values com
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from ghn_studio.ir.graph import Architecture, Edge, NodeId, Source
+from ghn_studio.ir.graph import Architecture, Edge, GraphDiff, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY, OpRegistry
 
 #: An input of a node: its id and the port.
@@ -45,7 +45,6 @@ class Picture:
     blocks: tuple[str, ...]
     groups: Mapping[str, Ports]
     frames: tuple[str, ...]
-    wires: tuple[Edge, ...]
     neighbours: frozenset[str] = frozenset()
     _carried: Mapping[Edge, tuple[Edge, ...]] = field(default_factory=dict)
     _homes: Mapping[NodeId, str] = field(default_factory=dict)
@@ -55,11 +54,29 @@ class Picture:
         """True if every node is drawn as itself, so that blocks and wires are nodes and edges."""
         return not self._homes
 
-    def block_of(self, node_id: NodeId) -> str | None:
-        """The block that stands for a node; None for one outside the scope that is not drawn."""
+    @cached_property
+    def wires(self) -> tuple[Edge, ...]:
+        """What is drawn between blocks; of the edges it carries, each wire goes by the ports of its blocks."""
+        return tuple(self.graph.edges()) if self.is_plain else tuple(self._carried)
+
+    def block_of(self, name: str) -> str | None:
+        """The block that stands for a node or, collapsed, a group; None for one that is not drawn."""
         if self.is_plain:
-            return node_id if node_id in self.graph.nodes else None
-        return self._homes.get(node_id)
+            return name if name in self.graph.nodes else None
+        return name if name in self.groups else self._homes.get(NodeId(name))
+
+    def blocks_for(self, name: str) -> tuple[str, ...]:
+        """The blocks that show a node or group: itself, its drawn members, or the collapsed group around it."""
+        block = self.block_of(name)
+        if block is not None:
+            return (block,)
+        return self.blocks_below(name)
+
+    def blocks_below(self, path: str) -> tuple[str, ...]:
+        """The drawn members of an open group, in the architecture's order."""
+        if self.is_plain:
+            return self.graph.members(path)
+        return tuple(dict.fromkeys(self._homes[n] for n in self.graph.members(path) if n in self._homes))
 
     def nodes_of(self, blocks: Iterable[str]) -> tuple[NodeId, ...]:
         """The nodes that blocks stand for, in the architecture's order within each."""
@@ -75,7 +92,11 @@ class Picture:
 
     def wire_of(self, edge: Edge) -> Edge | None:
         """The drawn wire that carries an edge; None where both ends lie in one block."""
-        return (edge if edge in self._edges else None) if self.is_plain else self._wire_of.get(edge)
+        if not self.is_plain:
+            return self._wire_of.get(edge)
+        target = self.graph.nodes.get(edge.target)
+        is_there = target is not None and target.source(edge.target_port) == Source(edge.source, edge.source_port)
+        return edge if is_there else None
 
     def source(self, block: str, port: int) -> Source:
         """What output ``port`` of a block gives."""
@@ -89,9 +110,40 @@ class Picture:
     def _wire_of(self) -> dict[Edge, Edge]:
         return {edge: wire for wire, edges in self._carried.items() for edge in edges}
 
-    @cached_property
-    def _edges(self) -> frozenset[Edge]:
-        return frozenset(self.wires)
+
+@dataclass(frozen=True, slots=True)
+class PictureDiff:
+    """What a view has to add and remove to go from one picture to another."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    connected: tuple[Edge, ...] = ()
+    disconnected: tuple[Edge, ...] = ()
+
+
+def changes(before: Picture, after: Picture, diff: GraphDiff) -> PictureDiff:
+    """Compare two pictures; ``diff`` is what happened to the architecture in between.
+
+    Where every node is drawn as itself, before and after, nothing beyond ``diff`` is looked at.
+    """
+    if before.is_plain and after.is_plain:
+        return PictureDiff(tuple(n.id for n in diff.added), tuple(n.id for n in diff.removed), diff.connected,
+                           diff.disconnected)
+
+    def kinds(shown: Picture) -> dict[tuple[str, bool], None]:
+        return {(b, b in shown.groups): None for b in shown.blocks}
+
+    old, new = kinds(before), kinds(after)
+    added = tuple(b for b, kind in new if (b, kind) not in old)
+    removed = tuple(b for b, kind in old if (b, kind) not in new)
+    fresh = {*added, *removed}
+
+    def stays(wire: Edge, wires: dict[Edge, None]) -> bool:
+        return wire in wires and wire.source not in fresh and wire.target not in fresh
+
+    was, now = dict.fromkeys(before.wires), dict.fromkeys(after.wires)
+    return PictureDiff(added, removed, tuple(w for w in now if not stays(w, was)),
+                       tuple(w for w in was if not stays(w, now)))
 
 
 def picture(
@@ -105,7 +157,7 @@ def picture(
     """
     if not collapsed and not scope:
         frames = tuple(sorted(graph.groups, key=lambda p: p.count(".")))
-        return Picture(graph, "", tuple(graph.nodes), {}, frames, tuple(graph.edges()))
+        return Picture(graph, "", tuple(graph.nodes), {}, frames)
     homes = {n: _home(n, collapsed, scope) for n in graph.nodes}
     inside = scope + "." if scope else ""
     own = [n for n in graph.nodes if n.startswith(inside)]
@@ -117,15 +169,32 @@ def picture(
     shown = {homes[n]: None for n in own}
     drawn = set(shown) | set(near)
     blocks = tuple(dict.fromkeys(homes[n] for n in graph.nodes if homes[n] in drawn))
-    groups = {b: _ports(graph, b, homes, ops) for b in blocks if b not in graph.nodes}
+    groups = {b: ports_of(graph, b, ops) for b in blocks if b not in graph.nodes}
     carried = _wires(graph, homes, groups, shown, drawn)
     frames = tuple(sorted(
         (p for p in graph.groups if p not in groups and p != scope and _home(p + ".", collapsed, scope) == p + "."
          and p.startswith(inside)), key=lambda p: p.count("."),
     ))
-    return Picture(graph, scope, blocks, groups, frames, tuple(carried), frozenset(near),
+    return Picture(graph, scope, blocks, groups, frames, frozenset(near),
                    {wire: tuple(edges) for wire, edges in carried.items()},
                    {n: home for n, home in homes.items() if home in drawn})
+
+
+def renewed(shown: Picture, graph: Architecture, ops: OpRegistry = REGISTRY) -> Picture | None:
+    """The picture of ``graph`` if it has the wiring of the one ``shown`` and only parameters differ; else None."""
+    old = shown.graph
+    if graph.groups is not old.groups or len(graph.nodes) != len(old.nodes):
+        return None
+    for (name, before), (same, node) in zip(old.nodes.items(), graph.nodes.items(), strict=True):
+        if node is not before and (name != same or not _is_wired_alike(before, node, ops)):
+            return None
+    return replace(shown, graph=graph)
+
+
+def _is_wired_alike(one: Node, other: Node, ops: OpRegistry) -> bool:
+    if one.op != other.op or one.inputs != other.inputs:
+        return False
+    return one.op not in ops or ops[one.op].outputs(one.params) == ops[one.op].outputs(other.params)
 
 
 def _home(name: str, collapsed: frozenset[str], scope: str) -> str:
@@ -139,9 +208,11 @@ def _home(name: str, collapsed: frozenset[str], scope: str) -> str:
     return name
 
 
-def _ports(graph: Architecture, path: str, homes: Mapping[NodeId, str], ops: OpRegistry) -> Ports:
+def ports_of(graph: Architecture, path: str, ops: OpRegistry = REGISTRY) -> Ports:
+    """The ports that a group has when it is drawn as one block."""
     entries: dict[Source | Target, list[Target]] = {}
     exits: dict[Source, None] = {}
+    inside = path + "."
     for node_id in graph.members(path):
         node = graph.nodes[node_id]
         known = node.op in ops
@@ -150,12 +221,12 @@ def _ports(graph: Architecture, path: str, homes: Mapping[NodeId, str], ops: OpR
             source = node.source(port)
             if source is None:
                 entries[(node_id, port)] = [(node_id, port)]
-            elif homes[source.node] != path:
+            elif not source.node.startswith(inside):
                 entries.setdefault(source, []).append((node_id, port))
         consumers = graph.consumers(node_id)
         if not consumers and (not known or ops[node.op].outputs(node.params)):
             exits[Source(node_id)] = None
-        exits.update({Source(e.source, e.source_port): None for e in consumers if homes[e.target] != path})
+        exits.update({Source(e.source, e.source_port): None for e in consumers if not e.target.startswith(inside)})
     return Ports(tuple(map(tuple, entries.values())), tuple(exits))
 
 

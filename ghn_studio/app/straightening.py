@@ -9,23 +9,26 @@ different extents above and below the line on which its wires meet it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from itertools import pairwise
 
 from ghn_studio.app.layering import Layering
 
 
-def straighten(net: Layering, above: list[float], below: list[float], gap: float, lane: float) -> list[float]:
-    """Return the height of every vertex's line, growing downwards.
+def straighten(
+    net: Layering, above: list[float], below: list[float], gap: float, lane: float
+) -> Generator[int, None, list[float]]:
+    """Return the height of every vertex's line, growing downwards; yields after each of four drawings.
 
     ``above`` and ``below`` are the extents around the line; ``gap`` is kept between
     nodes, ``lane`` between stand-ins, and the mean of the two between one of each.
     """
     conflicts = _conflicts(net)
-    runs = []
+    runs: list[list[float]] = []
     for backwards in (False, True):
         for flipped in (False, True):
             runs.append(_run(net, conflicts, above, below, gap, lane, backwards=backwards, flipped=flipped))
+            yield len(runs)
     return _balanced(runs, above, below)
 
 

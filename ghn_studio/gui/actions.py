@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar, QWidget
 
+from ghn_studio.app.overlays import MEASURES
 from ghn_studio.gui import icons
 
 
@@ -25,6 +26,11 @@ class WindowState:
     is_running: bool = False
     is_stopping: bool = False
     has_result: bool = False
+    has_explanation: bool = False
+    all_pinned: bool = False  # every selected node is
+    groups: int = 0
+    in_group: bool = False  # a group is selected, or all that is selected lies in one
+    is_inside: bool = False  # of a group that was entered
 
 
 #: Answers why an action is not available, or "" when it is.
@@ -41,6 +47,30 @@ def _needs_nodes(state: WindowState) -> str:
 
 def _needs_selection(state: WindowState) -> str:
     return "" if state.selected else "Select a node first."
+
+
+def _needs_two(state: WindowState) -> str:
+    return "" if state.selected > 1 else "Select two nodes or more first."
+
+
+def _needs_three(state: WindowState) -> str:
+    return "" if state.selected > 2 else "Select three nodes or more first."
+
+
+def _needs_one(state: WindowState) -> str:
+    return "" if state.selected == 1 else "Select one node first."
+
+
+def _needs_groups(state: WindowState) -> str:
+    return "" if state.groups else "The network has no groups; select nodes and press Ctrl+G to make one."
+
+
+def _needs_group(state: WindowState) -> str:
+    return "" if state.in_group else "Select a group, or a node in one, first."
+
+
+def _needs_inside(state: WindowState) -> str:
+    return "" if state.is_inside else "The whole network is shown already."
 
 
 def _needs_clipboard(state: WindowState) -> str:
@@ -70,6 +100,10 @@ def _needs_sound_network(state: WindowState) -> str:
     return ""
 
 
+def _needs_explanation(state: WindowState) -> str:
+    return "" if state.has_explanation else "Explain the network first (Run > Explain)."
+
+
 def _needs_job(state: WindowState) -> str:
     if state.is_stopping:
         return "Stopping…"
@@ -96,26 +130,62 @@ _Key = QKeySequence.StandardKey
 
 ACTIONS = (
     ActionSpec("file.new", "New", "File", _Key.New, "new", "Start with an empty canvas"),
+    ActionSpec("file.new_window", "New window", "File", "Ctrl+Shift+N", "", "Open a window with a document of its own"),
     ActionSpec("file.open", "Open…", "File", _Key.Open, "open", "Open a .ghn project or an .onnx network"),
     ActionSpec("file.gallery", "Examples…", "File", "Ctrl+Shift+O", "gallery", "Choose one of the example networks"),
-    ActionSpec("file.import_onnx", "Import ONNX…", "File", None, "", "Turn an .onnx file into an editable network"),
+    ActionSpec("file.import_onnx", "Import ONNX…", "File", None, "import", "Turn an .onnx file into a network to edit"),
     ActionSpec("file.save", "Save", "File", _Key.Save, "save", "Save the project", separated=True),
     ActionSpec("file.save_as", "Save as…", "File", "Ctrl+Shift+S", "", "Save the project under another name"),
     ActionSpec("file.export", "Export…", "File", "Ctrl+E", "export",
                "Write PyTorch weights, source or a project file", _needs_sound_network),
-    ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "", "Close the window", separated=True),
+    ActionSpec("file.picture", "Export picture…", "File", None, "image",
+               "Save the drawing as PNG or SVG", _needs_nodes),
+    ActionSpec("file.close", "Close window", "File", "Ctrl+W", "close", "Close this window", separated=True),
+    ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "quit", "Close every window"),
     ActionSpec("edit.undo", "Undo", "Edit", _Key.Undo, "undo", "Take the last edit back", _needs_undo),
     ActionSpec("edit.redo", "Redo", "Edit", "Ctrl+Shift+Z", "redo", "Make the edit again", _needs_redo),
-    ActionSpec("edit.cut", "Cut", "Edit", _Key.Cut, "", "Copy the selected nodes and delete them",
+    ActionSpec("edit.cut", "Cut", "Edit", _Key.Cut, "cut", "Copy the selected nodes and delete them",
                _needs_selection, separated=True, on_canvas=True),
-    ActionSpec("edit.copy", "Copy", "Edit", _Key.Copy, "", "Copy the selected nodes", _needs_selection, on_canvas=True),
-    ActionSpec("edit.paste", "Paste", "Edit", _Key.Paste, "", "Add the copied nodes", _needs_clipboard, on_canvas=True),
-    ActionSpec("edit.duplicate", "Duplicate", "Edit", "Ctrl+D", "", "Copy the selected nodes beside themselves",
+    ActionSpec("edit.copy", "Copy", "Edit", _Key.Copy, "copy", "Copy the selected nodes", _needs_selection,
+               on_canvas=True),
+    ActionSpec("edit.paste", "Paste", "Edit", _Key.Paste, "paste", "Add the copied nodes", _needs_clipboard,
+               on_canvas=True),
+    ActionSpec("edit.duplicate", "Duplicate", "Edit", "Ctrl+D", "duplicate", "Copy the selected nodes beside them",
                _needs_selection, on_canvas=True),
+    ActionSpec("edit.paste_inputs", "Paste with inputs", "Edit", "Ctrl+Shift+V", "paste",
+               "Add the copied nodes and draw their wires from outside again", _needs_clipboard, on_canvas=True),
+    ActionSpec("edit.copy_source", "Copy as PyTorch", "Edit", "Ctrl+Shift+C", "code",
+               "Copy PyTorch source of the selection, or of the whole network", _needs_nodes, on_canvas=True),
     ActionSpec("edit.delete", "Delete", "Edit", _Key.Delete, "delete", "Delete the selected nodes and wires",
                on_canvas=True),
-    ActionSpec("edit.select_all", "Select all", "Edit", _Key.SelectAll, "", "Select every node", _needs_nodes,
+    ActionSpec("edit.select_all", "Select all", "Edit", _Key.SelectAll, "select_all", "Select every node", _needs_nodes,
                separated=True, on_canvas=True),
+    ActionSpec("edit.find", "Find…", "Edit", _Key.Find, "search", "Find nodes by name, operator, parameter or figure",
+               _needs_nodes, separated=True),
+    ActionSpec("edit.find_next", "Find next", "Edit", "F3", "", "Go to the next node found", _needs_nodes),
+    ActionSpec("edit.find_previous", "Find previous", "Edit", "Shift+F3", "", "Go to the node found before",
+               _needs_nodes),
+    ActionSpec("edit.producer", "Go to what feeds it", "Edit", "[", "producer",
+               "Select the node that feeds the selected one", _needs_selection, on_canvas=True),
+    ActionSpec("edit.consumer", "Go to what it feeds", "Edit", "]", "consumer",
+               "Select the node that the selected one feeds", _needs_selection, on_canvas=True),
+    ActionSpec("edit.link", "Connect in order", "Edit", "W", "",
+               "Draw wires between the selected nodes, in the order in which they were chosen", _needs_two,
+               separated=True, on_canvas=True),
+    ActionSpec("edit.rename", "Rename", "Edit", "F2", "rename", "Edit the name of the selected node in its place",
+               _needs_one, on_canvas=True),
+    ActionSpec("edit.bypass", "Bypass", "Edit", "M", "bypass",
+               "Let the selected nodes pass their input on unchanged, or use them again", _needs_selection,
+               on_canvas=True),
+    ActionSpec("edit.scale", "Scale width…", "Edit", None, "scale",
+               "Make the selected layers, or all, wider or narrower by a factor", _needs_nodes),
+    ActionSpec("group.make", "Group", "Edit", "Ctrl+G", "group", "Frame the selected nodes and give them a title",
+               _needs_selection, separated=True, on_canvas=True),
+    ActionSpec("group.ungroup", "Ungroup", "Edit", "Ctrl+Shift+G", "ungroup", "Keep the nodes without their group",
+               _needs_group, on_canvas=True),
+    ActionSpec("note.add", "Add note", "Edit", "N", "note", "Write a note at the pointer", on_canvas=True),
+    ActionSpec("note.frame", "Comment frame", "Edit", "C", "", "Put a frame with a title around the selected nodes",
+               _needs_selection, on_canvas=True),
     ActionSpec("run.predict", "Predict && Evaluate", "Run", "Ctrl+Return", "predict",
                "Predict every parameter and measure the accuracy on test images", _needs_sound_network),
     ActionSpec("run.compare", "Compare with SGD", "Run", "Ctrl+Shift+Return", "compare",
@@ -123,26 +193,85 @@ ACTIONS = (
     ActionSpec("run.explain", "Explain", "Run", "Ctrl+Shift+Y", "why",
                "Measure what each layer's predicted parameters are worth", _needs_sound_network),
     ActionSpec("run.cancel", "Cancel", "Run", "Ctrl+.", "stop", "Stop what is running", _needs_job, separated=True),
-    ActionSpec("ghn.show", "Show the list", "Hypernetworks", "Ctrl+Shift+H", "",
+    ActionSpec("ghn.show", "Show the list", "Hypernetworks", "Ctrl+Shift+H", "network",
                "Hypernetworks that are installed or can be downloaded"),
     ActionSpec("ghn.train", "Train a GHN…", "Hypernetworks", "Ctrl+T", "train",
                "Train a hypernetwork on a dataset, or continue a training", _needs_rest),
     ActionSpec("ghn.add", "Add file…", "Hypernetworks", None, "add",
                "Add a GHN-1, GHN-2, MLP or GHN-3 file of the official code", _needs_rest),
+    ActionSpec("view.shelf", "Panels below", "View", "Ctrl+J", "", "Open or shut the panels below the canvas"),
+    ActionSpec("view.palette", "Command palette…", "View", "Ctrl+K", "", "Find any command, operator, file or node"),
+    ActionSpec("view.palette", "Command palette…", "View", "Ctrl+K", "command",
+               "Find any command, operator, file or node"),
     ActionSpec("view.fit", "Fit", "View", "Home", "fit", "Show the whole network", _needs_nodes, on_canvas=True),
     ActionSpec("view.zoom_in", "Zoom in", "View", _Key.ZoomIn, "zoom_in", "Larger"),
     ActionSpec("view.zoom_out", "Zoom out", "View", _Key.ZoomOut, "zoom_out", "Smaller"),
-    ActionSpec("view.arrange", "Arrange", "View", "Shift+L", "arrange", "Lay the nodes out in layers", _needs_nodes),
+    ActionSpec("view.arrange", "Arrange", "View", "Shift+L", "arrange", "Lay all nodes out in layers", _needs_nodes,
+               separated=True, on_canvas=True),
+    ActionSpec("view.arrange_selection", "Arrange selection", "View", "L", "arrange",
+               "Lay the selected nodes out where they are", _needs_two, on_canvas=True),
+    ActionSpec("view.direction.right", "Left to right", "View/Direction", None, "arrange",
+               "Arrange in layers from left to right, now and from now on", group="direction"),
+    ActionSpec("view.direction.down", "Top down", "View/Direction", None, "arrange_down",
+               "Arrange in layers from top to bottom, now and from now on", group="direction"),
+    ActionSpec("view.pin", "Pin", "View", "P", "pin", "Keep the selected nodes where they are when others are arranged",
+               _needs_selection, on_canvas=True),
+    ActionSpec("view.align.left", "Left sides", "View/Align", None, "align_left",
+               "Bring the left sides of the selected nodes into line", _needs_two),
+    ActionSpec("view.align.centre", "Centres", "View/Align", None, "align_centre",
+               "Bring the selected nodes into one column", _needs_two),
+    ActionSpec("view.align.right", "Right sides", "View/Align", None, "align_right",
+               "Bring the right sides of the selected nodes into line", _needs_two),
+    ActionSpec("view.align.top", "Tops", "View/Align", None, "align_top",
+               "Bring the upper sides of the selected nodes into line", _needs_two, separated=True),
+    ActionSpec("view.align.middle", "Middles", "View/Align", None, "align_middle",
+               "Bring the selected nodes into one row", _needs_two),
+    ActionSpec("view.align.bottom", "Bottoms", "View/Align", None, "align_bottom",
+               "Bring the lower sides of the selected nodes into line", _needs_two),
+    ActionSpec("view.distribute.across", "Distribute horizontally", "View/Align", None, "distribute_across",
+               "Give the selected nodes equal gaps from left to right", _needs_three, separated=True),
+    ActionSpec("view.distribute.down", "Distribute vertically", "View/Align", None, "distribute_down",
+               "Give the selected nodes equal gaps from top to bottom", _needs_three),
+    ActionSpec("group.toggle", "Collapse or expand", "View/Groups", "E", "collapse",
+               "Draw the group as one block, or as a frame around its nodes", _needs_group, on_canvas=True),
+    ActionSpec("group.enter", "Open inside", "View/Groups", "Return", "enter",
+               "Show only the inside of the selected group", _needs_selection, on_canvas=True),
+    ActionSpec("group.leave", "Go back out", "View/Groups", None, "leave", "Show what is around the group  (Esc)",
+               _needs_inside),
+    ActionSpec("group.collapse_all", "Collapse all", "View/Groups", "Shift+E", "",
+               "Draw every group as one block", _needs_groups, separated=True, on_canvas=True),
+    ActionSpec("group.expand_all", "Expand all", "View/Groups", "Ctrl+Shift+E", "", "Draw every node",
+               _needs_groups, on_canvas=True),
+    ActionSpec("group.depth.1", "To depth 1", "View/Groups", None, "", "Draw the outermost groups as blocks",
+               _needs_groups),
+    ActionSpec("group.depth.2", "To depth 2", "View/Groups", None, "",
+               "Open the outermost groups, and draw those in them as blocks", _needs_groups),
+    ActionSpec("group.depth.3", "To depth 3", "View/Groups", None, "",
+               "Open the groups of two levels, and draw those in them as blocks", _needs_groups),
+    ActionSpec("view.overlay.none", "None", "View/Overlay", "0", "", "Colour nodes by what they are",
+               group="overlay", on_canvas=True),
+    *(ActionSpec(f"view.overlay.{m.id}", m.title, "View/Overlay", str(i), "", m.tip, _needs_nodes, group="overlay",
+                 on_canvas=True) for i, m in enumerate(MEASURES, 1)),
+    ActionSpec("view.overlay.worth", "Worth to the prediction", "View/Overlay", str(len(MEASURES) + 1), "",
+               "Accuracy lost without each layer's predicted parameters", _needs_explanation, group="overlay",
+               on_canvas=True),
+    ActionSpec("view.overlay.scale", "Size of predicted weights", "View/Overlay", str(len(MEASURES) + 2), "",
+               "Root mean square of each layer's predicted weights, relative to a fresh start", _needs_explanation,
+               group="overlay", on_canvas=True),
     ActionSpec("view.theme.system", "Follow the system", "View/Theme", group="theme"),
     ActionSpec("view.theme.light", "Light", "View/Theme", group="theme"),
     ActionSpec("view.theme.dark", "Dark", "View/Theme", group="theme"),
-    ActionSpec("help.shortcuts", "Keyboard shortcuts", "Help", "F1", "", "Every command with its keys"),
-    ActionSpec("help.log", "Show the log", "Help", None, "", "What happened, for a bug report"),
-    ActionSpec("help.about", "About GHN Studio", "Help", None, "", "Version and licence", separated=True),
+    ActionSpec("help.topic", "Help on the selection", "Help", "F1", "help",
+               "The page about the selected operator, or the manual's first page"),
+    ActionSpec("help.manual", "Manual", "Help", "Shift+F1", "contents", "All chapters, inside the window"),
+    ActionSpec("help.shortcuts", "Keyboard shortcuts", "Help", "Ctrl+/", "keyboard", "Every command with its keys"),
+    ActionSpec("help.hints", "Show the hints again", "Help", None, "", "Show each first-use hint once more"),
+    ActionSpec("help.log", "Show the log", "Help", None, "log", "What happened, for a bug report"),
+    ActionSpec("help.about", "About GHN Studio", "Help", None, "info", "Version and licence", separated=True),
 )
 
 #: Second keys that people know from elsewhere.
-_EXTRA_KEYS = {"edit.delete": "Backspace", "view.zoom_in": "Ctrl+="}
+_EXTRA_KEYS = {"edit.delete": "Backspace", "view.zoom_in": "Ctrl+=", "help.shortcuts": "?"}
 
 
 class ActionSet:
@@ -187,6 +316,7 @@ class ActionSet:
             action.setToolTip(_tooltip(spec, action, reason))
             action.setStatusTip(reason or spec.tip)
         self._actions["edit.undo"].setText(f"Undo {state.undo_label}" if state.undo_label else "Undo")
+        self._actions["view.pin"].setText("Unpin" if state.all_pinned else "Pin")
         self._actions["edit.redo"].setText(f"Redo {state.redo_label}" if state.redo_label else "Redo")
 
     def refresh_icons(self) -> None:
@@ -199,7 +329,7 @@ class ActionSet:
         """Let the keys of canvas actions work while the canvas has the focus, and nowhere else."""
         for spec in ACTIONS:
             if spec.on_canvas:
-                self._actions[spec.id].setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+                self._actions[spec.id].setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
                 canvas.addAction(self._actions[spec.id])
 
     def fill(self, bar: QMenuBar, recent: QMenu) -> dict[str, QMenu]:
@@ -231,10 +361,9 @@ def shortcut_rows() -> Iterator[tuple[str, str, str]]:
 
 
 def _keys(spec: ActionSpec) -> list[QKeySequence]:
-    if isinstance(spec.shortcut, str):
-        return [QKeySequence(spec.shortcut)]
     assert spec.shortcut is not None
-    keys = QKeySequence.keyBindings(spec.shortcut)
+    key = spec.shortcut
+    keys = [QKeySequence(key)] if isinstance(key, str) else QKeySequence.keyBindings(key)
     if spec.id in _EXTRA_KEYS:
         keys.append(QKeySequence(_EXTRA_KEYS[spec.id]))
     return keys

@@ -26,6 +26,7 @@ class Background(QObject):
     def start(
         self, job: Job[Any], progressed: Callable[[Progress], object] = lambda progress: None,
         succeeded: Callable[[Any], object] = lambda result: None, finished: Callable[[], object] = lambda: None,
+        failed: Callable[[Any], object] = lambda error: None,
     ) -> bool:
         """Start a job; False (and nothing happens) while another one is running. Callbacks run on the GUI thread."""
         if self._runner is not None:
@@ -33,9 +34,15 @@ class Background(QObject):
         runner = self._runner = QtJobRunner(job)
         runner.progressed.connect(progressed)
         runner.succeeded.connect(succeeded)
+        runner.failed.connect(failed)
         runner.finished.connect(lambda: self._end(finished))
         runner.start()
         return True
+
+    def cancel(self) -> None:
+        """Ask the job to stop at its next step; ``succeeded`` is not called any more."""
+        if self._runner is not None:
+            self._runner.cancel()
 
     def stop(self, timeout_s: float) -> bool:
         """Cancel and wait for the thread's end; False if it is still busy after ``timeout_s``."""

@@ -139,8 +139,8 @@ class ConfusionMatrix(pg.PlotWidget):
         for side in ("left", "top"):
             axis = plot.getAxis(side)
             axis.setTextPen(colour("muted"))
-            axis.setPen(QColor(0, 0, 0, 0))
-            axis.setTickPen(QColor(0, 0, 0, 0))
+            axis.setPen(QColor(Qt.GlobalColor.transparent))
+            axis.setTickPen(QColor(Qt.GlobalColor.transparent))
             font = QFont(self.font())
             font.setPixelSize(11)
             axis.setTickFont(font)

@@ -87,7 +87,7 @@ class CurvePlot(pg.PlotWidget):
         self._curve.setSymbolPen(pg.mkPen(colour("panel"), width=1))
         self._line.setPen(pg.mkPen(blue, width=2, style=Qt.PenStyle.DashLine))
         self._ring.setPen(pg.mkPen(blue, width=2))
-        self._ring.setBrush(QColor(0, 0, 0, 0))
+        self._ring.setBrush(QColor(Qt.GlobalColor.transparent))
         self._ring.setSize(16)
 
     def mouseMoveEvent(self, event: object) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QHeaderView,
+    QLineEdit,
     QPlainTextEdit,
     QTableWidget,
     QTableWidgetItem,
@@ -21,18 +22,8 @@ from PySide6.QtWidgets import (
 from ghn_studio import __version__
 from ghn_studio.gui.actions import shortcut_rows
 from ghn_studio.gui.banner import Message
+from ghn_studio.gui.gesture_table import GESTURES
 from ghn_studio.gui.look import label
-
-#: What the canvas does with keys and buttons that no menu shows.
-CANVAS_KEYS = (
-    ("Canvas", "Add an operator by name", "Tab, or double-click on an empty place"),
-    ("Canvas", "Show the selection", "F"),
-    ("Canvas", "Move the selection", "Arrow keys, Shift for small steps"),
-    ("Canvas", "Move the view", "Middle button, Space and drag, or two fingers"),
-    ("Canvas", "Zoom", "Wheel or pinch"),
-    ("Canvas", "Duplicate while dragging", "Alt and drag"),
-    ("Canvas", "Group", "Ctrl+G"),
-)
 
 
 class DetailsDialog(QDialog):
@@ -63,8 +54,9 @@ class ShortcutsDialog(QDialog):
         self.setObjectName("dialog.shortcuts")
         self.setWindowTitle("Keyboard shortcuts")
         self.resize(600, 620)
-        rows = [*shortcut_rows(), *CANVAS_KEYS]
-        table = QTableWidget(len(rows), 3)
+        rows = [*shortcut_rows(), *(("Canvas", *gesture) for gesture in GESTURES)]
+        self.table = table = QTableWidget(len(rows), 3)
+        table.setObjectName("shortcuts.table")
         table.setHorizontalHeaderLabels(["Where", "Command", "Keys"])
         table.verticalHeader().hide()
         table.setShowGrid(False)
@@ -77,11 +69,22 @@ class ShortcutsDialog(QDialog):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
+        self.search = QLineEdit(placeholderText="Find a command or a key", clearButtonEnabled=True)
+        self.search.setAccessibleName("Find a command or a key")
+        self.search.textChanged.connect(self._filter)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         layout = _column(self)
+        layout.addWidget(self.search)
         layout.addWidget(table, 1)
         layout.addWidget(buttons)
+
+    def _filter(self, text: str) -> None:
+        words = text.lower().split()
+        for row in range(self.table.rowCount()):
+            cells = (self.table.item(row, column) for column in range(self.table.columnCount()))
+            found = " ".join(cell.text() for cell in cells if cell is not None).lower()
+            self.table.setRowHidden(row, not all(word in found for word in words))
 
 
 class AboutDialog(QDialog):

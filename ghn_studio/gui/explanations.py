@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QColor
 
 from ghn_studio.app.document import Document
+from ghn_studio.app.overlays import Level, Overlay
 from ghn_studio.app.requests import ExplainRequest
 from ghn_studio.app.results import ExplainReport, PredictReport
 from ghn_studio.app.tasks import task
@@ -15,10 +16,10 @@ from ghn_studio.ghn.familiarity import Familiarity
 from ghn_studio.gui import theme
 from ghn_studio.gui.banner import Message
 from ghn_studio.gui.canvas import CanvasView
-from ghn_studio.gui.canvas.heat import Heat, heat_of
 from ghn_studio.gui.held_values import same_network
 from ghn_studio.gui.job_desk import Errand, JobDesk
 from ghn_studio.gui.layer_bars import is_harmful, lost, most_lost
+from ghn_studio.gui.overlays import EXPLAINED, SCALE, WORTH, Overlays
 from ghn_studio.gui.run_bar import RANDOM, Choices
 from ghn_studio.gui.sketching import Sketching
 from ghn_studio.gui.why_panel import WhyPanel
@@ -32,20 +33,20 @@ class Explanations(QObject):
     message = Signal(object)
 
     def __init__(
-        self, document: Document, panel: WhyPanel, canvas: CanvasView, desk: JobDesk,
+        self, document: Document, panel: WhyPanel, canvas: CanvasView, overlays: Overlays, desk: JobDesk,
         choices: Callable[[Callable[[], None]], Choices | None], parent: QObject,
     ) -> None:
         """Connect panel and canvas; ``choices`` answers with the run bar's, or None after saying what does not fit."""
         super().__init__(parent)
         self._document, self._panel, self._canvas, self._desk = document, panel, canvas, desk
-        self._choices = choices
+        self._choices, self._overlays = choices, overlays
         self._graph: Architecture | None = None
         self.sketching = Sketching(self)
         self.sketching.sketched.connect(panel.neighbours.show_sketch)
-        panel.heat_toggled.connect(lambda on: self._show_heat(on))
+        panel.heat_toggled.connect(lambda on: overlays.show(WORTH if on else ""))
         panel.layers.picked.connect(self._on_pick)
-        canvas.selection_changed.connect(lambda nodes: panel.layers.choose(nodes))
-        canvas.legend.closed.connect(lambda: self._panel.heat.setChecked(False))
+        canvas.selection_changed.connect(lambda blocks: panel.layers.choose(canvas.selected_nodes()))
+        overlays.changed.connect(lambda shown: panel.set_heat(shown == WORTH))
 
     def explain(self) -> None:
         """Explain the network on the canvas with the hypernetwork chosen in the run bar."""
@@ -75,7 +76,7 @@ class Explanations(QObject):
                 and same_network(self._graph, graph):
             return
         self._graph = graph
-        self._canvas.show_heat(None)
+        self._overlays.offer(())
         self._panel.show_prediction(report)
         self._want_pictures(report.familiarity)
         self.check()
@@ -86,12 +87,14 @@ class Explanations(QObject):
             return
         stale = not same_network(self._graph, self._document.graph)
         self._panel.set_stale(stale)
-        self._show_heat(self._panel.heat.isChecked() and not stale)
+        self._overlays.offer(() if stale else self._of_layers())
 
     def clear(self) -> None:
         """Forget everything: another project was opened."""
         self._graph = None
-        self._canvas.show_heat(None)
+        self._overlays.offer(())
+        if self._overlays.wanted in EXPLAINED:
+            self._overlays.show("")
         self._panel.clear()
 
     def restyle(self) -> None:
@@ -105,29 +108,36 @@ class Explanations(QObject):
         self._graph = graph
         self._panel.show_running(False)
         self._panel.show_report(report, self._kind_colour)
-        self._panel.set_heat(True)
-        self._panel.layers.choose(self._canvas.selected())
+        self._panel.layers.choose(self._canvas.selected_nodes())
         self._want_pictures(report.familiarity)
         self.check()
+        self._overlays.show(WORTH)
 
     def _on_pick(self, node: str) -> None:
         if node in self._document.graph.nodes:
             self._canvas.select((NodeId(node),))
             self._canvas.reveal(NodeId(node))
 
-    def _show_heat(self, shown: bool) -> None:
+    def _of_layers(self) -> tuple[Overlay, ...]:
+        """What the explanation says of each layer, as overlays."""
         report = self._panel.report
-        if report is None or not shown:
-            self._canvas.show_heat(None)
-            return
+        if report is None:
+            return ()
         most = most_lost(report.layers)
-        heat: dict[NodeId, Heat] = {
-            NodeId(layer.node): heat_of(
+        worth = {
+            layer.node: Level(
                 layer.cost / most, "harms" if is_harmful(layer) else lost(layer.cost), is_harmful=is_harmful(layer)
             )
             for layer in report.layers
         }
-        self._canvas.show_heat(heat, "Accuracy lost without a layer", f"{100 * most:.1f} points")
+        scales = {layer.node: layer.scale for layer in report.layers if layer.scale is not None}
+        largest = max(scales.values(), default=1.0) or 1.0
+        sizes = {node: Level(scale / largest, f"×{scale:.2f}") for node, scale in scales.items()}
+        note = "" if sizes else "No layer can be compared with a fresh start."
+        return (
+            Overlay(WORTH, "Accuracy lost without a layer", worth, "0", f"{100 * most:.1f} points"),
+            Overlay(SCALE, "Size of the weights, relative to a fresh start", sizes, "0", f"×{largest:.2f}", note=note),
+        )
 
     def _kind_colour(self, node: str) -> QColor:
         graph, ops = self._graph, self._document.ops

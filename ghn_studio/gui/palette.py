@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QByteArray, QEvent, QMimeData, QModelIndex, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QLabel, QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from ghn_studio.gui.canvas import OPERATOR_MIME
-from ghn_studio.gui.look import colour, dot_icon, operator_icon
+from ghn_studio.gui.look import category_icon, colour, label, operator_icon
+from ghn_studio.gui.operator_tips import operator_tip
 from ghn_studio.ops import OpRegistry
 from ghn_studio.ops.spec import Category, OpSpec
 
@@ -45,6 +46,7 @@ class Palette(QWidget):
         self.search.textChanged.connect(self._filter)
         self.search.setAcceptDrops(False)  # a file dropped here is for the window
         self.search.installEventFilter(self)
+        self._ops = ops
         self._sections: dict[QTreeWidgetItem, list[QTreeWidgetItem]] = {}
         self.tree = _Tree()
         self.tree.setObjectName("palette.tree")
@@ -59,9 +61,8 @@ class Palette(QWidget):
         self.tree.itemDoubleClicked.connect(self._on_activated)
         self.tree.itemClicked.connect(self._on_clicked)
         self.tree.installEventFilter(self)
-        self._nothing = QLabel("No operator has such a name.")
-        self._nothing.setProperty("role", "muted")
-        self._nothing.setWordWrap(True)
+        self._nothing = label("", "muted", wrap=True)
+        self._nothing.setObjectName("palette.nothing")
         self._nothing.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 10, 10, 6)
@@ -76,10 +77,16 @@ class Palette(QWidget):
         """Draw the icons again in the colours of the current theme."""
         for section, leaves in self._sections.items():
             category = Category(section.data(0, Qt.ItemDataRole.AccessibleTextRole))
-            section.setIcon(0, dot_icon(category))
+            section.setIcon(0, category_icon(category))
             section.setForeground(0, colour("muted"))
             for leaf in leaves:
                 leaf.setIcon(0, operator_icon(category))
+                leaf.setToolTip(0, operator_tip(self._ops[leaf.data(0, _OPERATOR)]))
+
+    def current_operator(self) -> str:
+        """Id of the operator the keyboard is on, or ""."""
+        item = self.tree.currentItem()
+        return (item.data(0, _OPERATOR) or "") if item is not None else ""
 
     def visible_operators(self) -> list[str]:
         """Ids of the operators the search leaves, in their order."""
@@ -116,7 +123,8 @@ class Palette(QWidget):
         first: QTreeWidgetItem | None = None
         for section, leaves in self._sections.items():
             for leaf in leaves:
-                found = f"{leaf.text(0)} {leaf.data(0, _OPERATOR)} {leaf.toolTip(0)} {section.text(0)}".lower()
+                spec = self._ops[leaf.data(0, _OPERATOR)]
+                found = f"{spec.title} {spec.id} {spec.summary} {spec.category}".lower()
                 leaf.setHidden(not all(w in found for w in words))
                 better = words and leaf.text(0).lower().startswith(words[0])
                 if not leaf.isHidden() and (first is None or (better and not _starts(first, words[0]))):
@@ -125,6 +133,7 @@ class Palette(QWidget):
             section.setExpanded(True)
         if not words:
             self._unfold()
+        self._nothing.setText(f"No operator is called “{text.strip()}” or does that. Esc shows all of them again.")
         self._nothing.setVisible(first is None)
         if first is not None and words:
             self.tree.setCurrentItem(first)
@@ -161,7 +170,6 @@ class Palette(QWidget):
 def _leaf(spec: OpSpec[object]) -> QTreeWidgetItem:
     leaf = QTreeWidgetItem([spec.title])
     leaf.setData(0, _OPERATOR, spec.id)
-    leaf.setToolTip(0, spec.summary)
     leaf.setSizeHint(0, QSize(0, 26))
     leaf.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsDragEnabled)
     return leaf

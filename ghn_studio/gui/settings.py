@@ -7,6 +7,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSettings
 
+from ghn_studio.app.flow import Direction
+
 ORGANISATION = "GHN Studio"
 APPLICATION = "GHN Studio"
 
@@ -14,7 +16,7 @@ APPLICATION = "GHN Studio"
 RECENT_LIMIT = 10
 
 #: Raised when docks change, so that an old arrangement is not forced onto a new window.
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 #: Where settings go instead of the user's folder when this is set.
 FOLDER_VARIABLE = "GHN_STUDIO_SETTINGS"
@@ -56,6 +58,16 @@ class Settings:
     @theme.setter
     def theme(self, name: str) -> None:
         self._store.setValue("ui/theme", name)
+
+    @property
+    def direction(self) -> Direction:
+        """Which way networks are arranged."""
+        value = self.text("ui/direction", Direction.RIGHT)
+        return Direction(value) if value in tuple(Direction) else Direction.RIGHT
+
+    @direction.setter
+    def direction(self, direction: Direction) -> None:
+        self._store.setValue("ui/direction", str(direction))
 
     @property
     def last_folder(self) -> Path:

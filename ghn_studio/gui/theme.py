@@ -6,20 +6,23 @@ Every colour is a token; contrast on the surface it is used on was computed: tex
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from functools import lru_cache
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
+from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
+from ghn_studio.gui.fonts import mono_font as mono_font
+from ghn_studio.gui.fonts import ui_font as ui_font
 from ghn_studio.gui.style_sheet import style_sheet
 from ghn_studio.ops.spec import Category
 
 SEMIBOLD = QFont.Weight.DemiBold
 
 MODES = ("system", "light", "dark")
+
+#: Shadows are translucent layers of it, in both themes.
+SHADOW_INK = "#000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Tokens:
     warning: str
     ok: str
     heat: str  # the strongest colour of a measured layer; text is read on it
+    guide: str  # lines that show what a dragged node is lined up with
     tint: float  # share of the accent in a node's header
     shadow: float  # opacity of each of the shadow's layers
     accents: tuple[str, ...]  # in the order of Category
@@ -61,16 +65,16 @@ DARK = Tokens(
     name="dark", canvas="#14171C", dot="#262B34", panel="#1A1E25", raised="#2A303B", body="#20252E", border="#39414E",
     text="#E8ECF2", muted="#9AA5B5", edge="#667085", edge_hot="#8AB4F8", selection="#6EA8FE", on_selection="#0B1220",
     primary="#2F6BDE", on_primary="#FFFFFF", error="#FF6B6B", on_error="#1A0000", warning="#F5B84B", ok="#4FCB8D",
-    heat="#B8481B",
+    heat="#B8481B", guide="#F27AA8",
     tint=0.20, shadow=0.030,
     accents=("#9AA5B5", "#5B9DFF", "#38BDD8", "#A08CFF", "#F5A742", "#F27AA8", "#4FCB8D", "#C3A98B", "#FF8A65",
              "#8FA3BF", "#9AA5B5"),
 )
 LIGHT = Tokens(
-    name="light", canvas="#F4F5F7", dot="#D3D8DF", panel="#FFFFFF", raised="#F0F2F5", body="#FFFFFF",
+    name="light", canvas="#F4F5F7", dot="#D9DDE3", panel="#FFFFFF", raised="#F0F2F5", body="#FFFFFF",
     border="#CBD2DB", text="#1B222C", muted="#566171", edge="#788394", edge_hot="#2563EB", selection="#2563EB",
     on_selection="#FFFFFF", primary="#2563EB", on_primary="#FFFFFF", error="#C8262C", on_error="#FFFFFF",
-    warning="#9A6200", ok="#15754A", heat="#DD6B20", tint=0.13, shadow=0.011,
+    warning="#9A6200", ok="#15754A", heat="#DD6B20", guide="#B8306A", tint=0.13, shadow=0.011,
     accents=("#566171", "#1D5FD1", "#0B7285", "#6741D9", "#B35C00", "#B8306A", "#15754A", "#7A5C3A", "#C2410C",
              "#4A5F7D", "#566171"),
 )
@@ -206,43 +210,3 @@ def _luminance(color: QColor) -> float:
     parts = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4
              for p in (color.redF(), color.greenF(), color.blueF())]
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
-
-
-def ui_font(size_px: int, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
-    """The interface's font in ``size_px`` logical pixels."""
-    return _font(_ui_families(), size_px, weight)
-
-
-def mono_font(size_px: int, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
-    """The font of shapes and numbers: every digit equally wide."""
-    font = _font(_mono_families(), size_px, weight)
-    font.setStyleHint(QFont.StyleHint.Monospace)
-    return font
-
-
-def _font(families: tuple[str, ...], size_px: int, weight: QFont.Weight) -> QFont:
-    font = QFont(list(families))
-    font.setPixelSize(size_px)
-    font.setWeight(weight)
-    font.setHintingPreference(QFont.HintingPreference.PreferNoHinting)
-    return font
-
-
-@lru_cache(maxsize=1)
-def _ui_families() -> tuple[str, ...]:
-    system = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont).family()
-    if sys.platform in ("win32", "darwin"):
-        return (system,)
-    return (*_present("Inter", "Noto Sans", "Cantarell", "Ubuntu", "Open Sans", "DejaVu Sans"), system)
-
-
-@lru_cache(maxsize=1)
-def _mono_families() -> tuple[str, ...]:
-    system = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont).family()
-    liked = ("JetBrains Mono", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "Noto Sans Mono", "DejaVu Sans Mono")
-    return (*_present(*liked), system)
-
-
-def _present(*names: str) -> tuple[str, ...]:
-    installed = set(QFontDatabase.families())
-    return tuple(n for n in names if n in installed)

@@ -12,7 +12,7 @@ their nodes, most of them by identity.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NewType
@@ -365,10 +365,17 @@ class Architecture:
             graph = graph.with_group(Group(f"{path}.{copy}", group.title))
         return graph
 
+    def forget_tables(self) -> None:
+        """Give back the memory of the tables that answer queries; the next query builds them anew.
+
+        For values that are only kept, as a history does: the tables are several times as large as the value.
+        """
+        for name in set(vars(self)) - {line.name for line in fields(self)}:
+            vars(self).pop(name, None)
+
     def members(self, path: str) -> tuple[NodeId, ...]:
         """The nodes below a group's path."""
-        below = path + "."
-        return tuple(n for n in self.nodes if n.startswith(below))
+        return self._below.get(path, ())
 
     def _require(self, node_id: NodeId) -> Node:
         node = self.nodes.get(node_id)
@@ -398,6 +405,17 @@ class Architecture:
         table: dict[NodeId, list[Edge]] = {}
         for edge in self.edges():
             table.setdefault(edge.source, []).append(edge)
+        return {k: tuple(v) for k, v in table.items()}
+
+    @cached_property
+    def _below(self) -> dict[str, tuple[NodeId, ...]]:
+        # Many groups are asked for at once: a scan of all nodes for each would be quadratic.
+        table: dict[str, list[NodeId]] = {}
+        for node_id in self.nodes:
+            cut = node_id.find(".")
+            while cut >= 0:
+                table.setdefault(node_id[:cut], []).append(node_id)
+                cut = node_id.find(".", cut + 1)
         return {k: tuple(v) for k, v in table.items()}
 
     @cached_property

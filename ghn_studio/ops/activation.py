@@ -16,6 +16,7 @@ from ghn_studio.ops.binding import (
     plain,
     same_number,
 )
+from ghn_studio.ops.reach import over_axis
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR, same
 from ghn_studio.ops.spec import (
     Category,
@@ -40,12 +41,13 @@ SELU_ALPHA, SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
 
 @dataclass(frozen=True, slots=True)
 class LeakyReluParams:
-    negative_slope: float = param(0.01, label="Negative slope", low=0.0, high=1.0, key=True)
+    negative_slope: float = param(0.01, label="Negative slope", low=0.0, high=1.0, key=True,
+                                  help="Share of a negative value that is kept.")
 
 
 @dataclass(frozen=True, slots=True)
 class PReluParams:
-    per_channel: bool = param(False, label="One slope per channel")
+    per_channel: bool = param(False, label="One slope per channel", help="Otherwise one for all channels.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,13 @@ def _softmax_infer(p: SoftmaxParams, inputs: Inputs) -> TensorSpec:
 
 
 def _plain(
-    id_: str, title: str, summary: str, module: str, onnx: OnnxBinding[NoParams], torch: TorchBinding | None = None
+    id_: str, title: str, summary: str, formula: str, module: str, onnx: OnnxBinding[NoParams],
+    torch: TorchBinding | None = None, source: str = "",
 ) -> OpSpec[NoParams]:
     return OpSpec(
-        id=id_, title=title, category=Category.ACTIVATION, summary=summary, params=NoParams, inputs=(Port("x"),),
-        infer=same, module=lambda p, i: call(f"torch.nn.{module}"), onnx=onnx, torch=torch or torch_plain(module, id_),
+        id=id_, title=title, category=Category.ACTIVATION, summary=summary, formula=formula, source=source,
+        params=NoParams, inputs=(Port("x"),), infer=same, module=lambda p, i: call(f"torch.nn.{module}"), onnx=onnx,
+        torch=torch or torch_plain(module, id_),
         examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (VECTOR,))),
     )
 
@@ -147,9 +151,9 @@ def _softmax_read(node: OnnxNode) -> OnnxMatch[SoftmaxParams]:
     return OnnxMatch(SoftmaxParams(axis))
 
 
-RELU = _plain("relu", "ReLU", "Sets negative values to zero.", "ReLU", plain("Relu", NoParams()))
+RELU = _plain("relu", "ReLU", "Sets negative values to zero.", "y = max(0, x)", "ReLU", plain("Relu", NoParams()))
 RELU6 = _plain(
-    "relu6", "ReLU6", "Limits values to the range 0 to 6.", "ReLU6",
+    "relu6", "ReLU6", "Limits values to the range 0 to 6.", "y = min(max(0, x), 6)", "ReLU6",
     OnnxBinding(
         lambda p, i: OnnxForm(
             "Clip", operands=(0, OnnxConstant((0.0,), "float32", True), OnnxConstant((6.0,), "float32", True)), since=11
@@ -160,6 +164,7 @@ RELU6 = _plain(
 )
 LEAKY_RELU = OpSpec(
     id="leaky_relu", title="LeakyReLU", category=Category.ACTIVATION, summary="Keeps a fraction of negative values.",
+    formula="y = max(0, x) + a · min(0, x)",
     params=LeakyReluParams, inputs=(Port("x"),), infer=same,
     module=lambda p, i: call("torch.nn.LeakyReLU", p.negative_slope),
     onnx=OnnxBinding(lambda p, i: OnnxForm("LeakyRelu", {"alpha": p.negative_slope}), {"LeakyRelu": _leaky_relu_read}),
@@ -168,6 +173,7 @@ LEAKY_RELU = OpSpec(
 )
 PRELU = OpSpec(
     id="prelu", title="PReLU", category=Category.ACTIVATION, summary="Keeps a learned fraction of negative values.",
+    formula="y = max(0, x) + a · min(0, x),  a learned", source="arXiv:1502.01852",
     params=PReluParams, inputs=(Port("x", (2, 3, 4)),), infer=same,
     module=lambda p, i: call("torch.nn.PReLU", i[0].size(1) if p.per_channel else 1),
     function=lambda p, i: call("torch.nn.functional.prelu"), weights=_prelu_weights,
@@ -178,6 +184,7 @@ PRELU = OpSpec(
 GELU = OpSpec(
     id="gelu", title="GELU", category=Category.ACTIVATION,
     summary="Weighs values by the normal distribution (Hendrycks and Gimpel, 2016).",
+    formula="y = x · Φ(x),  Φ the normal distribution", source="arXiv:1606.08415",
     params=GeluParams, inputs=(Port("x"),), infer=same,
     module=lambda p, i: call("torch.nn.GELU", approximate=p.approximate),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Gelu", {"approximate": p.approximate}, since=20), {"Gelu": _gelu_read}),
@@ -185,36 +192,46 @@ GELU = OpSpec(
     examples=(Example(GeluParams(), (TOKENS,)), Example(GeluParams("tanh"), (IMAGE,))),
 )
 SILU = _plain(
-    "silu", "SiLU", "Multiplies a value by its sigmoid, also called swish.", "SiLU",
+    "silu", "SiLU", "Multiplies a value by its sigmoid, also called swish.", "y = x / (1 + exp(−x))", "SiLU",
     # A standard node (Swish) exists from opset 24 on only.
     OnnxBinding(lambda p, i: OnnxForm(body="gate = Sigmoid(x)\ny = Mul(x, gate)"), {"Swish": _swish_read}),
+    source="arXiv:1702.03118",
 )
 HARDSWISH = _plain(
-    "hardswish", "Hardswish", "A piecewise approximation of SiLU.", "Hardswish",
+    "hardswish", "Hardswish", "A piecewise approximation of SiLU.", "y = x · min(max(0, x + 3), 6) / 6", "Hardswish",
     plain("HardSwish", NoParams(), since=14),
+    source="arXiv:1905.02244",
 )
 HARDSIGMOID = _plain(
-    "hardsigmoid", "Hardsigmoid", "A piecewise linear approximation of the sigmoid.", "Hardsigmoid",
+    "hardsigmoid", "Hardsigmoid", "A piecewise linear approximation of the sigmoid.",
+    "y = min(max(0, x + 3), 6) / 6", "Hardsigmoid",
     OnnxBinding(
         lambda p, i: OnnxForm("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}), {"HardSigmoid": _hardsigmoid_read}
     ),
 )
 SIGMOID = _plain(
-    "sigmoid", "Sigmoid", "Squashes values into the range 0 to 1.", "Sigmoid", plain("Sigmoid", NoParams())
+    "sigmoid", "Sigmoid", "Squashes values into the range 0 to 1.",
+    "y = 1 / (1 + exp(−x))", "Sigmoid", plain("Sigmoid", NoParams())
 )
-TANH = _plain("tanh", "Tanh", "Squashes values into the range -1 to 1.", "Tanh", plain("Tanh", NoParams()))
+TANH = _plain(
+    "tanh", "Tanh", "Squashes values into the range -1 to 1.",
+    "y = (exp(x) − exp(−x)) / (exp(x) + exp(−x))", "Tanh", plain("Tanh", NoParams()),
+)
 SOFTMAX = OpSpec(
     id="softmax", title="Softmax", category=Category.ACTIVATION,
     summary="Turns values into shares that sum to one along an axis.",
+    formula="y[i] = exp(x[i]) / Σ(j) exp(x[j])",
     params=SoftmaxParams, inputs=(Port("x"),), infer=_softmax_infer,
     module=lambda p, i: call("torch.nn.Softmax", dim=p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Softmax", {"axis": p.dim}, since=13), {"Softmax": _softmax_read}),
     torch=read.SOFTMAX,
+    reach=lambda p, i: over_axis(i[0], p.dim),
     examples=(Example(SoftmaxParams(), (VECTOR,)), Example(SoftmaxParams(1), (IMAGE,))),
 )
 ELU = OpSpec(
     id="elu", title="ELU", category=Category.ACTIVATION,
     summary="Bends negative values towards a limit (Clevert et al., 2016).",
+    formula="y = x for x > 0, else α · (exp(x) − 1)", source="arXiv:1511.07289",
     params=EluParams, inputs=(Port("x"),), infer=same, module=lambda p, i: call("torch.nn.ELU", p.alpha),
     onnx=OnnxBinding(
         lambda p, i: OnnxForm("Elu", {"alpha": p.alpha}),
@@ -224,28 +241,35 @@ ELU = OpSpec(
     examples=(Example(EluParams(), (IMAGE,)), Example(EluParams(0.3), (VECTOR,))),
 )
 SELU = _plain(
-    "selu", "SELU", "An ELU scaled so that deep networks keep their variance (Klambauer et al., 2017).", "SELU",
+    "selu", "SELU", "An ELU scaled so that deep networks keep their variance (Klambauer et al., 2017).",
+    "y = λ · x for x > 0, else λ · α · (exp(x) − 1)", "SELU",
     OnnxBinding(lambda p, i: OnnxForm("Selu"), {"Selu": _selu_read}),
+    source="arXiv:1706.02515",
 )
 MISH = _plain(
-    "mish", "Mish", "Multiplies a value by the tanh of its softplus (Misra, 2020).", "Mish",
+    "mish", "Mish", "Multiplies a value by the tanh of its softplus (Misra, 2020).",
+    "y = x · tanh(log(1 + exp(x)))", "Mish",
     plain("Mish", NoParams(), since=18),
+    source="arXiv:1908.08681",
 )
 SOFTPLUS = _plain(
-    "softplus", "Softplus", "A smooth ReLU: the logarithm of one plus the exponential.", "Softplus",
+    "softplus", "Softplus", "A smooth ReLU: the logarithm of one plus the exponential.",
+    "y = log(1 + exp(x))", "Softplus",
     plain("Softplus", NoParams()), read.SOFTPLUS,
 )
 LOG_SIGMOID = _plain(
-    "log_sigmoid", "LogSigmoid", "The logarithm of the sigmoid.", "LogSigmoid",
+    "log_sigmoid", "LogSigmoid", "The logarithm of the sigmoid.", "y = −log(1 + exp(−x))", "LogSigmoid",
     OnnxBinding(lambda p, i: OnnxForm(body="turned = Neg(x)\nbent = Softplus(turned)\ny = Neg(bent)")),
     torch_plain("LogSigmoid", "logsigmoid", "log_sigmoid"),
 )
 LOG_SOFTMAX = OpSpec(
     id="log_softmax", title="LogSoftmax", category=Category.ACTIVATION,
     summary="The logarithm of the softmax along an axis.",
+    formula="y[i] = x[i] − log Σ(j) exp(x[j])",
     params=SoftmaxParams, inputs=(Port("x"),), infer=_softmax_infer,
     module=lambda p, i: call("torch.nn.LogSoftmax", dim=p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("LogSoftmax", {"axis": p.dim}, since=13), {"LogSoftmax": _softmax_read}),
     torch=read.LOG_SOFTMAX,
+    reach=lambda p, i: over_axis(i[0], p.dim),
     examples=(Example(SoftmaxParams(), (VECTOR,)), Example(SoftmaxParams(1), (IMAGE,))),
 )

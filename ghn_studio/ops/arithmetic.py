@@ -21,6 +21,7 @@ from ghn_studio.ops.binding import (
     plain,
 )
 from ghn_studio.ops.merge import broadcast
+from ghn_studio.ops.reach import WHOLE, over_axes
 from ghn_studio.ops.shapes import CHANNELS_LAST, IMAGE, ODD_IMAGE, TOKENS, VECTOR, elements, same
 from ghn_studio.ops.spec import (
     Category,
@@ -40,13 +41,13 @@ from ghn_studio.ops.torch_readers import arithmetic as read
 
 @dataclass(frozen=True, slots=True)
 class NumberParams:
-    value: float = param(1.0, label="Number", key=True)
+    value: float = param(1.0, label="Number", key=True, help="The second operand.")
 
 
 @dataclass(frozen=True, slots=True)
 class ClipParams:
-    low: float = param(0.0, label="Lowest", key=True)
-    high: float = param(1.0, label="Highest", key=True)
+    low: float = param(0.0, label="Lowest", key=True, help="Smaller values become this.")
+    high: float = param(1.0, label="Highest", key=True, help="Larger values become this.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,17 @@ class ReduceParams:
 
 @dataclass(frozen=True, slots=True)
 class NormalizeParams:
-    dim: int = param(1, label="Axis", key=True)
+    dim: int = param(1, label="Axis", key=True,
+                     help="Counted from the batch axis, which is 0; negative ones from the end.")
     eps: float = param(1e-12, label="Epsilon", low=0.0, help="The least length that is divided by.")
 
 
-def _unary(id_: str, title: str, summary: str, onnx: str, torch: TorchBinding, since: int = 7) -> OpSpec[NoParams]:
+def _unary(
+    id_: str, title: str, summary: str, formula: str, onnx: str, torch: TorchBinding, since: int = 7
+) -> OpSpec[NoParams]:
     return OpSpec(
-        id=id_, title=title, category=Category.TENSOR, summary=summary, params=NoParams, inputs=(Port("x"),),
-        infer=same, module=lambda p, i: call("ghn_studio.blocks.Elementwise", id_),
+        id=id_, title=title, category=Category.TENSOR, summary=summary, formula=formula, params=NoParams,
+        inputs=(Port("x"),), infer=same, module=lambda p, i: call("ghn_studio.blocks.Elementwise", id_),
         onnx=plain(onnx, NoParams(), since=since),
         torch=torch,
         examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (VECTOR,))),
@@ -74,11 +78,11 @@ def _unary(id_: str, title: str, summary: str, onnx: str, torch: TorchBinding, s
 
 
 def _pairwise(
-    id_: str, title: str, summary: str, onnx: str, torch: TorchBinding, primitive: Primitive | None,
+    id_: str, title: str, summary: str, formula: str, onnx: str, torch: TorchBinding, primitive: Primitive | None,
     since: int = 7,
 ) -> OpSpec[NoParams]:
     return OpSpec(
-        id=id_, title=title, category=Category.TENSOR, summary=summary, params=NoParams,
+        id=id_, title=title, category=Category.TENSOR, summary=summary, formula=formula, params=NoParams,
         inputs=(Port("first"), Port("second")), infer=lambda p, i: broadcast(i), primitive=primitive,
         module=lambda p, i: call("ghn_studio.blocks.Pairwise", id_),
         onnx=OnnxBinding(lambda p, i: OnnxForm(onnx, since=since), {onnx: _pair_read}), torch=torch,
@@ -93,7 +97,9 @@ def _pair_read(node: OnnxNode) -> OnnxMatch[NoParams]:
     return OnnxMatch(NoParams(), every_input(node))
 
 
-def _with_number(id_: str, title: str, summary: str, onnx: str, torch: TorchBinding) -> OpSpec[NumberParams]:
+def _with_number(
+    id_: str, title: str, summary: str, formula: str, onnx: str, torch: TorchBinding
+) -> OpSpec[NumberParams]:
     def read(node: OnnxNode) -> OnnxMatch[NumberParams]:
         data, number = (0, 1) if (first := node.given(0)) is not None and not first.is_stored else (1, 0)
         node.data(data)
@@ -105,8 +111,9 @@ def _with_number(id_: str, title: str, summary: str, onnx: str, torch: TorchBind
         return OnnxMatch(NumberParams(float(values[0])), (data,))
 
     return OpSpec(
-        id=id_, title=title, category=Category.TENSOR, summary=summary, params=NumberParams, inputs=(Port("x"),),
-        infer=same, module=lambda p, i: call("ghn_studio.blocks.WithNumber", id_, p.value),
+        id=id_, title=title, category=Category.TENSOR, summary=summary, formula=formula,
+        params=NumberParams, inputs=(Port("x"),), infer=same, module=lambda p,
+        i: call("ghn_studio.blocks.WithNumber", id_, p.value),
         onnx=OnnxBinding(
             lambda p, i: OnnxForm(onnx, operands=(0, OnnxConstant((p.value,), "float32", True))), {onnx: read}
         ),
@@ -191,23 +198,35 @@ def _normalize_onnx(p: NormalizeParams, inputs: Inputs) -> OnnxForm:
         y = Div(x, safe)""", since=18)
 
 
-SUBTRACT = _pairwise("subtract", "Subtract", "The first value less the second.", "Sub", read.SUBTRACT, Primitive.SUM)
-DIVIDE = _pairwise("divide", "Divide", "The first value divided by the second.", "Div", read.DIVIDE, Primitive.CSE)
-MAXIMUM = _pairwise("maximum", "Maximum", "The larger of two values at each place.", "Max", read.MAXIMUM, None, 8)
-MINIMUM = _pairwise("minimum", "Minimum", "The smaller of two values at each place.", "Min", read.MINIMUM, None, 8)
-ADD_SCALAR = _with_number("add_scalar", "Add number", "Adds one number to every value.", "Add", read.ADD_SCALAR)
-MULTIPLY_SCALAR = _with_number(
-    "multiply_scalar", "Multiply by number", "Multiplies every value by one number.", "Mul", read.MULTIPLY_SCALAR
+SUBTRACT = _pairwise(
+    "subtract", "Subtract", "The first value less the second.", "y = x₁ − x₂", "Sub", read.SUBTRACT, Primitive.SUM
 )
-POWER = _with_number("power", "Power", "Raises every value to a power.", "Pow", read.POWER)
-SQRT = _unary("sqrt", "Square root", "The square root of every value.", "Sqrt", read.SQRT)
-EXP = _unary("exp", "Exponential", "The exponential of every value.", "Exp", read.EXP)
-LOG = _unary("log", "Logarithm", "The natural logarithm of every value.", "Log", read.LOG)
-ABS = _unary("abs", "Absolute value", "Every value without its sign.", "Abs", read.ABS)
-ERF = _unary("erf", "Error function", "The error function of every value.", "Erf", read.ERF, 9)
-NEG = _unary("neg", "Negate", "Every value with the other sign.", "Neg", read.NEG)
+DIVIDE = _pairwise(
+    "divide", "Divide", "The first value divided by the second.", "y = x₁ / x₂", "Div", read.DIVIDE, Primitive.CSE
+)
+MAXIMUM = _pairwise(
+    "maximum", "Maximum", "The larger of two values at each place.", "y = max(x₁, x₂)", "Max", read.MAXIMUM, None, 8
+)
+MINIMUM = _pairwise(
+    "minimum", "Minimum", "The smaller of two values at each place.", "y = min(x₁, x₂)", "Min", read.MINIMUM, None, 8
+)
+ADD_SCALAR = _with_number(
+    "add_scalar", "Add number", "Adds one number to every value.", "y = x + a", "Add", read.ADD_SCALAR
+)
+MULTIPLY_SCALAR = _with_number(
+    "multiply_scalar", "Multiply by number", "Multiplies every value by one number.",
+    "y = a · x", "Mul", read.MULTIPLY_SCALAR
+)
+POWER = _with_number("power", "Power", "Raises every value to a power.", "y = x^a", "Pow", read.POWER)
+SQRT = _unary("sqrt", "Square root", "The square root of every value.", "y = √x", "Sqrt", read.SQRT)
+EXP = _unary("exp", "Exponential", "The exponential of every value.", "y = exp(x)", "Exp", read.EXP)
+LOG = _unary("log", "Logarithm", "The natural logarithm of every value.", "y = log(x)", "Log", read.LOG)
+ABS = _unary("abs", "Absolute value", "Every value without its sign.", "y = |x|", "Abs", read.ABS)
+NEG = _unary("neg", "Negate", "Every value with the other sign.", "y = −x", "Neg", read.NEG)
+ERF = _unary("erf", "Error function", "The error function of every value.", "y = erf(x)", "Erf", read.ERF, 9)
 CLIP = OpSpec(
     id="clip", title="Clip", category=Category.TENSOR, summary="Limits values to a range.",
+    formula="y = min(max(low, x), high)",
     params=ClipParams, inputs=(Port("x"),), infer=same,
     module=lambda p, i: call("torch.nn.Hardtanh", p.low, p.high),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Clip", operands=(0, OnnxConstant((p.low,), "float32", True),
@@ -218,11 +237,13 @@ CLIP = OpSpec(
 )
 REDUCE = OpSpec(
     id="reduce", title="Reduce", category=Category.TENSOR, summary="Sums up values along axes.",
+    formula="y = Σ x, or mean, max … over the axes",
     params=ReduceParams, inputs=(Port("x"),), infer=_reduce_infer, primitives=_reduce_graph,
     module=lambda p, i: call("ghn_studio.blocks.Reduce", p.kind, p.dim, p.keepdim),
     onnx=OnnxBinding(_reduce_onnx, {"ReduceMean": _reduce_read("mean"), "ReduceSum": _reduce_read("sum"),
                                     "ReduceMax": _reduce_read("max"), "ReduceMin": _reduce_read("min")}),
     torch=read.REDUCE,
+    reach=lambda p, i: over_axes(i[0], p.dim),
     examples=(
         Example(ReduceParams("mean", (2, 3)), (ODD_IMAGE,)), Example(ReduceParams("sum", (1,), True), (IMAGE,)),
         Example(ReduceParams("max", (-1, 1)), (ODD_IMAGE,)), Example(ReduceParams("min", (1,)), (TOKENS,)),
@@ -232,19 +253,23 @@ REDUCE = OpSpec(
 NORMALIZE = OpSpec(
     id="normalize", title="Normalise length", category=Category.TENSOR,
     summary="Divides vectors along an axis by their length.",
+    formula="y = x / max(‖x‖, ε)",
     params=NormalizeParams, inputs=(Port("x"),), infer=lambda p, i: (axis_of_value(i[0], p.dim), i[0])[1],
     module=lambda p, i: call("ghn_studio.blocks.Normalize", p.dim, p.eps), onnx=OnnxBinding(_normalize_onnx),
     torch=read.NORMALIZE,
+    reach=lambda p, i: over_axes(i[0], (p.dim,)),
     examples=(Example(NormalizeParams(), (VECTOR,)), Example(NormalizeParams(-1, 1e-6), (ODD_IMAGE,))),
 )
 MATMUL = OpSpec(
     id="matmul", title="Matrix product", category=Category.TENSOR,
     summary="Multiplies the matrices in the last two axes of two values.",
+    formula="y[i, j] = Σ(k) x₁[i, k] · x₂[k, j]",
     params=NoParams, inputs=(Port("first"), Port("second")), infer=_matmul_infer,
     module=lambda p, i: call("ghn_studio.blocks.MatMul"),
     onnx=OnnxBinding(lambda p, i: OnnxForm("MatMul"), {"MatMul": _matmul_read}),
     macs=lambda p, i: elements(i[0]) * i[1].size(-1),
     torch=read.MATMUL,
+    reach=lambda p, i: WHOLE,
     examples=(Example(NoParams(), (TOKENS, TensorSpec(("N", 8, 3)))),
               Example(NoParams(), (CHANNELS_LAST, TensorSpec(("N", 5, 8, 2))))),
 )

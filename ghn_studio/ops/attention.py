@@ -11,6 +11,7 @@ from typing import Any
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs
+from ghn_studio.ops.reach import WHOLE, sliding
 from ghn_studio.ops.shapes import (
     IMAGE,
     ODD_IMAGE,
@@ -29,6 +30,7 @@ from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     Primitive,
@@ -44,22 +46,26 @@ from ghn_studio.ops.torch_readers import attention as read
 @dataclass(frozen=True, slots=True)
 class SqueezeExcitationParams:
     reduction: int = param(4, label="Reduction", low=1, key=True, help="Channels divided by this inside the gate.")
-    gate: str = param("sigmoid", label="Gate", choices=("sigmoid", "hardsigmoid"))
-    squeeze_channels: int = param(0, label="Inner channels", low=0, help="0: as many as the reduction leaves.")
-    activation: str = param("relu", label="Activation", choices=("relu", "silu"))
-    bias: bool = param(True, label="Bias")
+    gate: str = param("sigmoid", label="Gate", choices=("sigmoid", "hardsigmoid"),
+                      help="What turns the small network's output into factors from 0 to 1.")
+    squeeze_channels: int = param(0, label="Inner channels", low=0, help="0: as many as the reduction leaves.",
+                                  measure=Measure.INNER)
+    activation: str = param("relu", label="Activation", choices=("relu", "silu"), help="Between the two small layers.")
+    bias: bool = param(True, label="Bias", help="Adds learned numbers in both small layers.")
 
 
 @dataclass(frozen=True, slots=True)
 class SelfAttentionParams:
-    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
-    qkv_bias: bool = param(True, label="Bias of query, key, value")
+    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
+    qkv_bias: bool = param(True, label="Bias of query, key, value",
+                           help="Adds learned numbers to what is compared and passed on.")
 
 
 @dataclass(frozen=True, slots=True)
 class PatchEmbeddingParams:
-    dim: int = param(64, label="Channels", low=1, key=True)
-    patch: int = param(4, label="Patch", unit="px", low=1, key=True)
+    dim: int = param(64, label="Channels", low=1, key=True, help="Channels of each token.", measure=Measure.WIDTH)
+    patch: int = param(4, label="Patch", unit="px", low=1, key=True,
+                       help="Side of the squares; what is left over at the border is cut off.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +303,8 @@ def _scale_read(node: OnnxNode) -> OnnxMatch[LayerScaleParams]:
 SQUEEZE_EXCITATION = OpSpec(
     id="cse", title="Squeeze-and-excitation", category=Category.ATTENTION,
     summary="Gates each channel by a small network on the channel means (Hu et al., 2018).",
+    formula="y[c] = x[c] · σ(W₂ · relu(W₁ · mean(x) + b₁) + b₂)[c]", source="arXiv:1709.01507",
+    aliases=("se",),
     params=SqueezeExcitationParams, inputs=(Port("image", (4,)),), infer=lambda p, i: (i[0].size(1), i[0])[1],
     module=lambda p, i: call("ghn_studio.blocks.SqueezeExcitation", i[0].size(1), squeezed(p, i), gate=p.gate,
                              activation=p.activation, bias=p.bias),
@@ -304,6 +312,7 @@ SQUEEZE_EXCITATION = OpSpec(
     onnx=OnnxBinding(_se_onnx), weights=_se_weights, primitives=_se_graph,
     torch=read.SQUEEZE_EXCITATION,
     macs=lambda p, i: 2 * i[0].size(1) * squeezed(p, i),
+    reach=lambda p, i: WHOLE,
     examples=(Example(SqueezeExcitationParams(2), (IMAGE,)),
               Example(SqueezeExcitationParams(16, "hardsigmoid"), (ODD_IMAGE,)),
               Example(SqueezeExcitationParams(4, squeeze_channels=5, activation="silu", bias=False), (IMAGE,))),
@@ -312,25 +321,31 @@ SQUEEZE_EXCITATION = OpSpec(
 SELF_ATTENTION = OpSpec(
     id="msa", title="Self-attention", category=Category.ATTENTION,
     summary="Lets every position look at every other in several heads (Vaswani et al., 2017).",
+    formula="y = Wₒ · softmax(Q·Kᵀ / √d) · V,  Q, K, V = W·x per head", source="arXiv:1706.03762",
+    aliases=("mhsa", "transformer"),
     params=SelfAttentionParams, inputs=(Port("x", (3, 4)),), infer=_msa_infer,
     module=lambda p, i: call("ghn_studio.blocks.SelfAttention", channels(i), p.heads, qkv_bias=p.qkv_bias),
     function=lambda p, i: call("ghn_studio.blocks.self_attention", heads=p.heads),
     onnx=OnnxBinding(_msa_onnx), weights=_msa_weights, primitives=_msa_graph, macs=_msa_macs, suggest=_msa_suggest,
+    reach=lambda p, i: WHOLE,
     examples=(Example(SelfAttentionParams(2), (TOKENS,)), Example(SelfAttentionParams(3, False), (ODD_IMAGE,))),
 )
 PATCH_EMBEDDING = OpSpec(
     id="patch_embedding", title="Patch embedding", category=Category.ATTENTION,
     summary="Cuts an image into square patches and maps each to a token (Dosovitskiy et al., 2021).",
+    formula="y[t] = W · patch(t) + b", source="arXiv:2010.11929",
     params=PatchEmbeddingParams, inputs=(Port("image", (4,)),), infer=_patch_infer,
     module=lambda p, i: call("ghn_studio.blocks.PatchEmbedding", i[0].size(1), p.dim, p.patch),
     function=lambda p, i: call("ghn_studio.blocks.patch_embedding"),
     onnx=OnnxBinding(_patch_onnx), weights=_patch_weights,
     macs=lambda p, i: elements(_patch_infer(p, i)) * i[0].size(1) * p.patch**2,
+    reach=lambda p, i: sliding((p.patch,) * 2, (p.patch,) * 2, (0, 0)),
     examples=(Example(PatchEmbeddingParams(6, 4), (IMAGE,)), Example(PatchEmbeddingParams(5, 3), (ODD_IMAGE,))),
 )
 POSITION_EMBEDDING = OpSpec(
     id="pos_enc", title="Position embedding", category=Category.ATTENTION,
     summary="Adds a learned value to every position of a token sequence or map.",
+    formula="y[t] = x[t] + P[t]",
     params=PositionEmbeddingParams, inputs=(Port("x", (3, 4)),), infer=same,
     module=lambda p, i: call("ghn_studio.blocks.PositionEmbedding", _position_weights(p, i)[0].shape[1:]),
     function=lambda p, i: call("ghn_studio.blocks.add_position"), weights=_position_weights,
@@ -343,6 +358,7 @@ POSITION_EMBEDDING = OpSpec(
 CLASS_TOKEN = OpSpec(
     id="class_token", title="Class token", category=Category.ATTENTION,
     summary="Puts one learned token in front of a token sequence.",
+    formula="y = [token, x[0], x[1], …]", source="arXiv:2010.11929",
     params=ClassTokenParams, inputs=(Port("tokens", (3,)),), infer=lambda p, i: i[0].with_size(1, i[0].size(1) + 1),
     module=lambda p, i: call("ghn_studio.blocks.ClassToken", i[0].size(2)),
     function=lambda p, i: call("ghn_studio.blocks.prepend_token"),
@@ -355,6 +371,7 @@ CLASS_TOKEN = OpSpec(
 LAYER_SCALE = OpSpec(
     id="layer_scale", title="Layer scale", category=Category.ATTENTION,
     summary="Multiplies each channel by a learned number (Touvron et al., 2021).",
+    formula="y[c] = λ[c] · x[c]", source="arXiv:2103.17239",
     params=LayerScaleParams, inputs=(Port("x", (2, 3, 4)),), infer=lambda p, i: (_scaled(p, i), i[0])[1],
     module=lambda p, i: call("ghn_studio.blocks.LayerScale", _scaled(p, i), p.init, **_scale_options(p)),
     function=lambda p, i: call("ghn_studio.blocks.scale_channels", last=p.axis == "last"),

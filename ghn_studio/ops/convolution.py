@@ -7,12 +7,14 @@ from math import prod
 
 from ghn_studio.ir.tensors import TensorSpec, window_extent
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs, padding_of, pair
+from ghn_studio.ops.reach import sliding
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, bias
 from ghn_studio.ops.spec import (
     Call,
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Pair,
     Port,
@@ -27,13 +29,16 @@ from ghn_studio.ops.torch_readers import convolution as read
 
 @dataclass(frozen=True, slots=True)
 class Conv2dParams:
-    out_channels: int = param(16, label="Output channels", low=1, key=True)
-    kernel_size: Pair = param((3, 3), label="Kernel size", unit="px", low=1, key=True)
-    stride: Pair = param((1, 1), label="Stride", unit="px", low=1, key=True)
+    out_channels: int = param(16, label="Output channels", low=1, key=True,
+                              help="Filters, one for each channel that leaves.", measure=Measure.WIDTH)
+    kernel_size: Pair = param((3, 3), label="Kernel size", unit="px", low=1, key=True,
+                              help="Extent of the window that slides.")
+    stride: Pair = param((1, 1), label="Stride", unit="px", low=1, key=True,
+                         help="Step of the window; 2 halves the extent.")
     padding: Pair = param((1, 1), label="Padding", unit="px", low=0, help="Zeros added on each side.")
     dilation: Pair = param((1, 1), label="Dilation", low=1, help="Distance between the taps of the kernel.")
-    groups: int = param(1, label="Groups", low=1, help="Divides both input and output channels.")
-    bias: bool = param(True, label="Bias")
+    groups: int = param(1, label="Groups", low=1, help="Divides both input and output channels.", measure=Measure.PARTS)
+    bias: bool = param(True, label="Bias", help="Adds a learned number to every output channel.")
 
 
 def _infer(p: Conv2dParams, inputs: Inputs) -> TensorSpec:
@@ -106,9 +111,12 @@ def _onnx_read(node: OnnxNode) -> OnnxMatch[Conv2dParams]:
 
 CONV2D = OpSpec(
     id="conv2d", title="Conv2d", category=Category.CONVOLUTION, summary="Slides learned filters over an image.",
+    formula="y[o, i, j] = Σ(c, u, v) W[o, c, u, v] · x[c, s·i + d·u − p, s·j + d·v − p] + b[o]",
+    aliases=("convolution",),
     params=Conv2dParams, inputs=(Port("image", (4,)),), infer=_infer, module=_module, function=_function,
     weights=_weights, macs=_macs, suggest=_suggest, onnx=OnnxBinding(_onnx_write, {"Conv": _onnx_read}),
     torch=read.CONV2D,
+    reach=lambda p, i: sliding(p.kernel_size, p.stride, p.padding, p.dilation),
     examples=(
         Example(Conv2dParams(8), (IMAGE,)),
         Example(Conv2dParams(12, (5, 5), (2, 2), (2, 2), groups=2, bias=False), (ODD_IMAGE,)),

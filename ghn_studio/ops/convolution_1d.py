@@ -8,20 +8,22 @@ from math import prod
 from ghn_studio.ir.tensors import TensorSpec, window_extent
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs, line_padding_of, single
 from ghn_studio.ops.convolution import primitive_of
+from ghn_studio.ops.reach import POINT, WHOLE
 from ghn_studio.ops.shapes import SEQUENCE, bias
-from ghn_studio.ops.spec import Call, Category, Example, Inputs, OpSpec, Port, Role, WeightSpec, call, param
+from ghn_studio.ops.spec import Call, Category, Example, Inputs, Measure, OpSpec, Port, Role, WeightSpec, call, param
 from ghn_studio.ops.torch_readers import convolution as read
 
 
 @dataclass(frozen=True, slots=True)
 class Conv1dParams:
-    out_channels: int = param(16, label="Output channels", low=1, key=True)
-    kernel_size: int = param(3, label="Kernel size", low=1, key=True)
-    stride: int = param(1, label="Stride", low=1, key=True)
+    out_channels: int = param(16, label="Output channels", low=1, key=True,
+                              help="Filters, one for each channel that leaves.", measure=Measure.WIDTH)
+    kernel_size: int = param(3, label="Kernel size", low=1, key=True, help="Extent of the window that slides.")
+    stride: int = param(1, label="Stride", low=1, key=True, help="Step of the window; 2 halves the extent.")
     padding: int = param(1, label="Padding", low=0, help="Zeros added on each side.")
     dilation: int = param(1, label="Dilation", low=1, help="Distance between the taps of the kernel.")
-    groups: int = param(1, label="Groups", low=1, help="Divides both input and output channels.")
-    bias: bool = param(True, label="Bias")
+    groups: int = param(1, label="Groups", low=1, help="Divides both input and output channels.", measure=Measure.PARTS)
+    bias: bool = param(True, label="Bias", help="Adds a learned number to every output channel.")
 
 
 def _infer(p: Conv1dParams, inputs: Inputs) -> TensorSpec:
@@ -76,10 +78,12 @@ def _onnx_read(node: OnnxNode) -> OnnxMatch[Conv1dParams]:
 
 CONV1D = OpSpec(
     id="conv1d", title="Conv1d", category=Category.CONVOLUTION, summary="Slides learned filters along a sequence.",
+    formula="y[o, i] = Σ(c, u) W[o, c, u] · x[c, s·i + d·u − p] + b[o]",
     params=Conv1dParams, inputs=(Port("sequence", (3,)),), infer=_infer, module=_module, function=_function,
     weights=_weights, macs=_macs, suggest=lambda p, i: replace(p, out_channels=max(16, i[0].size(1))),
     onnx=OnnxBinding(_onnx_write, {"Conv": _onnx_read}),
     torch=read.CONV1D,
+    reach=lambda p, i: POINT if p.kernel_size == p.stride == 1 else WHOLE,
     examples=(
         Example(Conv1dParams(8), (SEQUENCE,)),
         Example(Conv1dParams(10, 5, 2, 3, 2, groups=5, bias=False), (SEQUENCE,)),

@@ -11,6 +11,7 @@ from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     Primitive,
@@ -24,8 +25,9 @@ from ghn_studio.ops.torch_readers import dense as read
 
 @dataclass(frozen=True, slots=True)
 class LinearParams:
-    out_features: int = param(10, label="Output features", low=1, key=True)
-    bias: bool = param(True, label="Bias")
+    out_features: int = param(10, label="Output features", low=1, key=True, help="Length of the vectors that leave.",
+                              measure=Measure.WIDTH)
+    bias: bool = param(True, label="Bias", help="Adds a learned number to every feature.")
 
 
 def _infer(p: LinearParams, inputs: Inputs) -> TensorSpec:
@@ -66,6 +68,8 @@ def _gemm_read(node: OnnxNode) -> OnnxMatch[LinearParams]:
 LINEAR = OpSpec(
     id="linear", title="Linear", category=Category.LINEAR,
     summary="Multiplies vectors, or every token, by a learned matrix.",
+    formula="y = x·Wᵀ + b",
+    aliases=("dense", "fc", "fully connected"),
     params=LinearParams, inputs=(Port("x", (2, 3)),), infer=_infer,
     module=lambda p, i: call("torch.nn.Linear", i[0].size(-1), p.out_features, bias=p.bias),
     function=lambda p, i: call("torch.nn.functional.linear"),
@@ -83,6 +87,7 @@ LINEAR = OpSpec(
 LINEAR_MAP = OpSpec(
     id="linear_map", title="Linear on maps", category=Category.TENSOR,
     summary="Multiplies every position of a map with its channels last by a learned matrix.",
+    formula="y[i, j] = x[i, j]·Wᵀ + b",
     params=LinearParams, inputs=(Port("map", (4,)),), infer=_infer, module=LINEAR.module, function=LINEAR.function,
     weights=_weights, macs=LINEAR.macs, onnx=OnnxBinding(_onnx_write, {"MatMul": lambda node: _linear(node, True)}),
     torch=read.LINEAR,

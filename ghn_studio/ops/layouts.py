@@ -41,6 +41,7 @@ def _turning(*perm: int) -> Reader:
 TOKENS = OpSpec(
     id="tokens", title="Map to tokens", category=Category.ATTENTION,
     summary="Makes each position of a map, row by row, a token.",
+    formula="y[i·W + j, c] = x[c, i, j]",
     params=NoParams, inputs=(Port("map", (4,)),), infer=_tokens_infer,
     module=lambda p, i: call("ghn_studio.blocks.Tokens"), onnx=OnnxBinding(_tokens_onnx),
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,))),
@@ -48,6 +49,7 @@ TOKENS = OpSpec(
 CHANNELS_LAST = OpSpec(
     id="channels_last", title="Channels last", category=Category.ATTENTION,
     summary="Moves the channels of a map behind its height and width, where attention in windows expects them.",
+    formula="y[i, j, c] = x[c, i, j]",
     params=NoParams, inputs=(Port("map", (4,)),), infer=lambda p, i: _turned(i[0], 0, 2, 3, 1),
     module=lambda p, i: call("ghn_studio.blocks.ChannelsLast"), torch=read.CHANNELS_LAST,
     onnx=OnnxBinding(lambda p, i: OnnxForm("Transpose", {"perm": (0, 2, 3, 1)}), {"Transpose": _turning(0, 2, 3, 1)}),
@@ -56,6 +58,7 @@ CHANNELS_LAST = OpSpec(
 CHANNELS_FIRST = OpSpec(
     id="channels_first", title="Channels first", category=Category.ATTENTION,
     summary="Moves the channels of a map from behind its height and width to the front.",
+    formula="y[c, i, j] = x[i, j, c]",
     params=NoParams, inputs=(Port("map", (4,)),), infer=lambda p, i: _turned(i[0], 0, 3, 1, 2),
     module=lambda p, i: call("ghn_studio.blocks.ChannelsFirst"), torch=read.CHANNELS_FIRST,
     onnx=OnnxBinding(lambda p, i: OnnxForm("Transpose", {"perm": (0, 3, 1, 2)}), {"Transpose": _turning(0, 3, 1, 2)}),

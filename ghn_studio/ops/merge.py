@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ghn_studio.ir.tensors import BATCH, TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, every_input
+from ghn_studio.ops.reach import over_axis
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR
 from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, call, param
 from ghn_studio.ops.torch_readers import merge as read
@@ -18,7 +19,7 @@ class ConcatParams:
 
 @dataclass(frozen=True, slots=True)
 class ChunkParams:
-    chunks: int = param(2, label="Parts", low=2, high=16, key=True)
+    chunks: int = param(2, label="Parts", low=2, high=16, key=True, help="Equal parts; divides the axis.")
     dim: int = param(1, label="Axis", low=1, high=3, help="1 splits channels.")
 
 
@@ -101,6 +102,8 @@ def _split_read(node: OnnxNode) -> OnnxMatch[ChunkParams]:
 
 ADD = OpSpec(
     id="add", title="Add", category=Category.MERGE, summary="Adds tensors of matching shape.",
+    formula="y = x₁ + x₂ + …",
+    aliases=("residual", "skip", "sum"),
     params=NoParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.SUM,
     infer=lambda p, i: broadcast(i), module=lambda p, i: call("ghn_studio.blocks.Add"),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Add" if len(i) == 2 else "Sum"), {"Add": _merge_read, "Sum": _merge_read}),
@@ -110,6 +113,8 @@ ADD = OpSpec(
 MULTIPLY = OpSpec(
     id="multiply", title="Multiply", category=Category.MERGE,
     summary="Multiplies tensors element by element, for example features by a gate.",
+    formula="y = x₁ ⊙ x₂ ⊙ …",
+    aliases=("product", "gate"),
     params=NoParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.CSE,
     infer=lambda p, i: broadcast(i), module=lambda p, i: call("ghn_studio.blocks.Multiply"),
     onnx=OnnxBinding(_multiply_write, {"Mul": _merge_read}),
@@ -119,20 +124,25 @@ MULTIPLY = OpSpec(
 )
 CONCAT = OpSpec(
     id="concat", title="Concatenate", category=Category.MERGE, summary="Joins tensors along an axis.",
+    formula="y = [x₁, x₂, …]",
+    aliases=("cat", "join"),
     params=ConcatParams, inputs=(Port("x", variadic=True, at_least=2),), primitive=Primitive.CONCAT,
     infer=_concat_infer, module=lambda p, i: call("ghn_studio.blocks.Concat", p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Concat", {"axis": p.dim}), {"Concat": _concat_read}),
     torch=read.CONCAT,
+    reach=lambda p, i: over_axis(i[0], p.dim),
     examples=(Example(ConcatParams(), (IMAGE, TensorSpec(("N", 2, 8, 8)), IMAGE)),
               Example(ConcatParams(), (VECTOR, VECTOR))),
 )
 CHUNK = OpSpec(
     id="chunk", title="Split", category=Category.MERGE, summary="Splits a tensor into equal parts along an axis.",
+    formula="[y₁, y₂, …] = x,  equal parts",
     params=ChunkParams, inputs=(Port("x"),), outputs=lambda p: tuple(f"part{i}" for i in range(p.chunks)),
     infer=_chunk_infer, suggest=_chunk_suggest, module=lambda p, i: call("ghn_studio.blocks.Chunk", p.chunks, p.dim),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Split", {"axis": p.dim, "num_outputs": p.chunks}, since=18),
                      {"Split": _split_read}),
     torch=read.CHUNK,
+    reach=lambda p, i: over_axis(i[0], p.dim),
     examples=(Example(ChunkParams(), (IMAGE,)), Example(ChunkParams(3), (ODD_IMAGE,)),
               Example(ChunkParams(4, 2), (TOKENS,))),
 )

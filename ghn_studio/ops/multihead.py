@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm
+from ghn_studio.ops.reach import WHOLE
 from ghn_studio.ops.shapes import TOKENS, bias, elements, matrix
 from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     Primitive,
@@ -24,8 +26,8 @@ from ghn_studio.ops.torch_readers import attention as read
 
 @dataclass(frozen=True, slots=True)
 class MultiheadAttentionParams:
-    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
-    bias: bool = param(True, label="Bias")
+    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
+    bias: bool = param(True, label="Bias", help="Adds learned numbers to queries, keys, values and output.")
 
 
 def _infer(p: MultiheadAttentionParams, inputs: Inputs) -> TensorSpec:
@@ -86,11 +88,13 @@ def _onnx(p: MultiheadAttentionParams, inputs: Inputs) -> OnnxForm:
 MULTIHEAD_ATTENTION = OpSpec(
     id="multihead_attention", title="MultiheadAttention", category=Category.ATTENTION,
     summary="Self-attention over tokens with the parameters of torch's layer (Vaswani et al., 2017).",
+    formula="y = Wₒ · softmax(Q·Kᵀ / √d) · V,  Q, K, V = W·x + b per head", source="arXiv:1706.03762",
     params=MultiheadAttentionParams, inputs=(Port("tokens", (3,)),), infer=_infer,
     module=lambda p, i: call("ghn_studio.blocks.MultiheadAttention", i[0].size(2), p.heads, bias=p.bias),
     function=lambda p, i: call("ghn_studio.blocks.multihead_attention", heads=p.heads),
     onnx=OnnxBinding(_onnx), weights=_weights, macs=_macs, suggest=_suggest,
     torch=read.MULTIHEAD_ATTENTION,
     primitives=lambda p, i: attention_nodes(_weights(p, i), 2 if p.bias else 1),
+    reach=lambda p, i: WHOLE,
     examples=(Example(MultiheadAttentionParams(2), (TOKENS,)), Example(MultiheadAttentionParams(4, False), (TOKENS,))),
 )

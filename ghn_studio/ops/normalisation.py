@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, OnnxWeight, Operand, StoredAs
+from ghn_studio.ops.reach import POINT, WHOLE
 from ghn_studio.ops.shapes import CHANNELS_LAST, IMAGE, ODD_IMAGE, SEQUENCE, TOKENS, VECTOR, norm_weights, same
 from ghn_studio.ops.spec import (
     Call,
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     Primitive,
@@ -27,7 +29,8 @@ from ghn_studio.ops.torch_readers import normalisation as read
 class BatchNormParams:
     eps: float = param(1e-5, label="Epsilon", low=0.0, high=1.0, help="Added to the variance.")
     momentum: float = param(0.1, label="Momentum", low=0.0, high=1.0, help="Weight of a new batch in the running mean.")
-    affine: bool = param(True, label="Scale and shift")
+    affine: bool = param(True, label="Scale and shift",
+                         help="Multiplies by learned numbers afterwards, and adds some where the norm has a shift.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,35 +39,39 @@ class LayerNormParams:
                       help="The last axis of tokens and vectors, or the channels at each position of a map.")
     eps: float = param(1e-5, label="Epsilon", low=0.0, high=1.0, help="Added to the variance.")
     count: int = param(1, label="Axes", low=1, high=3, help="How many axes at the end are normalised together.")
-    affine: bool = param(True, label="Scale")
+    affine: bool = param(True, label="Scale",
+                         help="Multiplies by learned numbers afterwards, and adds some where the norm has a shift.")
     bias: bool = param(True, label="Shift", help="Only beside a scale.")
 
 
 @dataclass(frozen=True, slots=True)
 class GroupNormParams:
-    groups: int = param(4, label="Groups", low=1, key=True, help="Divides the channels.")
+    groups: int = param(4, label="Groups", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
     eps: float = param(1e-5, label="Epsilon", low=0.0, high=1.0, help="Added to the variance.")
-    affine: bool = param(True, label="Scale and shift")
+    affine: bool = param(True, label="Scale and shift",
+                         help="Multiplies by learned numbers afterwards, and adds some where the norm has a shift.")
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceNormParams:
     eps: float = param(1e-5, label="Epsilon", low=0.0, high=1.0, help="Added to the variance.")
-    affine: bool = param(False, label="Scale and shift")
+    affine: bool = param(False, label="Scale and shift",
+                         help="Multiplies by learned numbers afterwards, and adds some where the norm has a shift.")
 
 
 @dataclass(frozen=True, slots=True)
 class RmsNormParams:
     eps: float = param(1e-6, label="Epsilon", low=0.0, high=1.0, help="Added to the mean square.")
-    affine: bool = param(True, label="Scale")
+    affine: bool = param(True, label="Scale",
+                         help="Multiplies by learned numbers afterwards, and adds some where the norm has a shift.")
 
 
 @dataclass(frozen=True, slots=True)
 class LocalResponseNormParams:
     size: int = param(5, label="Neighbours", low=1, key=True, help="Channels that are looked at together.")
-    alpha: float = param(1e-4, label="Alpha", low=0.0)
-    beta: float = param(0.75, label="Beta", low=0.0)
-    k: float = param(1.0, label="Offset", low=0.0)
+    alpha: float = param(1e-4, label="Alpha", low=0.0, help="Weight of the neighbours' strength.")
+    beta: float = param(0.75, label="Beta", low=0.0, help="Exponent of the divisor.")
+    k: float = param(1.0, label="Offset", low=0.0, help="Added before dividing; keeps small values in bounds.")
 
 
 def _bn_weights(p: BatchNormParams, inputs: Inputs) -> tuple[WeightSpec, ...]:
@@ -267,6 +274,7 @@ def _lrn_read(node: OnnxNode) -> OnnxMatch[LocalResponseNormParams]:
 BATCH_NORM = OpSpec(
     id="batch_norm", title="BatchNorm", category=Category.NORMALISATION,
     summary="Rescales each channel by the statistics of the batch (Ioffe and Szegedy, 2015).",
+    formula="y = γ · (x − E[x]) / √(Var[x] + ε) + β,  per channel over the batch", source="arXiv:1502.03167",
     params=BatchNormParams, inputs=(Port("x", (2, 3, 4)),), infer=lambda p, i: (i[0].size(1), i[0])[1],
     module=lambda p, i: call("torch.nn.BatchNorm2d" if i[0].rank == 4 else "torch.nn.BatchNorm1d", i[0].size(1),
                              eps=p.eps, momentum=p.momentum, affine=p.affine),
@@ -281,11 +289,13 @@ BATCH_NORM = OpSpec(
 LAYER_NORM = OpSpec(
     id="layer_norm", title="LayerNorm", category=Category.NORMALISATION,
     summary="Normalises each token, vector or position by its own mean and variance (Ba et al., 2016).",
+    formula="y = γ · (x − E[x]) / √(Var[x] + ε) + β,  over the channels of each position", source="arXiv:1607.06450",
     params=LayerNormParams, inputs=(Port("x", (2, 3, 4)),), infer=_ln_infer, module=_ln_module,
     function=_ln_function, weights=_ln_weights,
     suggest=lambda p, i: replace(p, axes="channels" if i[0].rank == 4 else "last", count=1),
     onnx=OnnxBinding(_ln_write, {"LayerNormalization": _ln_read}),
     torch=read.LAYER_NORM,
+    reach=lambda p, i: POINT if p.count == 1 else WHOLE,
     examples=(Example(LayerNormParams(), (TOKENS,)), Example(LayerNormParams(), (VECTOR,)),
               Example(LayerNormParams("channels", 1e-6), (ODD_IMAGE,)),
               Example(LayerNormParams(count=2, bias=False), (TOKENS,)), Example(LayerNormParams(), (CHANNELS_LAST,)),
@@ -297,6 +307,7 @@ LAYER_NORM = OpSpec(
 GROUP_NORM = OpSpec(
     id="group_norm", title="GroupNorm", category=Category.NORMALISATION,
     summary="Normalises groups of channels within each image (Wu and He, 2018).",
+    formula="y = γ · (x − E[x]) / √(Var[x] + ε) + β,  over each group of channels", source="arXiv:1803.08494",
     params=GroupNormParams, inputs=(Port("x", (2, 3, 4)),), infer=_gn_infer,
     module=lambda p, i: call("torch.nn.GroupNorm", p.groups, i[0].size(1), eps=p.eps, affine=p.affine),
     function=lambda p, i: call("torch.nn.functional.group_norm", num_groups=p.groups, eps=p.eps),
@@ -304,6 +315,7 @@ GROUP_NORM = OpSpec(
     weights=lambda p, i: norm_weights(i[0].size(1), Primitive.LAYER_NORM) if p.affine else (), suggest=_gn_suggest,
     onnx=OnnxBinding(_gn_write, {"GroupNormalization": _gn_read}),
     torch=read.GROUP_NORM,
+    reach=lambda p, i: POINT if i[0].rank == 2 else WHOLE,
     examples=(Example(GroupNormParams(2), (IMAGE,)), Example(GroupNormParams(3, 1e-6), (ODD_IMAGE,)),
               Example(GroupNormParams(5, affine=False), (SEQUENCE,))),
     version=2, upgrades={1: lambda old: {**old, "affine": True}},
@@ -311,6 +323,7 @@ GROUP_NORM = OpSpec(
 INSTANCE_NORM = OpSpec(
     id="instance_norm", title="InstanceNorm", category=Category.NORMALISATION,
     summary="Normalises each channel of each image by itself (Ulyanov et al., 2016).",
+    formula="y = γ · (x − E[x]) / √(Var[x] + ε) + β,  over the positions of each channel", source="arXiv:1607.08022",
     params=InstanceNormParams, inputs=(Port("x", (3, 4)),), infer=_in_infer,
     module=lambda p, i: call("torch.nn.InstanceNorm2d" if i[0].rank == 4 else "torch.nn.InstanceNorm1d", i[0].size(1),
                              eps=p.eps, affine=p.affine),
@@ -318,12 +331,14 @@ INSTANCE_NORM = OpSpec(
     weights=lambda p, i: norm_weights(i[0].size(1), Primitive.LAYER_NORM) if p.affine else (),
     onnx=OnnxBinding(_in_write, {"InstanceNormalization": _in_read}),
     torch=read.INSTANCE_NORM,
+    reach=lambda p, i: WHOLE,
     examples=(Example(InstanceNormParams(), (IMAGE,)), Example(InstanceNormParams(1e-3, True), (ODD_IMAGE,)),
               Example(InstanceNormParams(affine=True), (SEQUENCE,)), Example(InstanceNormParams(), (SEQUENCE,))),
 )
 RMS_NORM = OpSpec(
     id="rms_norm", title="RMSNorm", category=Category.NORMALISATION,
     summary="Divides each token or vector by its root mean square (Zhang and Sennrich, 2019).",
+    formula="y = γ · x / √(E[x²] + ε)", source="arXiv:1910.07467",
     params=RmsNormParams, inputs=(Port("x", (2, 3, 4)),), infer=lambda p, i: (i[0].size(-1), i[0])[1],
     module=lambda p, i: call("torch.nn.RMSNorm", i[0].size(-1), eps=p.eps, elementwise_affine=p.affine),
     function=lambda p, i: call("torch.nn.functional.rms_norm", normalized_shape=(i[0].size(-1),), eps=p.eps),
@@ -335,6 +350,7 @@ RMS_NORM = OpSpec(
 LOCAL_RESPONSE_NORM = OpSpec(
     id="local_response_norm", title="LocalResponseNorm", category=Category.NORMALISATION,
     summary="Divides each value by the strength of its neighbours in the channels (Krizhevsky et al., 2012).",
+    formula="y[c] = x[c] / (k + α/n · Σ(c′) x[c′]²)^β,  c′ the n channels around c",
     params=LocalResponseNormParams, inputs=(Port("x", (3, 4)),), infer=same,
     module=lambda p, i: call("torch.nn.LocalResponseNorm", p.size, p.alpha, p.beta, p.k),
     onnx=OnnxBinding(_lrn_write, {"LRN": _lrn_read}),

@@ -11,11 +11,13 @@ from math import isqrt
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm
+from ghn_studio.ops.reach import WHOLE
 from ghn_studio.ops.shapes import IMAGE, bias, matrix
 from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     OpSpec,
     Port,
     PrimitiveNode,
@@ -38,14 +40,14 @@ class PartitionParams:
 @dataclass(frozen=True, slots=True)
 class DepartitionParams:
     size: int = param(7, label="Block", unit="px", low=1, key=True, help="Side of the blocks the map was cut into.")
-    rows: int = param(1, label="Rows of blocks", low=1)
-    columns: int = param(1, label="Columns of blocks", low=1)
+    rows: int = param(1, label="Rows of blocks", low=1, help="Windows from top to bottom.")
+    columns: int = param(1, label="Columns of blocks", low=1, help="Windows from left to right.")
     grid: bool = param(False, label="Grid", key=True, help="As in the partition that is undone.")
 
 
 @dataclass(frozen=True, slots=True)
 class RelativeAttentionParams:
-    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
+    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
 
 
 def _partition_infer(p: PartitionParams, inputs: Inputs) -> TensorSpec:
@@ -178,32 +180,38 @@ _GROUPS = TensorSpec(("N", 3, 4, 6))
 WINDOW_PARTITION = OpSpec(
     id="window_partition", title="Partition", category=Category.ATTENTION,
     summary="Gathers the positions of a map in groups: windows, or a grid over the whole map.",
+    formula="y[g, t, c] = x[c, i, j],  (i, j) the place t of group g", source="arXiv:2204.01697",
     params=PartitionParams, inputs=(Port("image", (4,)),), infer=_partition_infer, suggest=_partition_suggest,
     module=lambda p, i: call("ghn_studio.blocks.WindowPartition", p.size, grid=p.grid),
     onnx=OnnxBinding(_partition_onnx),
     torch=read.WINDOW_PARTITION,
+    reach=lambda p, i: WHOLE,
     examples=(Example(PartitionParams(4), (IMAGE,)),
               Example(PartitionParams(2, True), (TensorSpec(("N", 5, 6, 4)),))),
 )
 WINDOW_DEPARTITION = OpSpec(
     id="window_departition", title="Departition", category=Category.ATTENTION,
     summary="Puts the groups of a partition back to a map.",
+    formula="y[c, i, j] = x[g, t, c],  (i, j) the place t of group g", source="arXiv:2204.01697",
     params=DepartitionParams, inputs=(Port("groups", (4,)),), infer=_departition_infer, suggest=_departition_suggest,
     module=lambda p, i: call("ghn_studio.blocks.WindowDepartition", p.size, p.rows, p.columns, grid=p.grid),
     onnx=OnnxBinding(_departition_onnx),
     torch=read.WINDOW_DEPARTITION,
+    reach=lambda p, i: WHOLE,
     examples=(Example(DepartitionParams(2, 1, 3), (_GROUPS,)),
               Example(DepartitionParams(2, 3, 1, True), (TensorSpec(("N", 4, 3, 6)),))),
 )
 RELATIVE_ATTENTION = OpSpec(
     id="relative_attention", title="Relative attention", category=Category.ATTENTION,
     summary="Self-attention inside each group of a partition, with a bias per relative position (Tu et al., 2022).",
+    formula="y = Wₒ · softmax(Q·Kᵀ / √d + B) · V  inside each group", source="arXiv:2204.01697",
     params=RelativeAttentionParams, inputs=(Port("groups", (4,)),), infer=_attention_infer,
     module=lambda p, i: call("ghn_studio.blocks.RelativeAttention", i[0].size(3), p.heads, _side(i[0])),
     function=lambda p, i: call("ghn_studio.blocks.relative_attention", heads=p.heads),
     onnx=OnnxBinding(_attention_onnx), weights=_attention_weights, primitives=_attention_graph,
     macs=_attention_macs, suggest=_attention_suggest,
     torch=read.RELATIVE_ATTENTION,
+    reach=lambda p, i: WHOLE,
     examples=(Example(RelativeAttentionParams(2), (_GROUPS,)),
               Example(RelativeAttentionParams(1), (TensorSpec(("N", 2, 9, 5)),))),
 )

@@ -8,11 +8,13 @@ from typing import Any
 
 from ghn_studio.ir.tensors import TensorSpec, window_extent
 from ghn_studio.ops.binding import OnnxBinding, OnnxConstant, OnnxForm, OnnxMatch, OnnxNode, axes_of, padding_of, pair
+from ghn_studio.ops.reach import WHOLE, binned, sliding
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS
 from ghn_studio.ops.spec import (
     Category,
     Example,
     Inputs,
+    Measure,
     NoParams,
     OpSpec,
     Pair,
@@ -27,25 +29,30 @@ from ghn_studio.ops.torch_readers import pooling as read
 
 @dataclass(frozen=True, slots=True)
 class MaxPoolParams:
-    kernel_size: Pair = param((2, 2), label="Window", unit="px", low=1, key=True)
-    stride: Pair = param((2, 2), label="Stride", unit="px", low=1, key=True)
+    kernel_size: Pair = param((2, 2), label="Window", unit="px", low=1, key=True,
+                              help="Extent of the window that slides.")
+    stride: Pair = param((2, 2), label="Stride", unit="px", low=1, key=True,
+                         help="Step of the window; 2 halves the extent.")
     padding: Pair = param((0, 0), label="Padding", unit="px", low=0, help="At most half the window.")
-    dilation: Pair = param((1, 1), label="Dilation", low=1)
-    ceil_mode: bool = param(False, label="Round sizes up")
+    dilation: Pair = param((1, 1), label="Dilation", low=1, help="Distance between the places a window looks at.")
+    ceil_mode: bool = param(False, label="Round sizes up", help="Lets the last window reach past the end.")
 
 
 @dataclass(frozen=True, slots=True)
 class AvgPoolParams:
-    kernel_size: Pair = param((2, 2), label="Window", unit="px", low=1, key=True)
-    stride: Pair = param((2, 2), label="Stride", unit="px", low=1, key=True)
+    kernel_size: Pair = param((2, 2), label="Window", unit="px", low=1, key=True,
+                              help="Extent of the window that slides.")
+    stride: Pair = param((2, 2), label="Stride", unit="px", low=1, key=True,
+                         help="Step of the window; 2 halves the extent.")
     padding: Pair = param((0, 0), label="Padding", unit="px", low=0, help="At most half the window.")
-    ceil_mode: bool = param(False, label="Round sizes up")
-    count_include_pad: bool = param(True, label="Count the padding")
+    ceil_mode: bool = param(False, label="Round sizes up", help="Lets the last window reach past the end.")
+    count_include_pad: bool = param(True, label="Count the padding", help="Zeros at the border count in the average.")
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptivePoolParams:
-    output_size: Pair = param((1, 1), label="Output size", unit="px", low=1, key=True)
+    output_size: Pair = param((1, 1), label="Output size", unit="px", low=1, key=True,
+                              help="Extent that leaves, whatever comes in.", measure=Measure.SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +215,14 @@ def _token_write(p: TokenPoolParams, inputs: Inputs) -> OnnxForm:
 
 MAX_POOL = OpSpec(
     id="max_pool", title="MaxPool2d", category=Category.POOLING, summary="Keeps the largest value of each window.",
+    formula="y[c, i, j] = max(u, v) x[c, s·i + u − p, s·j + v − p]",
     params=MaxPoolParams, inputs=(Port("image", (4,)),), infer=_window,
     module=lambda p, i: call("torch.nn.MaxPool2d", p.kernel_size, stride=p.stride, padding=p.padding,
                              dilation=p.dilation, ceil_mode=p.ceil_mode),
     onnx=OnnxBinding(_max_write, {"MaxPool": lambda node: OnnxMatch(MaxPoolParams(**_read_window(node)))}),
     torch=read.MAX_POOL,
     primitives=lambda p, i: (PrimitiveNode(Primitive.MAX_POOL, (1, 1, *p.kernel_size)),),
+    reach=lambda p, i: sliding(p.kernel_size, p.stride, p.padding, p.dilation),
     examples=(
         Example(MaxPoolParams(), (IMAGE,)),
         Example(MaxPoolParams((3, 3), (2, 2), (1, 1), ceil_mode=True), (ODD_IMAGE,)),
@@ -223,12 +232,14 @@ MAX_POOL = OpSpec(
 )
 AVG_POOL = OpSpec(
     id="avg_pool", title="AvgPool2d", category=Category.POOLING, summary="Averages each window.",
+    formula="y[c, i, j] = mean(u, v) x[c, s·i + u − p, s·j + v − p]",
     params=AvgPoolParams, inputs=(Port("image", (4,)),), infer=_window,
     module=lambda p, i: call("torch.nn.AvgPool2d", p.kernel_size, stride=p.stride, padding=p.padding,
                              ceil_mode=p.ceil_mode, count_include_pad=p.count_include_pad),
     onnx=OnnxBinding(_avg_write, {"AveragePool": _avg_read}),
     torch=read.AVG_POOL,
     primitives=lambda p, i: (PrimitiveNode(Primitive.AVG_POOL, (1, 1, *p.kernel_size)),),
+    reach=lambda p, i: sliding(p.kernel_size, p.stride, p.padding),
     examples=(
         Example(AvgPoolParams(), (IMAGE,)),
         Example(AvgPoolParams((3, 3), (1, 1), (1, 1), count_include_pad=False), (ODD_IMAGE,)),
@@ -240,26 +251,32 @@ AVG_POOL = OpSpec(
 ADAPTIVE_AVG_POOL = OpSpec(
     id="adaptive_avg_pool", title="AdaptiveAvgPool2d", category=Category.POOLING,
     summary="Averages to a fixed output size, whatever the input size.",
+    formula="y[c, i, j] = mean of rows ⌊i·H/h⌋ to ⌈(i + 1)·H/h⌉, columns alike",
     params=AdaptivePoolParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], *p.output_size), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", p.output_size), onnx=OnnxBinding(_adaptive_write),
     torch=read.ADAPTIVE_AVG_POOL,
+    reach=lambda p, i: binned(i[0], p.output_size),
     examples=(Example(AdaptivePoolParams(), (ODD_IMAGE,)), Example(AdaptivePoolParams((2, 3)), (ODD_IMAGE,))),
 )
 GLOBAL_AVG_POOL = OpSpec(
     id="global_avg_pool", title="GlobalAvgPool", category=Category.POOLING,
     summary="Averages each channel over all positions, to 1 × 1.",
+    formula="y[c, 0, 0] = 1/(H·W) · Σ(i, j) x[c, i, j]",
+    aliases=("gap",),
     params=NoParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec((*i[0].shape[:2], 1, 1), i[0].dtype),
     module=lambda p, i: call("torch.nn.AdaptiveAvgPool2d", 1),
     onnx=OnnxBinding(lambda p, i: OnnxForm("GlobalAveragePool"),
                      {"GlobalAveragePool": _global_read, "ReduceMean": _mean_read(keeps_axes=True)}),
     torch=read.GLOBAL_AVG_POOL,
+    reach=lambda p, i: WHOLE,
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,))),
 )
 SPATIAL_MEAN = OpSpec(
     id="spatial_mean", title="Spatial mean", category=Category.POOLING,
     summary="Averages each channel over all positions, to a vector.",
+    formula="y[c] = 1/(H·W) · Σ(i, j) x[c, i, j]",
     params=NoParams, inputs=(Port("image", (4,)),), primitive=Primitive.GLOB_AVG,
     infer=lambda p, i: TensorSpec(i[0].shape[:2], i[0].dtype),
     module=lambda p, i: call("ghn_studio.blocks.SpatialMean"),
@@ -268,16 +285,19 @@ SPATIAL_MEAN = OpSpec(
         {"ReduceMean": _mean_read(keeps_axes=False)},
     ),
     torch=read.SPATIAL_MEAN,
+    reach=lambda p, i: WHOLE,
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,))),
 )
 TOKEN_POOL = OpSpec(
     id="token_pool", title="Token pooling", category=Category.POOLING,
     summary="Reduces a token sequence to one vector: its class token or its mean.",
+    formula="y = x[0],  or y = 1/n · Σ(t) x[t]",
     params=TokenPoolParams, inputs=(Port("tokens", (3,)),),
     infer=lambda p, i: TensorSpec((i[0].shape[0], i[0].shape[2]), i[0].dtype),
     module=lambda p, i: call("ghn_studio.blocks.TokenPool", p.mode),
     onnx=OnnxBinding(_token_write, {"Gather": _first_token_read, "ReduceMean": _mean_to_tokens}),
     torch=read.TOKEN_POOL,
     primitives=lambda p, i: (PrimitiveNode(Primitive.GLOB_AVG),) if p.mode == "mean" else (),
+    reach=lambda p, i: WHOLE,
     examples=(Example(TokenPoolParams(), (TOKENS,)), Example(TokenPoolParams("mean"), (TOKENS,))),
 )

@@ -11,8 +11,9 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.axes import axes_of_value, axis_of_value, has_batch, inner, resolved, with_inner
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode
 from ghn_studio.ops.onnx_readers import rearrange as from_onnx
+from ghn_studio.ops.reach import POINT, WHOLE, Reach, Span, interpolated, nearest, over_axis
 from ghn_studio.ops.shapes import CHANNELS_LAST, IMAGE, ODD_IMAGE, TOKENS, VECTOR
-from ghn_studio.ops.spec import Category, Example, Inputs, OpSpec, Pair, Port, call, param
+from ghn_studio.ops.spec import Category, Example, Inputs, Measure, OpSpec, Pair, Port, call, param
 from ghn_studio.ops.torch_readers import rearrange as read
 
 
@@ -29,47 +30,51 @@ class PermuteParams:
 
 @dataclass(frozen=True, slots=True)
 class TransposeParams:
-    dim0: int = param(1, label="Axis", key=True)
-    dim1: int = param(2, label="Other axis", key=True)
+    dim0: int = param(1, label="Axis", key=True, help="Counted from the batch axis, which is 0.")
+    dim1: int = param(2, label="Other axis", key=True, help="Changes places with the first.")
 
 
 @dataclass(frozen=True, slots=True)
 class SliceParams:
-    dim: int = param(1, label="Axis", key=True)
+    dim: int = param(1, label="Axis", key=True,
+                     help="Counted from the batch axis, which is 0; negative ones from the end.")
     start: int = param(0, label="From", key=True, help="Negative places count from the end.")
     stop: int = param(2**31 - 1, label="To", key=True, help="The first place that is left out.")
-    step: int = param(1, label="Step", low=1)
+    step: int = param(1, label="Step", low=1, help="Distance of the places kept.")
 
 
 @dataclass(frozen=True, slots=True)
 class SelectParams:
-    dim: int = param(1, label="Axis", key=True)
+    dim: int = param(1, label="Axis", key=True,
+                     help="Counted from the batch axis, which is 0; negative ones from the end.")
     index: int = param(0, label="Place", key=True, help="Negative places count from the end.")
 
 
 @dataclass(frozen=True, slots=True)
 class SplitParams:
-    sizes: tuple[int, ...] = param((1, 1), label="Sizes", low=1, key=True)
-    dim: int = param(1, label="Axis")
+    sizes: tuple[int, ...] = param((1, 1), label="Sizes", low=1, key=True,
+                                   help="Lengths of the parts; they sum to the axis.")
+    dim: int = param(1, label="Axis", help="Counted from the batch axis, which is 0; negative ones from the end.")
 
 
 @dataclass(frozen=True, slots=True)
 class PadParams:
     padding: tuple[int, ...] = param((1, 1, 1, 1), label="Padding", key=True,
                                      help="Before and after the last axis, then the last but one, as torch has it; "
-                                          "negative numbers cut off.")
-    value: float = param(0.0, label="Value")
+                                          "negative numbers cut off.", measure=Measure.BORDER)
+    value: float = param(0.0, label="Value", help="Of the new places.")
 
 
 @dataclass(frozen=True, slots=True)
 class FlattenAxesParams:
-    start_dim: int = param(2, label="First axis", key=True)
-    end_dim: int = param(-1, label="Last axis", key=True)
+    start_dim: int = param(2, label="First axis", key=True, help="Counted from the batch axis, which is 0.")
+    end_dim: int = param(-1, label="Last axis", key=True, help="Joined too; -1 is the last.")
 
 
 @dataclass(frozen=True, slots=True)
 class AxisParams:
-    dim: int = param(1, label="Axis", key=True)
+    dim: int = param(1, label="Axis", key=True,
+                     help="Counted from the batch axis, which is 0; negative ones from the end.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +85,17 @@ class ExpandParams:
 
 @dataclass(frozen=True, slots=True)
 class RollParams:
-    shifts: tuple[int, ...] = param((1, 1), label="Shifts", key=True)
-    dims: tuple[int, ...] = param((2, 3), label="Axes", key=True)
+    shifts: tuple[int, ...] = param((1, 1), label="Shifts", key=True, help="Places to move, one number per axis.")
+    dims: tuple[int, ...] = param((2, 3), label="Axes", key=True, help="Counted from the batch axis, which is 0.")
 
 
 @dataclass(frozen=True, slots=True)
 class ResizeParams:
-    size: Pair = param((0, 0), label="Size", unit="px", low=0, key=True, help="0 × 0 takes the factor instead.")
-    scale: float = param(2.0, label="Factor", low=0.01, high=64.0, key=True)
-    mode: str = param("nearest", label="Between pixels", choices=("nearest", "bilinear"))
+    size: Pair = param((0, 0), label="Size", unit="px", low=0, key=True, help="0 × 0 takes the factor instead.",
+                       measure=Measure.SIZE)
+    scale: float = param(2.0, label="Factor", low=0.01, high=64.0, key=True, help="Used where the size is 0 × 0.")
+    mode: str = param("nearest", label="Between pixels", choices=("nearest", "bilinear"),
+                      help="The nearest pixel, or a mixture of four.")
     align_corners: bool = param(False, label="Align corners", help="Of bilinear resizing.")
 
 
@@ -287,6 +294,27 @@ def _resize_infer(p: ResizeParams, inputs: Inputs) -> TensorSpec:
     return TensorSpec((*x.shape[:2], *size), x.dtype)
 
 
+def _resize_reach(p: ResizeParams, inputs: Inputs) -> Reach:
+    x, out = inputs[0], _resize_infer(p, inputs)
+    sizes = [(x.size(axis), out.size(axis)) for axis in (2, 3)]
+    if p.mode == "nearest":
+        return nearest(*sizes[0]), nearest(*sizes[1])
+    rows, columns = (interpolated(*s, align_corners=p.align_corners) for s in sizes)
+    return rows, columns
+
+
+def _permute_reach(p: PermuteParams, inputs: Inputs) -> Reach:
+    """Rows and columns of a map stay in order; what else may become of positions is not followed."""
+    return POINT if p.dims in ((0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)) else WHOLE
+
+
+def _pad_reach(p: PadParams, inputs: Inputs) -> Reach:
+    if inputs[0].rank != 4 or len(p.padding) != 4:
+        return WHOLE
+    left, _, top, _ = p.padding
+    return Span(1, -top, -top), Span(1, -left, -left)
+
+
 def _resize_onnx(p: ResizeParams, inputs: Inputs) -> OnnxForm:
     x, out = inputs[0], _resize_infer(p, inputs)
     exact = p.size[0] > 0 or all(out.size(a) == x.size(a) * p.scale for a in (2, 3))
@@ -304,116 +332,142 @@ def _resize_onnx(p: ResizeParams, inputs: Inputs) -> OnnxForm:
 
 RESHAPE = OpSpec(
     id="reshape", title="Reshape", category=Category.TENSOR, summary="Gives each item of the batch another shape.",
+    formula="y = the values of x, in order, in another shape",
     params=ReshapeParams, inputs=(Port("x"),), infer=_reshape_infer,
     module=lambda p, i: call("ghn_studio.blocks.Reshape", p.shape, batch=has_batch(i[0])),
     onnx=OnnxBinding(lambda p, i: _reshaped_onnx(resolved(i[0], p.shape), i[0]),
                      {"Reshape": from_onnx.reader(ReshapeParams, from_onnx.reshape)}),
     torch=read.RESHAPE,
+    reach=lambda p, i: WHOLE,
     examples=(Example(ReshapeParams((2, -1, 4)), (IMAGE,)), Example(ReshapeParams((3, 2, 63)), (ODD_IMAGE,)),
               Example(ReshapeParams((3, 4)), (VECTOR,))),
 )
 PERMUTE = OpSpec(
     id="permute", title="Permute", category=Category.TENSOR, summary="Puts the axes in another order.",
+    formula="y[i₀, i₁, …] = x[…],  axes in the given order",
     params=PermuteParams, inputs=(Port("x"),), infer=_permute_infer,
     suggest=lambda p, i: PermuteParams((0, *reversed(range(1, i[0].rank)))),
     module=lambda p, i: call("ghn_studio.blocks.Permute", p.dims),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Transpose", {"perm": tuple(d % i[0].rank for d in p.dims)}),
                      {"Transpose": _permute_read}),
     torch=read.PERMUTE,
+    reach=_permute_reach,
     examples=(Example(PermuteParams((0, 2, 3, 1)), (ODD_IMAGE,)), Example(PermuteParams(), (TOKENS,))),
 )
 TRANSPOSE = OpSpec(
     id="transpose", title="Transpose", category=Category.TENSOR, summary="Exchanges two axes.",
+    formula="y[…, j, …, i, …] = x[…, i, …, j, …]",
     params=TransposeParams, inputs=(Port("x"),), infer=_transpose_infer,
     suggest=lambda p, i: TransposeParams(1, i[0].rank - 1),
     module=lambda p, i: call("ghn_studio.blocks.Transpose", p.dim0, p.dim1),
     onnx=OnnxBinding(lambda p, i: OnnxForm(body=f"y = Transpose <perm = {list(_swapped(p, i[0]))}> (x)", since=13)),
     torch=read.TRANSPOSE,
+    reach=lambda p, i: WHOLE,
     examples=(Example(TransposeParams(), (TOKENS,)), Example(TransposeParams(-1, 1), (ODD_IMAGE,))),
 )
 SLICE = OpSpec(
     id="slice", title="Slice", category=Category.TENSOR, summary="Keeps a range of places along an axis.",
+    formula="y[i] = x[start + step · i]",
     params=SliceParams, inputs=(Port("x"),), infer=_slice_infer,
     module=lambda p, i: call("ghn_studio.blocks.Slice", p.dim, p.start, p.stop, p.step),
     onnx=OnnxBinding(_slice_onnx, {"Slice": from_onnx.reader(SliceParams, from_onnx.slice_)}),
     torch=read.SLICE,
+    reach=lambda p, i: over_axis(i[0], p.dim),
     examples=(Example(SliceParams(1, 1, 3), (IMAGE,)), Example(SliceParams(-1, -8, -1, 2), (ODD_IMAGE,)),
               Example(SliceParams(), (TOKENS,))),
 )
 SELECT = OpSpec(
     id="select", title="Select", category=Category.TENSOR, summary="Takes one place along an axis; the axis goes.",
+    formula="y = x[index]",
     params=SelectParams, inputs=(Port("x"),), infer=_select_infer,
     module=lambda p, i: call("ghn_studio.blocks.Select", p.dim, p.index),
     onnx=OnnxBinding(_select_onnx, {"Gather": from_onnx.reader(SelectParams, from_onnx.select)}),
     torch=read.SELECT,
+    reach=lambda p, i: over_axis(i[0], p.dim),
     examples=(Example(SelectParams(), (TOKENS,)), Example(SelectParams(2, -2), (ODD_IMAGE,))),
 )
 SPLIT = OpSpec(
     id="split", title="Split into sizes", category=Category.TENSOR,
     summary="Splits a value into parts of given sizes along an axis.",
+    formula="[y₁, y₂, …] = x,  parts of given sizes",
     params=SplitParams, inputs=(Port("x"),), infer=_split_infer, suggest=_split_suggest,
     outputs=lambda p: tuple(f"part{i}" for i in range(len(p.sizes))) if len(p.sizes) > 1 else ("out",),
     module=lambda p, i: call("ghn_studio.blocks.Split", p.sizes, p.dim),
     onnx=OnnxBinding(_split_onnx, {"Split": from_onnx.reader(SplitParams, from_onnx.split)}),
     torch=read.SPLIT,
+    reach=lambda p, i: over_axis(i[0], p.dim),
     examples=(Example(SplitParams((1, 3)), (IMAGE,)), Example(SplitParams((3, 1, 2)), (ODD_IMAGE,)),
               Example(SplitParams((5,)), (TOKENS,))),
 )
 PAD = OpSpec(
     id="pad", title="Pad", category=Category.TENSOR, summary="Adds a border of one value, or cuts one off.",
+    formula="y[i] = x[i − p] inside, a outside",
     params=PadParams, inputs=(Port("x"),), infer=_pad_infer,
     module=lambda p, i: call("ghn_studio.blocks.Pad", p.padding, p.value),
     onnx=OnnxBinding(_pad_onnx, {"Pad": from_onnx.reader(PadParams, from_onnx.pad)}),
     suggest=lambda p, i: PadParams((1, 1), p.value),
     torch=read.PAD,
+    reach=_pad_reach,
     examples=(Example(PadParams(), (IMAGE,)), Example(PadParams((0, 0, 1, 2, 3, 0), 0.5), (CHANNELS_LAST,)),
               Example(PadParams((-1, 2)), (TOKENS,))),
 )
 FLATTEN_AXES = OpSpec(
     id="flatten_axes", title="Flatten axes", category=Category.TENSOR, summary="Joins neighbouring axes into one.",
+    formula="y[i·n + j] = x[i, j]",
     params=FlattenAxesParams, inputs=(Port("x"),), infer=lambda p, i: with_inner(i[0], _flattened(p, i[0])),
     suggest=lambda p, i: FlattenAxesParams(1, -1),
     module=lambda p, i: call("torch.nn.Flatten", p.start_dim, p.end_dim),
     onnx=OnnxBinding(lambda p, i: _reshaped_onnx(_flattened(p, i[0]), i[0])),
     torch=read.FLATTEN_AXES,
+    reach=lambda p, i: WHOLE,
     examples=(Example(FlattenAxesParams(), (ODD_IMAGE,)), Example(FlattenAxesParams(1, 2), (ODD_IMAGE,))),
 )
 SQUEEZE = OpSpec(
     id="squeeze", title="Squeeze", category=Category.TENSOR, summary="Removes an axis if it is one long.",
+    formula="y[i] = x[i, 0]",
     params=AxisParams, inputs=(Port("x"),), infer=lambda p, i: with_inner(i[0], _squeezed(p, i[0])),
     module=lambda p, i: call("ghn_studio.blocks.Squeeze", p.dim),
     onnx=OnnxBinding(lambda p, i: _reshaped_onnx(_squeezed(p, i[0]), i[0])),
     torch=read.SQUEEZE,
+    reach=lambda p, i: WHOLE,
     examples=(Example(AxisParams(-1), (TensorSpec(("N", 6, 3, 1)),)),
               Example(AxisParams(), (TensorSpec(("N", 1, 8)),))),
 )
 UNSQUEEZE = OpSpec(
     id="unsqueeze", title="Unsqueeze", category=Category.TENSOR, summary="Adds an axis that is one long.",
+    formula="y[i, 0] = x[i]",
     params=AxisParams, inputs=(Port("x"),), infer=lambda p, i: with_inner(i[0], _unsqueezed(p, i[0])),
     module=lambda p, i: call("ghn_studio.blocks.Unsqueeze", p.dim),
     onnx=OnnxBinding(lambda p, i: _reshaped_onnx(_unsqueezed(p, i[0]), i[0])),
     torch=read.UNSQUEEZE,
+    reach=lambda p, i: WHOLE,
     examples=(Example(AxisParams(-1), (TOKENS,)), Example(AxisParams(), (VECTOR,))),
 )
 EXPAND = OpSpec(
     id="expand", title="Expand", category=Category.TENSOR, summary="Repeats a value along axes that are one long.",
+    formula="y[i, j] = x[i, 0]",
     params=ExpandParams, inputs=(Port("x"),), infer=lambda p, i: with_inner(i[0], _expanded(p, i[0])),
     suggest=_expand_suggest,
     onnx=OnnxBinding(_expand_onnx, {"Expand": from_onnx.reader(ExpandParams, from_onnx.expand)}),
     module=lambda p, i: call("ghn_studio.blocks.Expand", p.shape, batch=has_batch(i[0])),
     torch=read.EXPAND,
+    reach=lambda p, i: WHOLE,
     examples=(Example(ExpandParams((-1, 3, 4)), (TensorSpec(("N", 6, 1, 1)),)),
               Example(ExpandParams((12,)), (VECTOR,))),
 )
 ROLL = OpSpec(
     id="roll", title="Roll", category=Category.TENSOR, summary="Moves values along axes; what leaves comes in again.",
+    formula="y[i] = x[(i − shift) mod n]",
     params=RollParams, inputs=(Port("x"),), infer=_roll_infer, suggest=_roll_suggest,
     module=lambda p, i: call("ghn_studio.blocks.Roll", p.shifts, p.dims), onnx=OnnxBinding(_roll_onnx),
     torch=read.ROLL,
+    reach=lambda p, i: WHOLE,
     examples=(Example(RollParams(), (IMAGE,)), Example(RollParams((-2,), (-1,)), (ODD_IMAGE,))),
 )
 RESIZE = OpSpec(
     id="resize", title="Resize", category=Category.TENSOR, summary="Gives a map another height and width.",
+    formula="y[c, i, j] = x[c, i·H/h, j·W/w],  nearest or interpolated",
+    aliases=("upsample", "interpolate"),
     params=ResizeParams, inputs=(Port("image", (4,)),), infer=_resize_infer,
     module=lambda p, i: call("torch.nn.Upsample", size=p.size if p.size[0] else None,
                              scale_factor=None if p.size[0] else p.scale, mode=p.mode,
@@ -421,6 +475,7 @@ RESIZE = OpSpec(
     onnx=OnnxBinding(_resize_onnx, dict.fromkeys(("Resize", "Upsample"),
                                                   from_onnx.reader(ResizeParams, from_onnx.resize))),
     torch=read.RESIZE,
+    reach=_resize_reach,
     examples=(Example(ResizeParams(), (IMAGE,)), Example(ResizeParams((5, 11)), (ODD_IMAGE,)),
               Example(ResizeParams(scale=2.0, mode="bilinear"), (ODD_IMAGE,)),
               Example(ResizeParams((4, 12), mode="bilinear", align_corners=True), (ODD_IMAGE,))),

@@ -7,8 +7,9 @@ from math import prod
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxConstant, OnnxForm, OnnxMatch, OnnxNode, axes_of, is_batch, plain
+from ghn_studio.ops.reach import POINT, WHOLE
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR, same
-from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, call, param
+from ghn_studio.ops.spec import Category, Example, Inputs, Measure, NoParams, OpSpec, Port, call, param
 from ghn_studio.ops.torch_readers import reshape as read
 
 
@@ -25,7 +26,7 @@ class StochasticDepthParams:
 
 @dataclass(frozen=True, slots=True)
 class ChannelShuffleParams:
-    groups: int = param(2, label="Groups", low=1, key=True, help="Divides the channels.")
+    groups: int = param(2, label="Groups", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
 
 
 def _shuffle_infer(p: ChannelShuffleParams, inputs: Inputs) -> TensorSpec:
@@ -98,14 +99,17 @@ def _dropout_write(p: DropoutParams, inputs: Inputs) -> OnnxForm:
 
 FLATTEN = OpSpec(
     id="flatten", title="Flatten", category=Category.RESHAPE, summary="Joins every axis but the batch into one.",
+    formula="y[c·H·W + i·W + j] = x[c, i, j]",
     params=NoParams, inputs=(Port("x"),), infer=_flatten_infer, module=lambda p, i: call("torch.nn.Flatten"),
     onnx=OnnxBinding(lambda p, i: OnnxForm("Flatten", {"axis": 1}),
                      {"Flatten": _flatten_read, "Reshape": _reshape_to_flatten, "Squeeze": _squeeze_to_flatten}),
     torch=read.FLATTEN,
+    reach=lambda p, i: WHOLE if i[0].rank > 2 else POINT,
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,)), Example(NoParams(), (TOKENS,))),
 )
 DROPOUT = OpSpec(
     id="dropout", title="Dropout", category=Category.RESHAPE, summary="Drops random values in training.",
+    formula="y = x ⊙ m / (1 − p),  m = 0 with probability p; y = x in use",
     params=DropoutParams, inputs=(Port("x"),), infer=same, module=lambda p, i: call("torch.nn.Dropout", p.p),
     onnx=OnnxBinding(_dropout_write, {"Dropout": _dropout_read}),
     torch=read.DROPOUT,
@@ -113,6 +117,7 @@ DROPOUT = OpSpec(
 )
 IDENTITY = OpSpec(
     id="identity", title="Identity", category=Category.RESHAPE, summary="Passes its input on unchanged.",
+    formula="y = x",
     params=NoParams, inputs=(Port("x"),), infer=same, module=lambda p, i: call("torch.nn.Identity"),
     onnx=plain("Identity", NoParams()),
     torch=read.IDENTITY,
@@ -121,6 +126,7 @@ IDENTITY = OpSpec(
 STOCHASTIC_DEPTH = OpSpec(
     id="stochastic_depth", title="Stochastic depth", category=Category.RESHAPE,
     summary="Drops whole branches of random images in training (Huang et al., 2016).",
+    formula="y = x · m / (1 − p),  one m per image, 0 with probability p; y = x in use", source="arXiv:1603.09382",
     params=StochasticDepthParams, inputs=(Port("x"),), infer=same,
     module=lambda p, i: call("ghn_studio.blocks.StochasticDepth", p.p, p.mode),
     onnx=OnnxBinding(lambda p, i: OnnxForm(body="y = Identity(x)")),
@@ -130,6 +136,7 @@ STOCHASTIC_DEPTH = OpSpec(
 CHANNEL_SHUFFLE = OpSpec(
     id="channel_shuffle", title="Channel shuffle", category=Category.RESHAPE,
     summary="Mixes the channels of several groups (Zhang et al., 2018).",
+    formula="y[k·g + i] = x[i·C/g + k],  g groups of C/g channels", source="arXiv:1707.01083",
     params=ChannelShuffleParams, inputs=(Port("image", (4,)),), infer=_shuffle_infer, suggest=_shuffle_suggest,
     module=lambda p, i: call("torch.nn.ChannelShuffle", p.groups), onnx=OnnxBinding(_shuffle_write),
     torch=read.CHANNEL_SHUFFLE,

@@ -126,6 +126,7 @@ def _constant_read(node: OnnxNode) -> OnnxMatch[ConstantParams]:
 
 PARAMETER = OpSpec(
     id="parameter", title="Parameter", category=Category.TENSOR, summary="A learned tensor used as it is.",
+    formula="y = P",
     params=ParameterParams, inputs=(), infer=_parameter_infer, weights=_parameter_weights,
     primitives=_parameter_graph,
     module=lambda p, i: call("ghn_studio.blocks.Learned", p.shape, 1.0 if p.role == "scale" else 0.0),
@@ -139,6 +140,7 @@ PARAMETER = OpSpec(
 )
 CONSTANT = OpSpec(
     id="constant", title="Constant", category=Category.TENSOR, summary="A tensor that never changes.",
+    formula="y = C",
     params=ConstantParams, inputs=(), infer=_constant_infer, weights=_constant_weights, module=_constant_module,
     function=lambda p, i: call("ghn_studio.blocks.as_it_is"),
     onnx=OnnxBinding(_constant_onnx, {STORED: _constant_read}),

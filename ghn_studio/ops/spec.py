@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from ghn_studio.ir.graph import Node, NodeId
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding
+from ghn_studio.ops.reach import POINT, Reach
 from ghn_studio.ops.torch_binding import TorchBinding
 
 P = TypeVar("P")
@@ -87,6 +88,16 @@ class Category(StrEnum):
     HIDDEN = "Hidden"
 
 
+class Measure(StrEnum):
+    """What a parameter counts, where other layers have to fit it: edits that mend or widen a network set it."""
+
+    WIDTH = "width"  #: channels or features that the operator gives
+    INNER = "inner"  #: channels inside the operator; 0 lets it decide
+    PARTS = "parts"  #: divides the channels: groups, heads
+    SIZE = "size"  #: height and width that the operator gives
+    BORDER = "border"  #: added before and after the last axis, then the last but one
+
+
 def param(
     default: Any,
     *,
@@ -97,14 +108,16 @@ def param(
     choices: tuple[Any, ...] = (),
     help: str = "",
     key: bool = False,
+    measure: Measure | None = None,
 ) -> Any:
     """Declare one parameter: its default, how a person edits it, what values it takes.
 
     ``low`` and ``high`` are inclusive and hold for each half of a pair. ``key``
-    parameters are shown on the node itself.
+    parameters are shown on the node itself. ``measure`` marks numbers of channels.
     """
     meta = {
         "label": label, "unit": unit, "low": low, "high": high, "choices": choices, "help": help, "key": key,
+        "measure": measure,
     }
     return field(default=default, metadata=meta)
 
@@ -230,6 +243,7 @@ class Field:
     choices: tuple[Any, ...]
     help: str
     key: bool
+    measure: Measure | None = None
 
 
 @cache
@@ -262,6 +276,8 @@ class OpSpec(Generic[P]):
     fit raises :class:`ValueError` with a sentence a person can act on.
 
     Attributes:
+        formula: What is computed, in one line of plain text: x in, y out, without the batch axis.
+        source: Where it was published: ``arXiv:1502.03167``, an address, or nothing.
         infer: The outputs' shapes, one spec or a tuple of them.
         module: The constructor call of the layer, ``torch.nn`` or ``ghn_studio.blocks``.
         function: The same computation without a module, for operators that own
@@ -272,7 +288,9 @@ class OpSpec(Generic[P]):
         primitives: The hypernetwork's nodes; by default one per weight (a norm's shift
             joins its scale) or one of type ``primitive`` where there is no weight.
         macs: Multiply-accumulates for one image.
+        reach: Which positions of the input a position of the output depends on (``ops/reach.py``).
         suggest: Parameters that fit given inputs, starting from others; new layers use it.
+        aliases: Other names people know it by, for the search.
         onnx: How it is written to ONNX and recognised there (``ops/binding.py``).
         torch: How it is recognised in a traced module (``ops/torch_binding.py``).
     """
@@ -286,13 +304,17 @@ class OpSpec(Generic[P]):
     infer: Callable[[P, Inputs], TensorSpec | tuple[TensorSpec, ...]]
     module: Callable[[P, Inputs], Call]
     examples: tuple[Example[P], ...]
+    formula: str = ""
+    source: str = ""
     outputs: Callable[[P], tuple[str, ...]] = _one_output
     weights: Callable[[P, Inputs], tuple[WeightSpec, ...]] = _no_weights
     function: Callable[[P, Inputs], Call] | None = None
     primitive: Primitive | None = None
     primitives: Callable[[P, Inputs], tuple[PrimitiveNode, ...]] | None = None
     macs: Callable[[P, Inputs], int] = _no_macs
+    reach: Callable[[P, Inputs], Reach] = lambda params, inputs: POINT
     suggest: Callable[[P, Inputs], P] = lambda params, inputs: params
+    aliases: tuple[str, ...] = ()
     onnx: OnnxBinding[P] | None = None
     torch: TorchBinding = TorchBinding()
     version: int = 1
@@ -307,6 +329,15 @@ class OpSpec(Generic[P]):
     def form(self) -> tuple[Field, ...]:
         """The parameters, in declared order, for forms and help texts."""
         return form_of(self.params)  # type: ignore[arg-type]  # a class has a hash
+
+    def measuring(self, measure: Measure) -> str:
+        """The first parameter that counts this; empty where none does."""
+        return next((f.name for f in self.form if f.measure is measure), "")
+
+    @cached_property
+    def width(self) -> str:
+        """The parameter that sets how many channels come out; empty where they follow from the input."""
+        return self.measuring(Measure.WIDTH)
 
     def infer_outputs(self, params: P, inputs: Inputs) -> tuple[TensorSpec, ...]:
         """Like ``infer``, always a tuple with one spec per output port."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.ops.reach import WHOLE
 from ghn_studio.ops.shapes import IMAGE, VECTOR, same
 from ghn_studio.ops.spec import Call, Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, call, param
 
@@ -12,8 +13,8 @@ from ghn_studio.ops.spec import Call, Category, Example, Inputs, NoParams, OpSpe
 @dataclass(frozen=True, slots=True)
 class InputParams:
     channels: int = param(3, label="Channels", low=1, key=True, help="3 for colour images, 1 for grey ones.")
-    height: int = param(32, label="Height", unit="px", low=1, key=True)
-    width: int = param(32, label="Width", unit="px", low=1, key=True)
+    height: int = param(32, label="Height", unit="px", low=1, key=True, help="Rows of each image.")
+    width: int = param(32, label="Width", unit="px", low=1, key=True, help="Columns of each image.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class OpaqueParams:
 
 INPUT = OpSpec(
     id="input", title="Input", category=Category.TERMINAL, summary="The batch of images the network receives.",
+    formula="y = images",
     params=InputParams, inputs=(), primitive=Primitive.INPUT,
     infer=lambda p, _: TensorSpec(("N", p.channels, p.height, p.width)),
     module=lambda p, _: call("torch.nn.Identity"),
@@ -35,6 +37,7 @@ INPUT = OpSpec(
 )
 OUTPUT = OpSpec(
     id="output", title="Output", category=Category.TERMINAL, summary="Marks what the network returns.",
+    formula="y = x",
     params=NoParams, inputs=(Port("x"),), infer=same,
     module=lambda p, _: call("torch.nn.Identity"),
     examples=(Example(NoParams(), (VECTOR,)), Example(NoParams(), (IMAGE,))),
@@ -59,5 +62,6 @@ OPAQUE = OpSpec(
     params=OpaqueParams, inputs=(Port("x", variadic=True, at_least=0),),
     outputs=lambda p: tuple(f"out{i}" for i in range(len(p.shapes))) if len(p.shapes) > 1 else ("out",),
     infer=_opaque_infer, module=_opaque_module,
+    reach=lambda p, i: WHOLE,
     examples=(Example(OpaqueParams("onnx", "Custom", "", ((4, 8, 8),)), (IMAGE,)),),
 )

@@ -8,22 +8,38 @@ from math import prod
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs, pair, symmetric_pads
 from ghn_studio.ops.convolution import primitive_of
+from ghn_studio.ops.reach import spreading
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, bias, elements
-from ghn_studio.ops.spec import Call, Category, Example, Inputs, OpSpec, Pair, Port, Role, WeightSpec, call, param
+from ghn_studio.ops.spec import (
+    Call,
+    Category,
+    Example,
+    Inputs,
+    Measure,
+    OpSpec,
+    Pair,
+    Port,
+    Role,
+    WeightSpec,
+    call,
+    param,
+)
 from ghn_studio.ops.torch_readers import convolution as read
 
 
 @dataclass(frozen=True, slots=True)
 class ConvTranspose2dParams:
-    out_channels: int = param(16, label="Output channels", low=1, key=True)
-    kernel_size: Pair = param((2, 2), label="Kernel size", unit="px", low=1, key=True)
+    out_channels: int = param(16, label="Output channels", low=1, key=True,
+                              help="Filters, one for each channel that leaves.", measure=Measure.WIDTH)
+    kernel_size: Pair = param((2, 2), label="Kernel size", unit="px", low=1, key=True,
+                              help="Extent of the window that slides.")
     stride: Pair = param((2, 2), label="Stride", unit="px", low=1, key=True, help="How much larger the image becomes.")
     padding: Pair = param((0, 0), label="Padding", unit="px", low=0, help="Cut off on each side.")
     output_padding: Pair = param((0, 0), label="Output padding", unit="px", low=0,
                                  help="Added below and on the right; less than the stride or the dilation.")
     dilation: Pair = param((1, 1), label="Dilation", low=1, help="Distance between the taps of the kernel.")
-    groups: int = param(1, label="Groups", low=1, help="Divides both input and output channels.")
-    bias: bool = param(True, label="Bias")
+    groups: int = param(1, label="Groups", low=1, help="Divides both input and output channels.", measure=Measure.PARTS)
+    bias: bool = param(True, label="Bias", help="Adds a learned number to every output channel.")
 
 
 def _infer(p: ConvTranspose2dParams, inputs: Inputs) -> TensorSpec:
@@ -96,10 +112,13 @@ def _onnx_read(node: OnnxNode) -> OnnxMatch[ConvTranspose2dParams]:
 CONV_TRANSPOSE2D = OpSpec(
     id="conv_transpose2d", title="ConvTranspose2d", category=Category.CONVOLUTION,
     summary="Spreads each pixel over a patch of learned values, so that the image grows.",
+    formula="y[o, s·i + d·u − p, s·j + d·v − p] += W[c, o, u, v] · x[c, i, j];  then + b[o]",
+    aliases=("deconvolution", "upconvolution"),
     params=ConvTranspose2dParams, inputs=(Port("image", (4,)),), infer=_infer, module=_module, function=_function,
     weights=_weights, macs=_macs, suggest=lambda p, i: replace(p, out_channels=max(16, i[0].size(1) // 2)),
     onnx=OnnxBinding(_onnx_write, {"ConvTranspose": _onnx_read}),
     torch=read.CONV_TRANSPOSE2D,
+    reach=lambda p, i: spreading(p.kernel_size, p.stride, p.padding, p.dilation),
     examples=(
         Example(ConvTranspose2dParams(8), (IMAGE,)),
         Example(ConvTranspose2dParams(9, (3, 4), (2, 1), (1, 2), (1, 0), (1, 2), groups=3, bias=False), (ODD_IMAGE,)),

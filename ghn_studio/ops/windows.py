@@ -8,12 +8,14 @@ from math import log, prod
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm
 from ghn_studio.ops.multihead import attention_nodes
+from ghn_studio.ops.reach import Reach, Span, sliding
 from ghn_studio.ops.shapes import CHANNELS_LAST, bias, matrix
 from ghn_studio.ops.spec import (
     Call,
     Category,
     Example,
     Inputs,
+    Measure,
     NoParams,
     OpSpec,
     Pair,
@@ -33,15 +35,16 @@ _HIDDEN = 512
 
 @dataclass(frozen=True, slots=True)
 class WindowAttentionParams:
-    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.")
-    window: Pair = param((7, 7), label="Window", unit="px", low=2, key=True)
+    heads: int = param(4, label="Heads", low=1, key=True, help="Divides the channels.", measure=Measure.PARTS)
+    window: Pair = param((7, 7), label="Window", unit="px", low=2, key=True, help="Rows and columns of a window.")
     shift: Pair = param((0, 0), label="Shift", unit="px", low=0, key=True,
                         help="Windows of every other layer are shifted by half of their size.")
     version: int = param(1, label="Version", choices=(1, 2, 3),
                          help="1 looks position biases up in a table, 2 computes them and compares by angle, "
                               "3 has one for every pair of positions.")
-    qkv_bias: bool = param(True, label="Bias of query, key, value")
-    proj_bias: bool = param(True, label="Bias of the output")
+    qkv_bias: bool = param(True, label="Bias of query, key, value",
+                           help="Adds learned numbers to what is compared and passed on.")
+    proj_bias: bool = param(True, label="Bias of the output", help="Adds learned numbers after the heads are joined.")
 
 
 def _infer(p: WindowAttentionParams, inputs: Inputs) -> TensorSpec:
@@ -299,6 +302,12 @@ def _suggest(p: WindowAttentionParams, inputs: Inputs) -> WindowAttentionParams:
     return replace(p, heads=max(h for h in (8, 4, 3, 2, 1) if inputs[0].size(3) % h == 0))
 
 
+def _reach(p: WindowAttentionParams, inputs: Inputs) -> Reach:
+    """As far as the window can lie to either side; where it lies depends on the position."""
+    rows, columns = (Span(1, 1 - w, w - 1) for w in p.window)
+    return None if any(_shift(p, inputs[0])) else (rows, columns)
+
+
 def _merge_infer(p: NoParams, inputs: Inputs) -> TensorSpec:
     x = inputs[0]
     return TensorSpec((x.shape[0], -(-x.size(1) // 2), -(-x.size(2) // 2), 4 * x.size(3)), x.dtype)
@@ -322,9 +331,11 @@ _ODD = TensorSpec(("N", 5, 7, 6))
 WINDOW_ATTENTION = OpSpec(
     id="window_attention", title="Window attention", category=Category.ATTENTION,
     summary="Self-attention inside shifted windows of a map with its channels last (Liu et al., 2021).",
+    formula="y = Wₒ · softmax(Q·Kᵀ / √d + B) · V  inside each window", source="arXiv:2103.14030",
     params=WindowAttentionParams, inputs=(Port("map", (4,)),), infer=_infer, module=_module, function=_function,
     onnx=OnnxBinding(_onnx), weights=_weights, primitives=_graph, macs=_macs, suggest=_suggest,
     torch=read.WINDOW_ATTENTION,
+    reach=_reach,
     examples=(
         Example(WindowAttentionParams(2, (3, 2)), (CHANNELS_LAST,)),
         Example(WindowAttentionParams(2, (2, 4), (1, 2)), (_ODD,)),
@@ -336,8 +347,10 @@ WINDOW_ATTENTION = OpSpec(
 SPACE_TO_DEPTH = OpSpec(
     id="space_to_depth", title="Patch merging", category=Category.ATTENTION,
     summary="Stacks each 2 × 2 block of a map with its channels last into one position with four times the channels.",
+    formula="y[i, j] = [x[2i, 2j], x[2i + 1, 2j], x[2i, 2j + 1], x[2i + 1, 2j + 1]]", source="arXiv:2103.14030",
     params=NoParams, inputs=(Port("map", (4,)),), infer=_merge_infer,
     module=lambda p, i: call("ghn_studio.blocks.SpaceToDepth"), onnx=OnnxBinding(_merge_onnx),
     torch=read.SPACE_TO_DEPTH,
+    reach=lambda p, i: sliding((2, 2), (2, 2), (0, 0)),
     examples=(Example(NoParams(), (_ODD,)), Example(NoParams(), (TensorSpec(("N", 4, 6, 3)),))),
 )

@@ -58,7 +58,7 @@ def trace(module: nn.Module, example: object, name: str = "", ops: OpRegistry = 
     if len(images) != 1:
         raise TorchConversionError(f"{type(module).__name__} takes {len(images)} inputs; networks here take one")
     assembled = _assembled(module, images[0], ops)
-    paths = {name: type(part).__name__ for name, part in module.named_modules() if name}
+    paths = {name: _kind(part) for name, part in module.named_modules() if name}
     graph = Architecture.build(assembled.nodes, _groups(assembled, paths), name or type(module).__name__)
     require_shapes(graph, ops)
     graph = join(graph, ops)
@@ -103,6 +103,11 @@ def _recorded(tracer: ShapeTracer, entry: Entry, images: Tensor) -> fx.Graph:
 
 def _first_line(text: str) -> str:
     return text.strip().partition("\n")[0][:200]
+
+
+def _kind(part: nn.Module) -> str:
+    """What a block is called besides its path; a mere container has no other name."""
+    return "" if type(part).__module__ == nn.Sequential.__module__ else type(part).__name__.lstrip("_")
 
 
 def _groups(assembled: Assembled, kinds: Mapping[str, str]) -> list[Group]:

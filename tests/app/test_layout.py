@@ -9,7 +9,8 @@ import pytest
 
 from ghn_studio import paths
 from ghn_studio.app.document import Document
-from ghn_studio.app.layering import layered, sweep
+from ghn_studio.app.flow import Direction
+from ghn_studio.app.layering import crossings, layered, sweep
 from ghn_studio.app.layout import GRID, arrange, free_spot, place_missing
 from ghn_studio.ir import Architecture, Group, Node, NodeId, Source
 from ghn_studio.project import read
@@ -127,7 +128,10 @@ def test_a_ladder_has_no_crossings() -> None:
     # Two parallel chains of ten, joined at both ends.
     edges = [(0, 1), (0, 11)] + [(i, i + 1) for i in range(1, 10)] + [(i, i + 1) for i in range(11, 20)]
     edges += [(10, 21), (20, 21)]
-    assert sweep(layered(22, edges)) == 0
+    net = layered(22, edges)
+    for _ in sweep(net):
+        pass
+    assert crossings(net) == 0
 
 
 def test_missing_places_are_found_and_the_others_stay() -> None:
@@ -160,3 +164,22 @@ def test_a_thousand_nodes_take_a_fraction_of_a_second() -> None:
     start = time.thread_time()
     arrange(graph, sizes)
     assert time.thread_time() - start < 0.8  # four times the budget
+
+
+def test_missing_places_in_a_drawing_that_runs_down_are_below() -> None:
+    graph = chain(4)
+    sizes = dict.fromkeys(graph.nodes, (160.0, 80.0))
+    layout = {NodeId("n0"): (0.0, 0.0), NodeId("n1"): (0.0, 136.0)}
+    found = place_missing(graph, layout, sizes, Direction.DOWN)
+    assert found == {NodeId("n2"): (0.0, 272.0), NodeId("n3"): (0.0, 408.0)}
+    assert place_missing(graph, layout, sizes)[NodeId("n2")] == (208.0, 136.0)
+
+
+def test_wires_lie_in_the_order_of_the_inputs_they_end_at() -> None:
+    # 0 - 1 - 2 - 3, and 0 - 3: once as the first input of 3, once as the second.
+    for edges, lane_first in (([(0, 1), (1, 2), (0, 3), (2, 3)], True), ([(0, 1), (1, 2), (2, 3), (0, 3)], False)):
+        net = layered(4, edges)
+        for _ in sweep(net):
+            pass
+        assert crossings(net) == 0
+        assert [v >= net.real for v in net.layers[2]] == [lane_first, not lane_first]

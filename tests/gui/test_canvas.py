@@ -459,7 +459,7 @@ def test_tab_opens_the_search_and_enter_adds(view: CanvasView, document: Documen
 def test_a_double_click_on_nothing_opens_the_search_and_on_a_node_activates_it(view: CanvasView, hand: Hand,
                                                                              qtbot: QtBot) -> None:
     with qtbot.waitSignal(view.node_activated) as told:
-        hand.send(QEvent.Type.MouseButtonDblClick, hand.at(*title_of("conv")), _LEFT, _LEFT)
+        hand.send(QEvent.Type.MouseButtonDblClick, hand.at(PLACES["conv"][0] + 60, 60), _LEFT, _LEFT)
     assert told.args == ["conv"]
     hand.send(QEvent.Type.MouseButtonDblClick, hand.at(400, 300), _LEFT, _LEFT)
     assert view.search.isVisible()
@@ -513,6 +513,7 @@ def test_middle_button_and_space_pan(view: CanvasView, hand: Hand, document: Doc
 def test_fit_shows_everything_and_focus_brings_one_node_near(view: CanvasView, qtbot: QtBot) -> None:
     view.zoom_to(2.5)
     qtbot.keyClick(view, Qt.Key.Key_Home)
+    qtbot.waitUntil(lambda: not view.arranging.glide.is_running)
     assert view.visible_rect().contains(view.canvas.content_rect())
     assert view.bar.percent.text() == f"{round(view.zoom * 100)} %"
     view.zoom_to(0.1)
@@ -638,7 +639,7 @@ def test_group_and_ungroup(view: CanvasView, document: Document) -> None:
     assert document.graph.groups["block"] == Group("block", "Block")
     view.viewport().repaint()
     assert shown(view) == truth(document)
-    view.commands.ungroup("block")
+    view.groups.ungroup("block")
     assert not document.graph.groups
     document.undo()
     document.undo()

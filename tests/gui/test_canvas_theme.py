@@ -3,42 +3,97 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
+from pathlib import Path
 
 import pytest
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QFontInfo, QFontMetricsF
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from ghn_studio.gui import icons, theme
+from ghn_studio.app import faces
+from ghn_studio.gui import fonts, icons, theme
 from ghn_studio.gui.canvas.heat import Heat, colour_of
 from ghn_studio.gui.canvas.routing import Lanes, Obstacles, route
-from ghn_studio.gui.canvas.search import score
 from ghn_studio.gui.style_sheet import style_sheet
 from ghn_studio.gui.theme import DARK, LIGHT, Tokens, contrast, mixed
-from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.spec import Category
 
+THEMES = pytest.mark.parametrize("tokens", [DARK, LIGHT], ids=["dark", "light"])
 
-@pytest.mark.parametrize("tokens", [DARK, LIGHT], ids=["dark", "light"])
+
+@THEMES
 def test_text_and_state_colours_have_contrast(tokens: Tokens) -> None:
-    for surface in (tokens.canvas, tokens.panel, tokens.body):
-        assert contrast(tokens.text, surface) >= 4.5
-        assert contrast(tokens.muted, surface) >= 4.5
-        assert contrast(tokens.error, surface) >= 4.5
+    for surface in (tokens.canvas, tokens.panel, tokens.body, tokens.raised):
+        for text in (tokens.text, tokens.muted, tokens.error, tokens.warning, tokens.ok):
+            assert contrast(text, surface) >= 4.5, (text, surface)
         assert contrast(tokens.selection, surface) >= 3.0
-        assert contrast(tokens.warning, surface) >= 4.5
-        assert contrast(tokens.ok, surface) >= 4.5
-    assert contrast(tokens.edge, tokens.canvas) >= 3.0
+        assert contrast(tokens.edge_hot, surface) >= 4.5, "links and active wires"
+    for surface in (tokens.canvas, tokens.body):
+        assert contrast(tokens.edge, surface) >= 3.0
     assert contrast(tokens.on_primary, tokens.primary) >= 4.5
     assert contrast(tokens.on_error, tokens.error) >= 4.5
-    for heat in (Heat(0.0), Heat(0.5), Heat(1.0), Heat(1.0, is_harmful=True)):
+    assert contrast(tokens.on_selection, tokens.selection) >= 4.5
+    assert contrast(tokens.primary, tokens.panel) >= 3.0
+
+
+@THEMES
+def test_measured_layers_can_be_told_apart_and_read(tokens: Tokens) -> None:
+    for heat in (Heat(0.0), Heat(0.25), Heat(0.5), Heat(0.75), Heat(1.0), Heat(1.0, is_harmful=True)):
         assert contrast(tokens.text, colour_of(heat, tokens)) >= 4.5
     assert contrast(tokens.heat, tokens.panel) >= 3.0, "the legend and the bars are told apart from their surface"
-    for category in Category:
-        accent = tokens.accent(category)
-        assert contrast(accent, tokens.body) >= 4.5
-        assert contrast(tokens.text, mixed(tokens.body, accent, tokens.tint)) >= 7.0
+    steps = [contrast(colour_of(Heat(share), tokens), tokens.body) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert steps == sorted(steps), "more is further from the body's colour"
+
+
+@THEMES
+@pytest.mark.parametrize("category", Category)
+def test_accents_and_titles_have_contrast(tokens: Tokens, category: Category) -> None:
+    accent = tokens.accent(category)
+    assert contrast(accent, tokens.body) >= 4.5
+    assert contrast(accent, tokens.canvas) >= 3.0, "ports and boxes seen from afar"
+    header = mixed(tokens.body, accent, tokens.tint)
+    assert contrast(tokens.text, header) >= 7.0
+    assert contrast(tokens.error, header) >= 3.0, "the badge in the header"
+
+
+@THEMES
+def test_borders_and_dots_are_seen_but_stay_behind(tokens: Tokens) -> None:
+    assert contrast(tokens.border, tokens.body) >= 1.4
+    assert 1.1 <= contrast(tokens.dot, tokens.canvas) <= 1.6
+
+
+def test_every_token_is_a_colour_or_a_share() -> None:
+    for tokens in (DARK, LIGHT):
+        for name in tokens.__slots__:
+            value = getattr(tokens, name)
+            for color in value if isinstance(value, tuple) else (value,) if str(value).startswith("#") else ():
+                assert QColor(color).isValid(), (name, color)
+        assert len(tokens.accents) == len(Category)
+
+
+def test_colours_are_written_down_in_one_module() -> None:
+    """Hex codes, named colours and number triples outside the theme would not follow it."""
+    literal = re.compile(
+        r"""["']#[0-9a-fA-F]{3,8}["']|\bQColor\(\s*["'0-9]|\bGlobalColor\.(?!transparent)|\brgba?\("""
+    )
+    found = [f"{file.name}:{number}: {line.strip()}"
+             for file in sorted((Path(theme.__file__).parent).rglob("*.py")) if file.name != "theme.py"
+             for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1) if literal.search(line)]
+    assert not found, "\n".join(found)
+    assert literal.search('QColor("red")')
+    assert literal.search('x = "#12aB00"')
+
+
+def test_numbers_of_both_fonts_are_equally_wide(qapp: QApplication) -> None:
+    assert {"Inter", "JetBrains Mono"} <= set(fonts.load()), "the bundled files were read"
+    for font in (theme.ui_font(13), theme.ui_font(13, theme.SEMIBOLD), theme.mono_font(11)):
+        assert QFontInfo(font).family() in ("Inter", "JetBrains Mono")
+        wide = {QFontMetricsF(font).horizontalAdvance(digit * 4) for digit in "0123456789"}
+        assert len(wide) == 1
+    title = QFontMetricsF(theme.ui_font(13, theme.SEMIBOLD)).horizontalAdvance("AdaptiveAvgPool2d")
+    assert title <= faces._TITLE_CHAR * len("AdaptiveAvgPool2d"), "node sizes are counted with wide enough letters"
 
 
 def test_the_theme_follows_what_is_asked_for(qtbot: QtBot, qapp: QApplication) -> None:
@@ -54,14 +109,11 @@ def test_the_theme_follows_what_is_asked_for(qtbot: QtBot, qapp: QApplication) -
     look.set_mode("dark")
 
 
-@pytest.mark.parametrize("tokens", [DARK, LIGHT], ids=["dark", "light"])
+@THEMES
 def test_the_style_sheet_has_no_open_ends(tokens: Tokens) -> None:
-    import re
-    from pathlib import Path
-
     sheet = style_sheet(tokens)
     assert "$" not in sheet
-    assert "@icons" not in sheet
+    assert "@" not in sheet
     for url in re.findall(r'url\("([^"]+)"\)', sheet):
         assert Path(url).is_file(), url
 
@@ -72,19 +124,6 @@ def test_every_icon_draws_something(qapp: QApplication, name: str) -> None:
     inked = sum(picture.pixelColor(x, y).alpha() > 100 for x in range(24) for y in range(24))
     assert 20 < inked < 400
     assert not icons.icon(name).isNull()
-
-
-@pytest.mark.parametrize(("typed", "title"), [
-    ("conv", "Conv2d"), ("bn", "BatchNorm"), ("lin", "Linear"), ("gelu", "GELU"), ("cat", "Concatenate"),
-    ("attention", "Self-attention"), ("avgp", "AvgPool2d"), ("drop", "Dropout"),
-])
-def test_a_few_letters_find_the_operator(typed: str, title: str) -> None:
-    ranked = sorted(REGISTRY, key=lambda spec: -score(typed, spec))
-    assert ranked[0].title == title
-
-
-def test_nonsense_finds_nothing() -> None:
-    assert all(score("zzqx", spec) == 0 for spec in REGISTRY)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -1,16 +1,15 @@
-"""Nodes coloured by a measured quantity: how they look, and the legend that says what the colours mean."""
+"""Nodes coloured by a quantity of an overlay: how they look."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QLinearGradient, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
 
 from ghn_studio.app.faces import NodeFace
-from ghn_studio.gui import icons, theme
-from ghn_studio.gui.look import label
+from ghn_studio.gui import theme
 from ghn_studio.gui.theme import Tokens, mixed, mono_font
 
 #: Share of the colour in the node of the highest level; more would swallow the text.
@@ -37,6 +36,11 @@ UNMEASURED = Heat(None)
 def heat_of(level: float, text: str, *, is_harmful: bool = False) -> Heat:
     """A heat whose level lies between 0 and 1, in a few steps."""
     return Heat(round(STEPS * max(0.0, min(1.0, level))) / STEPS, text, is_harmful)
+
+
+def worst(heats: Iterable[Heat]) -> Heat:
+    """The strongest of several heats, one that harms first; that of a collapsed group from those of its nodes."""
+    return max(heats, key=lambda h: (h.is_harmful, -1.0 if h.level is None else h.level), default=UNMEASURED)
 
 
 def colour_of(heat: Heat, tokens: Tokens) -> QColor:
@@ -67,55 +71,3 @@ def draw_tag(painter: QPainter, face: NodeFace, heat: Heat, tokens: Tokens, *, c
     painter.setFont(font)
     painter.setPen(QColor(tokens.error if heat.is_harmful else tokens.text))
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextSingleLine, heat.text)
-
-
-class HeatLegend(QFrame):
-    """What the colours mean, from nothing to the largest figure. ``closed`` when a person has seen enough."""
-
-    closed = Signal()
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setObjectName("canvasBar")
-        self.title = label("", "muted")
-        self.most = label("", "mono")
-        self.close_button = QToolButton()
-        self.close_button.setObjectName("canvas.heat.close")
-        self.close_button.setAccessibleName("Take the colours off")
-        self.close_button.setToolTip("Take the colours off")
-        self.close_button.setIconSize(QSize(14, 14))
-        self.close_button.clicked.connect(self.closed)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(12, 3, 4, 3)
-        row.setSpacing(8)
-        for widget in (self.title, label("0", "mono"), _Scale(), self.most, self.close_button):
-            row.addWidget(widget)
-        self.restyle()
-        self.hide()
-
-    def say(self, title: str, most: str) -> None:
-        """Write what is shown and what the strongest colour stands for."""
-        self.title.setText(title)
-        self.most.setText(most)
-        self.setAccessibleName(f"{title}, up to {most}")
-
-    def restyle(self) -> None:
-        """Draw the icon in the theme's colours."""
-        self.close_button.setIcon(icons.icon("close", theme.current().tokens.muted))
-
-
-class _Scale(QWidget):
-    def __init__(self) -> None:
-        super().__init__()
-        self.setFixedSize(96, 12)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        tokens = theme.current().tokens
-        gradient = QLinearGradient(0, 0, self.width(), 0)
-        gradient.setColorAt(0, colour_of(Heat(0.0), tokens))
-        gradient.setColorAt(1, colour_of(Heat(1.0), tokens))
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(tokens.border), 1))
-        painter.setBrush(gradient)
-        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)

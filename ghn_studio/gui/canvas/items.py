@@ -1,20 +1,19 @@
-"""What lies on the canvas: nodes, wires, frames, captions, and the overview of all of them."""
+"""What lies on the canvas: blocks, wires and captions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsPathItem, QGraphicsRectItem, QStyleOptionGraphicsItem, QWidget
 
 from ghn_studio.app.faces import NodeFace
+from ghn_studio.app.flow import Direction
 from ghn_studio.gui.canvas.heat import Heat, draw_tag
 from ghn_studio.gui.canvas.paint import (
     MARGIN,
-    OVERVIEW_ZOOM,
     PILL_ZOOM,
     TEXT_ZOOM,
     Pictures,
@@ -22,16 +21,22 @@ from ghn_studio.gui.canvas.paint import (
     draw_ring,
     pill_size,
 )
+from ghn_studio.gui.canvas.pins import draw_pin
 from ghn_studio.gui.canvas.routing import Box, Point, Route
-from ghn_studio.gui.theme import Tokens, faded, ui_font
-from ghn_studio.ir.graph import Edge, Group, NodeId
+from ghn_studio.gui.theme import Tokens
+from ghn_studio.ir.graph import Edge, NodeId
 
 if TYPE_CHECKING:
-    from ghn_studio.gui.canvas.scene import CanvasScene
+    from ghn_studio.gui.canvas.block_scene import BlockScene
 
 _NO_PEN = QPen(Qt.PenStyle.NoPen)
 #: A caption is shown where the wire is this much longer than it, in scene units.
 PILL_ROOM = 40.0
+PILL_ROOM_DOWN = 24.0
+#: What a selection's ring, and a hairline, cover beside their box at the smallest zoom, in scene units.
+RING, HAIR = 50.0, 25.0
+#: Of what lies around an entered group.
+NEIGHBOUR_OPACITY = 0.45
 
 
 class Layer(QGraphicsRectItem):
@@ -44,13 +49,16 @@ class Layer(QGraphicsRectItem):
 
 
 class NodeItem(QGraphicsRectItem):
-    """One node. The bounding box is Qt's own, so culling costs no Python call."""
+    """One block: a node, or a collapsed group by its path.
+
+    The bounding box is Qt's own, so culling costs no Python call.
+    """
 
     def __init__(self, node_id: NodeId, face: NodeFace, pictures: Pictures, layer: Layer) -> None:
         super().__init__(layer)
         self.node_id = node_id
         self.left = self.top = 0.0
-        self.is_selected = self.is_hovered = self.has_faded_ports = False
+        self.is_selected = self.is_hovered = self.has_faded_ports = self.is_neighbour = self.is_pinned = False
         self.heat: Heat | None = None
         self._pictures = pictures
         self.setPen(_NO_PEN)
@@ -61,6 +69,11 @@ class NodeItem(QGraphicsRectItem):
         self.face = face
         self.setRect(-MARGIN, -MARGIN, face.width + 2 * MARGIN, face.height + 2 * MARGIN)
         self.update()
+
+    def step_back(self) -> None:
+        """Show the block as what lies around the group that is on show: faded, and not to be edited."""
+        self.is_neighbour = True
+        self.setOpacity(NEIGHBOUR_OPACITY)
 
     def set_heat(self, heat: Heat | None) -> None:
         """Colour the node by a measured quantity, or by its category again."""
@@ -73,6 +86,10 @@ class NodeItem(QGraphicsRectItem):
         self.left, self.top = x, y
         self.setPos(x, y)
 
+    def shown_rect(self) -> QRectF:
+        """What the node covers in the overview, with the ring of a selection far out."""
+        return QRectF(self.left, self.top, self.face.width, self.face.height).adjusted(-RING, -RING, RING, RING)
+
     @property
     def box(self) -> Box:
         """Left, top, right and bottom in the scene, shadow left out."""
@@ -80,14 +97,19 @@ class NodeItem(QGraphicsRectItem):
 
     def input_point(self, port: int) -> Point:
         """Where a wire into input ``port`` ends; the last slot for ports that are not shown."""
-        slots = self.face.inputs
-        y = slots[min(port, len(slots) - 1)].y if slots else 16.0
-        return self.left, self.top + y
+        x, y = self.face.port_point(port, self._pictures.direction, is_output=False)
+        return self.left + x, self.top + y
 
     def output_point(self, port: int) -> Point:
         """Where a wire out of output ``port`` begins."""
-        slots = self.face.outputs
-        return self.left + self.face.width, self.top + (slots[min(port, len(slots) - 1)].y if slots else 16.0)
+        x, y = self.face.port_point(port, self._pictures.direction, is_output=True)
+        return self.left + x, self.top + y
+
+    def set_pinned(self, pinned: bool) -> None:
+        """Show that arranging leaves the node where it is, or no more."""
+        if pinned != self.is_pinned:
+            self.is_pinned = pinned
+            self.update()
 
     def mark(self, *, selected: bool | None = None, hovered: bool | None = None, faded: bool | None = None) -> None:
         """Change how the node stands out."""
@@ -107,27 +129,32 @@ class NodeItem(QGraphicsRectItem):
             draw_ring(painter, face, pictures.tokens, is_strong=self.is_selected)
             # The ring crosses the ports and the tag; they belong on top.
             if self.is_selected and pictures.zoom >= TEXT_ZOOM:
-                _draw_ports(painter, face, pictures.tokens)
+                _draw_ports(painter, face, pictures.tokens, pictures.direction)
             if self.heat is not None:
                 draw_tag(painter, face, self.heat, pictures.tokens, compact=pictures.zoom < TEXT_ZOOM)
+        if self.is_pinned:
+            draw_pin(painter, face, pictures.tokens, large=pictures.zoom < TEXT_ZOOM)
 
 
-def _draw_ports(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
+def _draw_ports(painter: QPainter, face: NodeFace, tokens: Tokens, direction: Direction) -> None:
     accent, ring = QColor(tokens.accent(face.category)), QColor(tokens.selection)
     painter.setPen(QPen(ring, 1.5))
-    for slot in face.inputs:
+    for i, slot in enumerate(face.inputs):
         painter.setBrush(QColor(tokens.body) if slot.is_free else accent)
         radius = 3.4 if slot.is_spare else 5.5
-        painter.drawEllipse(QPointF(0, slot.y), radius, radius)
+        painter.drawEllipse(QPointF(*face.port_point(i, direction, is_output=False)), radius, radius)
     painter.setBrush(accent)
-    for slot in face.outputs:
-        painter.drawEllipse(QPointF(face.width, slot.y), 5.5, 5.5)
+    for i in range(len(face.outputs)):
+        painter.drawEllipse(QPointF(*face.port_point(i, direction, is_output=True)), 5.5, 5.5)
 
 
 class Wire:
     """One edge and its native path item, which is drawn without any Python call."""
 
-    __slots__ = ("box", "caption", "ceiling", "edge", "is_bad", "is_hot", "item", "lines", "route", "text")
+    __slots__ = (
+        "box", "caption", "ceiling", "edge", "is_bad", "is_floating", "is_hot", "item", "lines", "pen", "route",
+        "text", "value",
+    )
 
     def __init__(self, edge: Edge, layer: Layer) -> None:
         self.edge = edge
@@ -138,20 +165,31 @@ class Wire:
         self.caption: Box | None = None
         self.ceiling = 0.0
         self.lines: list[QLineF] | None = None
-        self.is_hot = self.is_bad = False
+        self.is_hot = self.is_bad = self.is_floating = False
+        self.pen: QPen | None = None
+        #: What flows, to see at a glance whether the caption still holds.
+        self.value: object = None
+
+    def is_laid(self, route: Route, ceiling: float) -> bool:
+        """True if the wire takes this course already."""
+        return route == self.route and ceiling == self.ceiling and not self.is_floating
 
     def set_route(self, route: Route, ceiling: float) -> None:
         """Take a course. ``ceiling`` is the top of the higher of the two nodes."""
-        if route == self.route and ceiling == self.ceiling:
-            return
-        self.route, self.ceiling, self.lines = route, ceiling, None
+        self.float_along(route)
+        self.is_floating = False
+        self.ceiling = ceiling
+        xs, ys = zip(*route.samples(6), strict=True)
+        self.box = min(xs), min(ys), max(xs), max(ys)
+        self._place_caption()
+
+    def float_along(self, route: Route) -> None:
+        """Take a course for a moment: without a caption, and its box stays where it was."""
+        self.route, self.lines, self.caption, self.is_floating = route, None, None, True
         path = QPainterPath(QPointF(*route.start))
         for a, b, end in route.pieces:
             path.cubicTo(a[0], a[1], b[0], b[1], end[0], end[1])
         self.item.setPath(path)
-        xs, ys = zip(*route.samples(6), strict=True)
-        self.box = min(xs), min(ys), max(xs), max(ys)
-        self._place_caption()
 
     def set_text(self, text: str) -> None:
         """Caption the wire, if there is room."""
@@ -161,10 +199,20 @@ class Wire:
 
     def set_state(self, pens: Pens, *, is_hot: bool, is_bad: bool) -> None:
         """Draw the wire plain, emphasised, or as the place of a mistake."""
+        pen = pens.bad if is_bad else pens.hot if is_hot else pens.plain
+        if pen is not self.pen:
+            self.pen = pen
+            self.item.setPen(pen)
+            self.item.setZValue(2 if is_bad else 1 if is_hot else 0)
+        moves = is_bad != self.is_bad
         self.is_hot, self.is_bad = is_hot, is_bad
-        self.item.setPen(pens.bad if is_bad else pens.hot if is_hot else pens.plain)
-        self.item.setZValue(2 if is_bad else 1 if is_hot else 0)
-        self._place_caption()
+        if moves:
+            self._place_caption()
+
+    def shown_rect(self) -> QRectF:
+        """What the wire covers in the overview."""
+        left, top, right, bottom = self.box
+        return QRectF(left - HAIR, top - HAIR, right - left + 2 * HAIR, bottom - top + 2 * HAIR)
 
     def straight_lines(self) -> list[QLineF]:
         """The course as straight lines, for the overview."""
@@ -193,7 +241,7 @@ class Wire:
             return
         width, height = pill_size(self.text)
         x, y = self.route.label
-        if self.route.room <= width + PILL_ROOM:
+        if self.route.room <= (height + PILL_ROOM_DOWN if self.route.is_upright else width + PILL_ROOM):
             if not self.is_bad:
                 return
             y = self.ceiling - height  # over the nodes it lies between
@@ -212,10 +260,10 @@ class Pens:
             pen.setCapStyle(Qt.PenCapStyle.RoundCap)
 
 
-class _Sheet(QGraphicsRectItem):
+class Sheet(QGraphicsRectItem):
     """An item as large as the network that draws many small things in one call."""
 
-    def __init__(self, scene: CanvasScene, z: float) -> None:
+    def __init__(self, scene: BlockScene, z: float) -> None:
         super().__init__()
         self._scene = scene
         self.setPen(_NO_PEN)
@@ -224,10 +272,10 @@ class _Sheet(QGraphicsRectItem):
         scene.addItem(self)
 
 
-class PillSheet(_Sheet):
+class PillSheet(Sheet):
     """The captions of all wires, or of those where something is wrong: these lie over the nodes."""
 
-    def __init__(self, scene: CanvasScene, z: float, *, bad: bool) -> None:
+    def __init__(self, scene: BlockScene, z: float, *, bad: bool) -> None:
         super().__init__(scene, z)
         self._bad = bad
 
@@ -244,126 +292,3 @@ class PillSheet(_Sheet):
             if box[0] < right and left < box[2] and box[1] < bottom and top < box[3]:
                 picture = pictures.pill(wire.text, is_bad=wire.is_bad, is_hot=wire.is_hot)
                 blit(painter, picture, pictures, box[0] - 1, box[1] - 1, box[2] - box[0] + 2, box[3] - box[1] + 2)
-
-
-class OverviewSheet(_Sheet):
-    """All nodes and wires as plain boxes and hairlines, for zooms where nothing else can be read."""
-
-    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
-        scene = self._scene
-        if scene.pictures.zoom >= OVERVIEW_ZOOM:
-            return
-        tokens = scene.pictures.tokens
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        painter.setPen(QPen(faded(tokens.edge, 0.75), 0))
-        painter.drawLines(scene.overview_lines())
-        painter.setPen(_NO_PEN)
-        for color, boxes in scene.overview_boxes().items():
-            painter.setBrush(QColor(color))
-            painter.drawRects(boxes)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        ring = QPen(QColor(tokens.selection), 2)
-        ring.setCosmetic(True)
-        painter.setPen(ring)
-        painter.drawRects([QRectF(i.left, i.top, i.face.width, i.face.height) for i in scene.selected_items()])
-
-
-class FrameItem(QGraphicsRectItem):
-    """The frame behind the nodes of a group, with its title and how often it repeats."""
-
-    PAD, TITLE = 18.0, 26.0
-
-    def __init__(self, group: Group, pictures: Pictures, layer: Layer) -> None:
-        super().__init__(layer)
-        self.shown = group
-        self.boxes: tuple[Box, ...] = ()
-        self._is_outer = False
-        self._pictures = pictures
-        self.setPen(_NO_PEN)
-
-    def show_group(self, group: Group, boxes: list[Box], *, is_outer: bool, depth: int) -> None:
-        """Draw frames at ``boxes``; ``is_outer`` if other groups lie inside."""
-        self.shown, self._is_outer = group, is_outer
-        self.setZValue(depth)
-        self.boxes = tuple(boxes)
-        bounds = QRectF()
-        for box in self.boxes:
-            bounds = bounds.united(_rect(box))
-        self.setRect(bounds.adjusted(-4, -60, 4, 4))
-        self.update()
-
-    def title_box(self) -> Box | None:
-        """Where the title is written, for lanes to keep clear of."""
-        if not self.boxes:
-            return None
-        left, top, right, _ = self.boxes[0]
-        if self.shown.repeat <= 1:
-            right = min(right, left + 28 + 13 * len(self.shown.title))
-        return left, top + 8, right, top + 34
-
-    def contains_title(self, x: float, y: float) -> bool:
-        """True if the point lies on the frame's title line."""
-        return any(b[0] <= x <= b[2] and b[1] <= y <= b[1] + self.TITLE + 6 for b in self.boxes)
-
-    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
-        tokens, zoom = self._pictures.tokens, self._pictures.zoom
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-        painter.setPen(QPen(faded(tokens.muted, 0.34), 1 if zoom > 0.5 else 0))
-        painter.setBrush(faded(tokens.muted, 0.055))
-        for box in self.boxes:
-            painter.drawRoundedRect(_rect(box), 12, 12)
-        # Far out, an outer title would lie on the inner ones.
-        if self.boxes and not (self._is_outer and (self.PAD + self.TITLE) * zoom < 14):
-            self._draw_title(painter, tokens, zoom)
-
-    def _draw_title(self, painter: QPainter, tokens: Tokens, zoom: float) -> None:
-        # Far out, the title keeps its size on the screen as long as its line has room.
-        inside = zoom >= OVERVIEW_ZOOM
-        size = max(12.0, min(11 / zoom, self.TITLE if inside else 11 / zoom))
-        font = ui_font(round(size), QFont.Weight.DemiBold)
-        text = self.shown.title or self.shown.path
-        badge = f"× {self.shown.repeat}" if self.shown.repeat > 1 else ""
-        box = _rect(self.boxes[0])
-        metrics = QFontMetricsF(font)
-        space = metrics.horizontalAdvance(badge) + 1.3 * size if badge else 0.0
-        shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, max(0.0, box.width() - space - 2.4 * size))
-        painter.setFont(font)
-        painter.setPen(QColor(tokens.muted))
-        baseline = box.top() + 9 + 0.9 * size if inside else box.top() - 0.4 * size
-        painter.drawText(QPointF(box.left() + 14, baseline), shown)
-        if badge:
-            high = 1.6 * size
-            room = QRectF(box.right() - space - 10, baseline - 1.15 * size, space, high)
-            painter.setPen(_NO_PEN)
-            painter.setBrush(faded(tokens.muted, 0.30))
-            painter.drawRoundedRect(room, high / 2, high / 2)
-            painter.setPen(QColor(tokens.text))
-            painter.drawText(room, Qt.AlignmentFlag.AlignCenter, badge)
-
-
-def framed(box: Box) -> Box:
-    """The frame around a box of members: a margin, and room for the title above."""
-    pad, title = FrameItem.PAD, FrameItem.TITLE
-    return box[0] - pad, box[1] - pad - title + 6, box[2] + pad, box[3] + pad
-
-
-def joined(boxes: Iterable[Box]) -> Box:
-    """The smallest box around all ``boxes``."""
-    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
-    return min(lefts), min(tops), max(rights), max(bottoms)
-
-
-def bands(boxes: Iterable[Box]) -> list[Box]:
-    """Join boxes whose heights overlap; what lies in different rows stays apart."""
-    found: list[Box] = []
-    for box in sorted(boxes, key=lambda b: b[1]):
-        if found and box[1] < found[-1][3] + 48:
-            found[-1] = joined((found[-1], box))
-        else:
-            found.append(box)
-    return found
-
-
-def _rect(box: Box) -> QRectF:
-    return QRectF(box[0], box[1], box[2] - box[0], box[3] - box[1])
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import floor
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import (
@@ -25,8 +26,11 @@ from PySide6.QtGui import (
 )
 
 from ghn_studio.app.faces import FOOTER, HEADER, PAD_X, ROW, NodeFace, Slot
+from ghn_studio.app.flow import Direction
+from ghn_studio.gui.canvas.bypassed import dimmed, draw_passing
+from ghn_studio.gui.canvas.group_paint import draw_badge, draw_mark, draw_stack, title_room
 from ghn_studio.gui.canvas.heat import Heat, draw_tag, heated
-from ghn_studio.gui.theme import Tokens, faded, mixed, mono_font, ui_font
+from ghn_studio.gui.theme import SHADOW_INK, Tokens, faded, mixed, mono_font, ui_font
 
 #: Space around a node's box for its shadow and the ring of a selection.
 MARGIN = 18.0
@@ -64,6 +68,7 @@ class Pictures:
         self.ratio = 1.0
         self.zoom = 1.0
         self.is_settled = True
+        self.direction = Direction.RIGHT
         self._nodes: dict[tuple[NodeFace, bool, bool, Heat | None], Picture] = {}
         self._pills: dict[tuple[str, bool, bool], Picture] = {}
         self._bytes = 0
@@ -72,6 +77,12 @@ class Pictures:
         """Draw everything anew, in other colours."""
         self.tokens = tokens
         self._clear()
+
+    def turn(self, direction: Direction) -> None:
+        """Draw the ports for wires that run another way."""
+        if direction is not self.direction:
+            self.direction = direction
+            self._clear()
 
     def look_at(self, zoom: float, ratio: float, *, settled: bool) -> None:
         """Serve pictures for a zoom; while it is not settled, scaled ones will do."""
@@ -88,10 +99,8 @@ class Pictures:
             found = self._picture(face.width + 2 * MARGIN, face.height + 2 * MARGIN)
             painter = _painter(found)
             painter.translate(MARGIN, MARGIN)
-            tokens = self.tokens if heat is None else heated(self.tokens, heat)
-            (draw_compact if compact else draw_node)(painter, face, tokens, faded_ports=faded_ports)
-            if heat is not None:
-                draw_tag(painter, face, heat, self.tokens, compact=compact)
+            draw_block(painter, face, self.tokens, faded_ports=faded_ports, heat=heat, direction=self.direction,
+                       compact=compact)
             painter.end()
             self._nodes[key] = found
         return found
@@ -139,12 +148,17 @@ def blit(
         return
     world = painter.worldTransform()
     ratio = pictures.ratio
-    left = round((world.dx() + x * world.m11()) * ratio) / ratio
-    top = round((world.dy() + y * world.m22()) * ratio) / ratio
+    left = _whole((world.dx() + x * world.m11()) * ratio) / ratio
+    top = _whole((world.dy() + y * world.m22()) * ratio) / ratio
     painter.resetTransform()
     picture.pixmap.setDevicePixelRatio(ratio)
     painter.drawPixmap(QPointF(left, top), picture.pixmap)
     painter.setWorldTransform(world)
+
+
+def _whole(pixels: float) -> float:
+    """The nearest pixel; of two, always the one to the same side: to the even one, nodes would tremble in a pan."""
+    return floor(pixels + 0.501)
 
 
 def _painter(picture: Picture) -> QPainter:
@@ -157,28 +171,54 @@ def _painter(picture: Picture) -> QPainter:
 # --- nodes -------------------------------------------------------------------------------------
 
 
-def draw_node(painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports: bool = False) -> None:
+def draw_block(
+    painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports: bool = False, heat: Heat | None = None,
+    direction: Direction = Direction.RIGHT, compact: bool = False,
+) -> None:
+    """Draw a node as it stands: measured or not, bypassed or not; its top left corner at the origin."""
+    colours = dimmed(tokens) if face.is_bypassed else tokens
+    colours = colours if heat is None else heated(colours, heat)
+    if compact:
+        draw_compact(painter, face, colours)
+    else:
+        draw_node(painter, face, colours, faded_ports=faded_ports, direction=direction)
+    if face.is_bypassed:
+        draw_passing(painter, face, tokens, RADIUS, direction, compact=compact)
+    if heat is not None:
+        draw_tag(painter, face, heat, tokens, compact=compact)
+
+
+def draw_node(
+    painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports: bool = False,
+    direction: Direction = Direction.RIGHT,
+) -> None:
     """Draw a node with its top left corner at the origin."""
     accent = tokens.accent(face.category)
-    _shadow(painter, face, tokens)
+    if tokens.shadow:
+        _shadow(painter, face, tokens)
+    if face.group is not None:
+        draw_stack(painter, face, face.group, tokens, RADIUS)
     body = _box(face)
     painter.fillPath(body, QColor(tokens.body))
-    painter.save()
-    painter.setClipPath(body)
-    painter.fillRect(QRectF(0, 0, face.width, HEADER), mixed(tokens.body, accent, tokens.tint))
-    painter.fillRect(QRectF(0, 0, 4, face.height), QColor(accent))
-    painter.restore()
+    # Cut to size here, not by the painter: a vector file knows no clipping.
+    for part, color in ((QRectF(0, 0, face.width, HEADER), mixed(tokens.body, accent, tokens.tint)),
+                        (QRectF(0, 0, 4, face.height), QColor(accent))):
+        piece = QPainterPath()
+        piece.addRect(part)
+        painter.fillPath(body.intersected(piece), color)
     _outline(painter, body, tokens, trouble(face, tokens))
     _header(painter, face, tokens)
     _rows(painter, face, tokens)
     _footer(painter, face, tokens)
-    _ports(painter, face, tokens, accent, 0.3 if faded_ports else 1.0)
+    _ports(painter, face, tokens, direction, 0.3 if faded_ports else 1.0)
 
 
-def draw_compact(painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports: bool = False) -> None:
+def draw_compact(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
     """Draw a node for small zooms: its colour and a title large enough to read."""
     accent = tokens.accent(face.category)
     body = _box(face)
+    if face.group is not None:
+        draw_stack(painter, face, face.group, tokens, RADIUS)
     painter.fillPath(body, mixed(tokens.body, accent, tokens.tint))
     painter.save()
     painter.setClipPath(body)
@@ -186,6 +226,9 @@ def draw_compact(painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_por
     painter.restore()
     _outline(painter, body, tokens, trouble(face, tokens), scale=2.0)
     room = QRectF(16, 0, face.width - 24, face.height)
+    if face.group is not None and face.group.repeat > 1:
+        badge = QRectF(face.width - 62, face.height - 34, 54, 26)
+        draw_badge(painter, badge, face.group, face, tokens)
     font = _fitting(face.title, room.width())
     shape_fits = face.height >= 76 and face.shape and not face.error
     if shape_fits:
@@ -269,7 +312,7 @@ def _shadow(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
 def _shadow_stops(opacity: float) -> list[tuple[float, QColor]]:
     """The rim's darkness from the box outwards, as if ``SHADOW`` layers of ``opacity`` lay on each other."""
     count = round(SHADOW)
-    return [(i / count, faded("#000000", 1 - (1 - opacity) ** (count - i))) for i in range(count + 1)]
+    return [(i / count, faded(SHADOW_INK, 1 - (1 - opacity) ** (count - i))) for i in range(count + 1)]
 
 
 def trouble(face: NodeFace, tokens: Tokens) -> str:
@@ -287,14 +330,17 @@ def _outline(painter: QPainter, body: QPainterPath, tokens: Tokens, color: str, 
 
 
 def _header(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
-    room = QRectF(PAD_X, 0, face.width - PAD_X - (32 if face.error else 12), HEADER)
+    left, right = title_room(face)
+    room = QRectF(PAD_X + left, 0, face.width - PAD_X - left - right - (32 if face.error else 12), HEADER)
+    if face.group is not None:
+        draw_mark(painter, face, face.group, tokens)
     _text(painter, room, face.title, ui_font(13, QFont.Weight.DemiBold), QColor(tokens.text), _LEFT)
     if face.error:
         badge = QRectF(face.width - 28, 8, 16, 16)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(trouble(face, tokens)))
         painter.drawEllipse(badge)
-        _text(painter, badge, "!", ui_font(11, QFont.Weight.Bold), QColor(tokens.on_error), _CENTRE)
+        _text(painter, badge, "!", ui_font(11, QFont.Weight.DemiBold), QColor(tokens.on_error), _CENTRE)
 
 
 def _rows(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
@@ -331,29 +377,28 @@ def _footer(painter: QPainter, face: NodeFace, tokens: Tokens) -> None:
           ui_font(11), QColor(tokens.text) if face.shape else faded(tokens.muted, 0.8), QColor(tokens.muted))
 
 
-def _ports(painter: QPainter, face: NodeFace, tokens: Tokens, accent: str, opacity: float) -> None:
+def _ports(painter: QPainter, face: NodeFace, tokens: Tokens, direction: Direction, opacity: float) -> None:
     painter.setOpacity(opacity)
-    ring, body = QColor(tokens.canvas), QColor(tokens.body)
-    for slot in face.inputs:
-        _port(painter, 0.0, slot, accent, ring, body, tokens)
-    for slot in face.outputs:
-        draw_port(painter, face.width, slot.y, QColor(accent), ring)
+    ring, accent = QColor(tokens.canvas), QColor(tokens.accent(face.category))
+    for i, slot in enumerate(face.inputs):
+        _port(painter, QPointF(*face.port_point(i, direction, is_output=False)), slot, accent, tokens)
+    for i in range(len(face.outputs)):
+        draw_port(painter, *face.port_point(i, direction, is_output=True), accent, ring)
     painter.setOpacity(1.0)
 
 
-def _port(
-    painter: QPainter, x: float, slot: Slot, accent: str, ring: QColor, body: QColor, tokens: Tokens
-) -> None:
+def _port(painter: QPainter, at: QPointF, slot: Slot, accent: QColor, tokens: Tokens) -> None:
+    ring = QColor(tokens.canvas)
     if not slot.is_free:
-        draw_port(painter, x, slot.y, QColor(accent), ring)
+        draw_port(painter, at.x(), at.y(), accent, ring)
         return
-    # Nothing is connected: an open ring, quieter where nothing has to be.
-    draw_port(painter, x, slot.y, ring, ring, PORT + 0.5)
-    color = faded(tokens.muted, 0.7) if slot.is_spare else QColor(accent)
+    # Nothing is connected: an open ring, red where something has to be.
+    draw_port(painter, at.x(), at.y(), ring, ring, PORT + 0.5)
+    color = faded(tokens.muted, 0.7) if slot.is_spare else accent
     painter.setPen(QPen(color, 1.6))
-    painter.setBrush(body)
+    painter.setBrush(QColor(tokens.body))
     radius = 3.4 if slot.is_spare else 4.4
-    painter.drawEllipse(QPointF(x, slot.y), radius, radius)
+    painter.drawEllipse(at, radius, radius)
 
 
 def _pair(
@@ -383,6 +428,7 @@ def _text(
 # --- wires -------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)
 def pill_size(text: str) -> tuple[float, float]:
     """Width and height of a wire's caption, in scene units."""
     return QFontMetricsF(mono_font(10)).horizontalAdvance(text) + 14, 18.0

@@ -5,7 +5,7 @@ Pure geometry on floats, no Qt: tests and the scene use the same functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -14,6 +14,8 @@ Point = tuple[float, float]
 #: Room kept between a lane and a node, and between two lanes.
 CLEARANCE = 14.0
 LANE_STEP = 10.0
+#: What a frame needs above its title, and a wire above the frame.
+TITLE_CLEARANCE = 18.0
 #: How far a wire runs straight out of a port before it turns.
 STUB = 22.0
 CORNER = 18.0
@@ -26,13 +28,23 @@ class Route:
     """A wire as a start and cubic pieces (two handles and an end each).
 
     ``label`` is where a caption sits best and ``room`` how long the straightest stretch
-    around it is, in scene units.
+    around it is, in scene units. ``is_upright`` if this stretch runs down.
     """
 
     start: Point
     pieces: tuple[tuple[Point, Point, Point], ...]
     label: Point
     room: float
+    is_upright: bool = False
+
+    def turned(self) -> Route:
+        """The mirror image at the diagonal: a wire to the right becomes one that runs down.
+
+        Lanes that run down lie close beside nodes, where a caption has no room.
+        """
+        pieces = tuple((a[::-1], b[::-1], c[::-1]) for a, b, c in self.pieces)
+        room = self.room if len(pieces) == 1 else 0.0
+        return Route(self.start[::-1], pieces, self.label[::-1], room, not self.is_upright)
 
     def samples(self, per_piece: int = 10) -> Iterator[Point]:
         """Points along the wire, ends included."""
@@ -51,18 +63,41 @@ class Route:
 class Obstacles:
     """The boxes of nodes, found quickly by region."""
 
-    cells: dict[tuple[int, int], list[tuple[object, Box]]] = field(default_factory=dict)
+    boxes: dict[object, Box] = field(default_factory=dict)
+    cells: dict[tuple[int, int], dict[object, Box]] = field(default_factory=dict)
     titles: Obstacles | None = None
 
     @classmethod
     def of(cls, boxes: Iterable[tuple[object, Box]], titles: Iterable[tuple[object, Box]] = ()) -> Obstacles:
         """Index ``boxes``, each with the node it belongs to. Lanes also keep clear of ``titles``."""
-        named = list(titles)
-        made = cls({}, cls.of(named) if named else None)
-        for owner, box in boxes:
-            for cell in _cells(box):
-                made.cells.setdefault(cell, []).append((owner, box))
+        made = cls()
+        made.follow(boxes)
+        made.keep_clear_of(titles)
         return made
+
+    def follow(self, boxes: Iterable[tuple[object, Box]]) -> None:
+        """Index these instead; only what differs costs more than a comparison."""
+        now = dict(boxes)
+        for owner in [o for o in self.boxes if o not in now]:
+            self._drop(owner)
+        for owner, box in now.items():
+            before = self.boxes.get(owner)
+            if box == before:
+                continue
+            if before is not None:
+                self._drop(owner)
+            self.boxes[owner] = box
+            for cell in _cells(box):
+                self.cells.setdefault(cell, {})[owner] = box
+
+    def keep_clear_of(self, titles: Iterable[tuple[object, Box]]) -> None:
+        """Let lanes avoid these as well."""
+        named = list(titles)
+        self.titles = Obstacles.of(named) if named else None
+
+    def _drop(self, owner: object) -> None:
+        for cell in _cells(self.boxes.pop(owner)):
+            del self.cells[cell][owner]
 
     def in_lane(self, region: Box, *ignored: object) -> list[Box]:
         """Like :meth:`inside`, titles included."""
@@ -74,10 +109,26 @@ class Obstacles:
         found: dict[object, Box] = {}
         left, top, right, bottom = region
         for cell in _cells(region):
-            for owner, box in self.cells.get(cell, ()):
+            for owner, box in self.cells.get(cell, {}).items():
                 if box[0] < right and left < box[2] and box[1] < bottom and top < box[3] and owner not in ignored:
                     found[owner] = box
         return list(found.values())
+
+    def has_others(self, region: Box, known: Container[object]) -> bool:
+        """True if a box overlaps ``region`` that belongs to none of ``known``."""
+        left, top, right, bottom = region
+        return any(
+            box[0] < right and left < box[2] and box[1] < bottom and top < box[3] and owner not in known
+            for cell in _cells(region) for owner, box in self.cells.get(cell, {}).items()
+        )
+
+    def meets(self, region: Box) -> bool:
+        """True if any box overlaps ``region``."""
+        left, top, right, bottom = region
+        return any(
+            box[0] < right and left < box[2] and box[1] < bottom and top < box[3]
+            for cell in _cells(region) for box in self.cells.get(cell, {}).values()
+        )
 
 
 @dataclass(slots=True)
@@ -121,6 +172,11 @@ def route(
         if in_way:
             return _around(start, end, source, target, in_way, obstacles, lanes, value)
     return direct(start, end)
+
+
+def turned_box(box: Box) -> Box:
+    """The mirror image of a box at the diagonal."""
+    return box[1], box[0], box[3], box[2]
 
 
 def direct(start: Point, end: Point) -> Route:
@@ -197,7 +253,20 @@ def _backwards(
     y = _return_height(y0, y1, back, out, source, target, obstacles)
     if lanes is not None:
         y = lanes.free(y, back, out, value, LANE_STEP if y1 < y else -LANE_STEP)
+    back = _before_titles(back, y, y1, obstacles)
     return _rounded([start, (out, y0), (out, y), (back, y), (back, y1), end], label=(max(back, out - 90.0), y))
+
+
+def _before_titles(x: float, y0: float, y1: float, obstacles: Obstacles) -> float:
+    """Where to go from lane ``y0`` to the height ``y1`` of a port without crossing a title lengthwise."""
+    for _ in range(4):
+        region = (x - 2, min(y0, y1), x + 2, max(y0, y1))
+        # In a drawing to the right the way leads past titles, which is no harm.
+        hit = [b for b in obstacles.titles.inside(region) if b[3] - b[1] > b[2] - b[0]] if obstacles.titles else []
+        if not hit:
+            break
+        x = min(b[0] for b in hit) - TITLE_CLEARANCE
+    return x
 
 
 def _return_height(

@@ -1,32 +1,25 @@
-"""The drawing of a document: applies its changes, answers what lies where. It edits nothing."""
+"""The drawing of a document: applies its changes to what the canvas shows. It edits nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
-from PySide6.QtCore import QLineF, QRectF, Signal
-from PySide6.QtWidgets import QGraphicsScene
+from PySide6.QtCore import Signal
 
 from ghn_studio.app.document import Change, Document
+from ghn_studio.app.entering import neighbour_places, surviving
+from ghn_studio.app.flow import Direction, direction_of
 from ghn_studio.app.layout import place_missing
+from ghn_studio.app.picture import PictureDiff, changes
 from ghn_studio.gui import theme
-from ghn_studio.gui.canvas.heat import UNMEASURED, Heat, colour_of
-from ghn_studio.gui.canvas.items import (
-    FrameItem,
-    Layer,
-    NodeItem,
-    OverviewSheet,
-    Pens,
-    PillSheet,
-    Wire,
-    bands,
-    framed,
-    joined,
-)
-from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures, trouble
-from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, route
+from ghn_studio.gui.canvas.block_scene import BlockScene, PortRef
+from ghn_studio.gui.canvas.heat import UNMEASURED, Heat, worst
+from ghn_studio.gui.canvas.items import NodeItem, Pens, Wire
+from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM
+from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, route, turned_box
 from ghn_studio.ir.graph import Edge, NodeId
+
+__all__ = ["CanvasScene", "PortRef"]
 
 #: Room to pan around the network, in scene units.
 MARGIN = 20_000.0
@@ -34,41 +27,22 @@ MARGIN = 20_000.0
 MANY_WIRES = 900
 
 
-@dataclass(frozen=True, slots=True)
-class PortRef:
-    """One port of a node."""
+class CanvasScene(BlockScene):
+    """Shows ``document``: the whole network, or the inside of one group, the *scope*.
 
-    node: NodeId
-    is_output: bool
-    index: int
-
-
-class CanvasScene(QGraphicsScene):
-    """Shows ``document``. ``redrawn`` is emitted after each change was drawn."""
+    Nodes and wires go by the ids of the picture's blocks: a collapsed group is one block by its
+    path. ``redrawn`` is emitted after each change was drawn, ``scope_changed`` after another
+    group was entered or left.
+    """
 
     redrawn = Signal()
+    scope_changed = Signal(str)
 
     def __init__(self, document: Document) -> None:
-        super().__init__()
-        self.document = document
-        self.pictures = Pictures(theme.current().tokens)
-        self.pens = Pens(self.pictures.tokens)
-        self.nodes: dict[NodeId, NodeItem] = {}
-        self.wires: dict[Edge, Wire] = {}
-        self.captioned: list[Wire] = []
-        self._frames: dict[str, FrameItem] = {}
-        self._selected: dict[NodeId, None] = {}
-        self._selected_wire: Edge | None = None
+        super().__init__(document)
+        self._heat: Mapping[NodeId, Heat] | None = None
         self._spots: dict[NodeId, tuple[float, float]] = {}
         self._obstacles = Obstacles()
-        self._boxes: dict[str, list[QRectF]] | None = None
-        self._lines: list[QLineF] | None = None
-        self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
-        self._frame_layer, self._wire_layer, self._node_layer = (Layer(z) for z in (0, 1, 3))
-        for layer in (self._frame_layer, self._wire_layer, self._node_layer):
-            self.addItem(layer)
-        self._pill_sheets = (PillSheet(self, 2, bad=False), PillSheet(self, 4, bad=True))
-        self._overview = OverviewSheet(self, 0.5)
         #: Ends listening to the document; may be called more than once.
         self.unsubscribe = document.subscribe(self._on_change)
         self._rebuild()
@@ -76,30 +50,55 @@ class CanvasScene(QGraphicsScene):
     # --- drawing -------------------------------------------------------------------------
 
     def _on_change(self, change: Change) -> None:
+        self.before_reading()
         if change.reset:
+            self.scope = ""
             self._rebuild()
             self.redrawn.emit()
+            self.scope_changed.emit("")
             return
-        diff = change.diff
-        for edge in diff.disconnected:
+        scope = surviving(self.document.graph, self.scope)
+        if scope != self.scope:
+            self.enter(scope)
+            return
+        before, self.picture = self.picture, self.document.picture(scope)
+        chosen = (self._selected_group,) if self._selected_group is not None else tuple(self._selected)
+        is_folded = before.groups.keys() != self.picture.groups.keys()
+        self._show(changes(before, self.picture, change.diff), change, is_folded=is_folded)
+        if is_folded:  # what was selected may be drawn otherwise now
+            graph = self.document.graph
+            self.select([n for n in chosen if n in graph.nodes or n in graph.groups], self._selected_wire)
+        self.redrawn.emit()
+
+    def _show(self, shown: PictureDiff, change: Change, *, is_folded: bool) -> None:
+        for edge in shown.disconnected:
             self._remove_wire(edge)
-        for node in diff.removed:
-            self._remove_node(node.id)
-        for node in diff.added:
-            self._add_node(node.id)
-        touched = self._place(n.id for n in diff.added)
-        if not diff.is_empty:
+        for block in shown.removed:
+            self._remove_node(NodeId(block))
+        for block in shown.added:
+            self._add_node(NodeId(block))
+        is_same = change.diff.is_empty and not is_folded
+        touched = self._place(map(NodeId, shown.added))
+        if not is_same:
             touched |= self._refresh_faces()
         touched |= self._place(change.moved)
+        if len(change.moved) > 1 and 2 * len(change.moved) >= len(self.nodes) and self._turn():
+            touched |= self.nodes.keys()
         touched |= self._place_missing()
-        for edge in diff.connected:
-            self.wires[edge] = Wire(edge, self._wire_layer)
+        touched |= self._place_neighbours()
+        for edge in shown.connected:
+            self._add_wire(edge)
             touched.add(edge.target)
-        self._reroute(None if len(self.wires) <= MANY_WIRES else touched)
-        if not diff.is_empty:
+        if touched or shown.disconnected or shown.removed or change.diff.groups_changed or is_folded:
+            self._reroute(None if len(self.wires) <= MANY_WIRES else touched)
+        if not is_same:
             self._caption_wires()
-        self._forget_overview()
-        self.redrawn.emit()
+        if self._selected_group is not None and self._selected_group not in self._frames:
+            self._selected_group = None
+        if change.redrawn:
+            self._show_notes()
+            self._show_pins()
+        self._overview.show_all()
 
     def _rebuild(self) -> None:
         for edge in tuple(self.wires):
@@ -107,24 +106,52 @@ class CanvasScene(QGraphicsScene):
         for node_id in tuple(self.nodes):
             self._remove_node(node_id)
         self._spots.clear()
-        for node_id in self.document.graph.nodes:
-            self._add_node(node_id)
+        self._selected_group = None
+        self.picture = self.document.picture(self.scope)
+        for block in self.picture.blocks:
+            self._add_node(NodeId(block))
         self._place(tuple(self.nodes))
+        self.pictures.turn(self.preferred)
+        self._turn()
         self._place_missing()
-        for edge in self.document.graph.edges():
-            self.wires[edge] = Wire(edge, self._wire_layer)
+        self._place_neighbours()
+        for edge in self.picture.wires:
+            self._add_wire(edge)
+        self.notes.show_notes({} if self.scope else self.document.project.notes)
         self._reroute(None)
         self._caption_wires()
-        self._forget_overview()
+        self._show_pins()
+        self._overview.show_all()
+
+    def enter(self, path: str) -> None:
+        """Show the inside of a group, or the whole network for an empty path."""
+        if path != self.scope:
+            self.before_reading()
+            self.scope = path
+            self._rebuild()
+            self.redrawn.emit()
+            self.scope_changed.emit(path)
 
     def _add_node(self, node_id: NodeId) -> None:
-        self.nodes[node_id] = NodeItem(node_id, self.document.face(node_id), self.pictures, self._node_layer)
+        item = self.nodes[node_id] = NodeItem(
+            node_id, self.document.block_face(node_id), self.pictures, self._node_layer
+        )
+        item.set_heat(self._heat_of(node_id))
+        if node_id in self.picture.neighbours:
+            item.step_back()
+        self._overview.forget()
 
     def _remove_node(self, node_id: NodeId) -> None:
+        self._overview.forget()
         self._selected.pop(node_id, None)
         self.removeItem(self.nodes.pop(node_id))
 
+    def _add_wire(self, edge: Edge) -> None:
+        self.wires[edge] = Wire(edge, self._wire_layer)
+        self._overview.forget()
+
     def _remove_wire(self, edge: Edge) -> None:
+        self._overview.forget()
         if edge == self._selected_wire:
             self._selected_wire = None
         self.removeItem(self.wires.pop(edge).item)
@@ -132,104 +159,181 @@ class CanvasScene(QGraphicsScene):
     def _refresh_faces(self) -> set[NodeId]:
         """Show what each node says now; return those whose ports may have moved."""
         resized = set()
+        document, faces = self.document, self.document.faces
         for node_id, item in self.nodes.items():
-            face, old = self.document.face(node_id), item.face
+            face, old = faces.get(node_id) or document.block_face(node_id), item.face
             if face is old or face == old:
                 continue
-            if (face.width, face.inputs, face.outputs) != (old.width, old.inputs, old.outputs):
+            if not face.is_shaped_like(old):
                 resized.add(node_id)
             item.set_face(face)
+            self._overview.renew(item)
         return resized
 
+    def _show_notes(self) -> None:
+        """Notes stand beside the whole network, so inside a group there are none."""
+        self.notes.show_notes({} if self.scope else self.document.project.notes)
+        self._measure()
+
+    def _show_pins(self) -> None:
+        pinned = self.document.project.pinned
+        for node_id, item in self.nodes.items():
+            item.set_pinned(node_id in pinned)
+
     def _place(self, node_ids: Iterable[NodeId]) -> set[NodeId]:
-        layout = self.document.layout
+        layout, neighbours = self.document.layout, self.picture.neighbours
         placed = set()
         for node_id in node_ids:
             position = layout.get(node_id)
-            if position is not None:
-                self.nodes[node_id].place(*position)
+            if position is not None and node_id in self.nodes and node_id not in neighbours:
+                self._put(self.nodes[node_id], *position)
                 placed.add(node_id)
         return placed
 
     def _place_missing(self) -> set[NodeId]:
-        """Show nodes that nobody placed at a sensible spot; the document is not touched.
+        """Show blocks that nobody placed at a sensible spot; the document is not touched.
 
         The spot is kept, so that undoing the first move leads back to it.
         """
-        layout, graph = self.document.layout, self.document.graph
-        loose = [n for n in graph.nodes if n not in layout]
+        layout, neighbours = self.document.layout, self.picture.neighbours
+        loose = [n for n in self.nodes if n not in layout and n not in neighbours]
         if not loose:
             return set()
         if any(n not in self._spots for n in loose):
-            sizes = {n: (i.face.width, i.face.height) for n, i in self.nodes.items()}
             known = {n: self._spots[n] for n in loose if n in self._spots}
-            self._spots.update(place_missing(graph, {**known, **layout}, sizes))
+            found = place_missing(self.document.graph, {**known, **layout}, self.sizes(), self.direction)
+            self._spots.update(found)
         moved = {n for n in loose if (self.nodes[n].left, self.nodes[n].top) != self._spots[n]}
         for node_id in moved:
-            self.nodes[node_id].place(*self._spots[node_id])
+            self._put(self.nodes[node_id], *self._spots[node_id])
         return moved
 
-    def positions(self) -> dict[NodeId, tuple[float, float]]:
-        """Where each node is drawn now, those that nobody placed included."""
-        return {n: (i.left, i.top) for n, i in self.nodes.items()}
+    def _place_neighbours(self) -> set[NodeId]:
+        """Show what lies around an entered group beside it."""
+        if not self.picture.neighbours:
+            return set()
+        boxes: dict[str, Box] = {n: i.box for n, i in self.nodes.items() if not i.is_neighbour}
+        sizes: dict[str, tuple[float, float]] = {
+            n: (i.face.width, i.face.height) for n, i in self.nodes.items() if i.is_neighbour
+        }
+        found = {NodeId(n): p for n, p in neighbour_places(self.picture, boxes, sizes, self.direction).items()}
+        moved = {n for n, p in found.items() if (self.nodes[n].left, self.nodes[n].top) != p}
+        for node_id in moved:
+            self._put(self.nodes[node_id], *found[node_id])
+        return moved
+
+    def _turn(self) -> bool:
+        """Follow a drawing that runs the other way now; True if it does."""
+        layout = self.document.layout
+        boxes: dict[str, Box] = {n: i.box for n, i in self.nodes.items() if n in layout}
+        found = direction_of(((e.source, e.target) for e in self.picture.wires), boxes, self.direction)
+        if found is self.direction:
+            return False
+        self.pictures.turn(found)
+        for item in self.nodes.values():
+            item.update()
+        return True
 
     def preview(self, positions: Mapping[NodeId, tuple[float, float]]) -> None:
         """Draw nodes elsewhere while a gesture lasts; the document is not touched."""
         for node_id, (x, y) in positions.items():
-            self.nodes[node_id].place(x, y)
-        for wire in self._wires_of(positions):
+            self._put(self.nodes[node_id], x, y)
+        for wire in self.wires_at(positions):
             self._lay(wire, None)
-        if self._frames:
-            self._update_frames()
-        self._forget_overview()
+        self._frames.update(self.picture, self.nodes, self.direction, self._obstacles, positions)
+        self._content = None
 
-    def _wires_of(self, node_ids: Iterable[NodeId]) -> Iterator[Wire]:
-        graph, wires = self.document.graph, self.wires
-        for node_id in node_ids:
-            for edge in graph.consumers(node_id):
-                yield wires[edge]
-            for port, source in enumerate(graph.nodes[node_id].inputs):
-                if source is not None:
-                    yield wires[Edge(source.node, source.port, node_id, port)]
+    def _put(self, item: NodeItem, x: float, y: float) -> None:
+        self._overview.show_part(item.shown_rect())
+        item.place(x, y)
+        self._overview.show_part(item.shown_rect())
+        self._overview.renew(item)
+
+    def refresh_moving(self, *, frames: bool) -> None:
+        """Follow nodes and wires that were placed from outside; without ``frames`` these are left out."""
+        self._frame_layer.setVisible(frames)
+        if frames:
+            self._follow_boxes()
+            self._frames.update(self.picture, self.nodes, self.direction, self._obstacles)
+        self._content = None
+        self._overview.forget()
+
+    def turn_to(self, direction: Direction) -> None:
+        """Draw for wires that run this way, until the nodes say otherwise."""
+        if direction is not self.direction:
+            self.pictures.turn(direction)
+            self._reroute(None)
+            self.update()
 
     def _lay(self, wire: Wire, lanes: Lanes | None) -> None:
         edge = wire.edge
         source, target = self.nodes[edge.source], self.nodes[edge.target]
         start, end = source.output_point(edge.source_port), target.input_point(edge.target_port)
         value = (edge.source, edge.source_port)
-        course = route(start, end, edge.source, edge.target, self._obstacles, lanes, value)
-        wire.set_route(course, min(source.top, target.top))
+        if self.direction is Direction.RIGHT:
+            course = route(start, end, edge.source, edge.target, self._obstacles, lanes, value)
+        else:  # the same in a mirror
+            ends = start[::-1], end[::-1]
+            course = route(*ends, edge.source, edge.target, self._obstacles, lanes, value).turned()
+        if wire.is_laid(course, ceiling := min(source.top, target.top)):
+            return
+        self._overview.show_part(wire.shown_rect())
+        wire.set_route(course, ceiling)
+        self._overview.show_part(wire.shown_rect())
+        self._overview.renew(wire)
 
     def _reroute(self, touched: set[NodeId] | None) -> None:
         """Lay the wires anew: all of them, or those at and near the ``touched`` nodes."""
-        self._update_frames()
-        titles = [(p, box) for p, f in self._frames.items() if (box := f.title_box()) is not None]
-        self._obstacles = Obstacles.of(((n, i.box) for n, i in self.nodes.items()), titles)
+        self._follow_boxes()
+        self._frames.update(self.picture, self.nodes, self.direction, self._obstacles)
+        self._content = None
+        titles = self._frames.titles()
+        if self.direction is Direction.DOWN:
+            titles = [(p, turned_box(box)) for p, box in titles]
+        self._obstacles.keep_clear_of(titles)
         if touched is None:
             lanes = Lanes()
             for wire in self.wires.values():
                 self._lay(wire, lanes)
         else:
-            near = [self.nodes[n].box for n in touched if n in self.nodes]
+            near = Obstacles.of((n, self.nodes[n].box) for n in touched if n in self.nodes)
             for wire in self.wires.values():
                 ends = wire.edge.source in touched or wire.edge.target in touched
-                if ends or wire.route is None or _overlaps(wire.box, near):
+                if ends or wire.route is None or near.meets(wire.box):
                     self._lay(wire, None)
+        self._measure()
+
+    def _measure(self) -> None:
+        """Make the scene as large as what is drawn."""
+        self._content = None
         bounds = self.content_rect()
         for sheet in (*self._pill_sheets, self._overview):
             sheet.setRect(bounds)
         self.setSceneRect(bounds.adjusted(-MARGIN, -MARGIN, MARGIN, MARGIN))
 
+    def _follow_boxes(self) -> None:
+        boxes = ((n, i.box) for n, i in self.nodes.items())
+        if self.direction is Direction.DOWN:  # wires are laid in a mirror
+            boxes = ((n, turned_box(box)) for n, box in boxes)
+        self._obstacles.follow(boxes)
+
     def _caption_wires(self) -> None:
-        shapes = self.document.shapes
-        bad = {p.edge: p for p in shapes.problems if p.edge is not None}
+        shapes, picture = self.document.shapes, self.picture
+        bad: dict[Edge, Edge] = {}
+        for problem in shapes.problems:
+            wire_id = picture.wire_of(problem.edge) if problem.edge is not None else None
+            if wire_id is not None and problem.edge is not None:
+                bad.setdefault(wire_id, problem.edge)
         for edge, wire in self.wires.items():
-            given = shapes.outputs.get(edge.source)
-            text = given[edge.source_port].extents if given and edge.source_port < len(given) else ""
-            if edge in bad and text:
-                text = self._clash(edge, text)
-            wire.set_text(text)
-            wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=edge in bad)
+            source = picture.source(edge.source, edge.source_port)
+            given = shapes.outputs.get(source.node)
+            value = given[source.port] if given and source.port < len(given) else None
+            is_bad = edge in bad
+            if value is not wire.value or is_bad or wire.is_bad:
+                wire.value = value
+                text = value.extents if value is not None else ""
+                wire.set_text(self._clash(bad[edge], text) if is_bad and text else text)
+            wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=is_bad)
         self._collect_captions()
 
     def _clash(self, edge: Edge, text: str) -> str:
@@ -249,38 +353,15 @@ class CanvasScene(QGraphicsScene):
         for sheet in self._pill_sheets:
             sheet.update()
 
-    def _update_frames(self) -> None:
-        graph = self.document.graph
-        for path in [p for p in self._frames if p not in graph.groups]:
-            self.removeItem(self._frames.pop(path))
-        # Inner frames first: outer ones go around them.
-        for path in sorted(graph.groups, key=lambda p: -p.count(".")):
-            if path not in self._frames:
-                self._frames[path] = FrameItem(graph.groups[path], self.pictures, self._frame_layer)
-            members = graph.members(path)
-            inner = [p for p in graph.groups if p.startswith(path + ".")]
-            boxes = self._frames_of(members, [b for p in inner for b in self._frames[p].boxes])
-            depth = path.count(".")
-            self._frames[path].show_group(graph.groups[path], boxes, is_outer=bool(inner), depth=depth)
-
-    def _frames_of(self, members: tuple[NodeId, ...], inner: list[Box]) -> list[Box]:
-        """One frame around everything, or one for each row where strangers lie in between."""
-        boxes = [*(self.nodes[n].box for n in members), *inner]
-        if not boxes:
-            return []
-        around = joined(boxes)
-        own = set(members)
-        strangers = any(n not in own and _overlaps(i.box, [around]) for n, i in self.nodes.items())
-        return [framed(b) for b in (bands(boxes) if strangers else [around])]
-
     def restyle(self) -> None:
         """Draw everything in the theme's colours."""
         self.pictures.restyle(theme.current().tokens)
         self.pens = Pens(self.pictures.tokens)
         for edge, wire in self.wires.items():
             wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=wire.is_bad)
-        self._update_frames()
-        self._forget_overview()
+        self._frames.redraw()
+        self.notes.redraw()
+        self._overview.forget()
         self.update()
 
     def look_at(self, zoom: float, ratio: float, *, settled: bool) -> None:
@@ -293,154 +374,18 @@ class CanvasScene(QGraphicsScene):
                 layer.setVisible(not is_far)
 
     def show_heat(self, heat: Mapping[NodeId, Heat] | None) -> None:
-        """Colour the nodes by a measured quantity; the ones without a figure step back. None: by category again."""
+        """Colour the nodes by a measured quantity; the ones without a figure step back. None: by category again.
+
+        A collapsed group shows what ``heat`` says of its path, or else the worst of its nodes.
+        """
+        self._heat = heat
         for node_id, item in self.nodes.items():
-            item.set_heat(None if heat is None else heat.get(node_id, UNMEASURED))
-        self._forget_overview()
+            item.set_heat(self._heat_of(node_id))
+        self._overview.forget()
 
-    # --- the overview ----------------------------------------------------------------------
-
-    def _forget_overview(self) -> None:
-        self._boxes = self._lines = None
-        if self.pictures.zoom < OVERVIEW_ZOOM:
-            self._overview.update()
-
-    def overview_boxes(self) -> dict[str, list[QRectF]]:
-        """The nodes' boxes by colour; those with something the matter are drawn last."""
-        if self._boxes is None:
-            tokens = self.pictures.tokens
-            boxes: dict[str, list[QRectF]] = {}
-            marked: dict[str, list[QRectF]] = {}
-            for item in self.nodes.values():
-                box = QRectF(item.left, item.top, item.face.width, item.face.height)
-                color = trouble(item.face, tokens)
-                if color:
-                    marked.setdefault(color, []).append(box)
-                else:
-                    boxes.setdefault(self._overview_colour(item), []).append(box)
-            self._boxes = {**boxes, **marked}
-        return self._boxes
-
-    def _overview_colour(self, item: NodeItem) -> str:
-        tokens = self.pictures.tokens
-        if item.heat is None:
-            return tokens.accent(item.face.category)
-        return tokens.border if item.heat.level is None else colour_of(item.heat, tokens).name()
-
-    def overview_lines(self) -> list[QLineF]:
-        """The wires as straight lines."""
-        if self._lines is None:
-            self._lines = [line for wire in self.wires.values() for line in wire.straight_lines()]
-        return self._lines
-
-    def content_rect(self, node_ids: Iterable[NodeId] | None = None) -> QRectF:
-        """The box around all nodes, or around some, with a little air."""
-        boxes = [self.nodes[n].box for n in (self.nodes if node_ids is None else node_ids)]
-        if node_ids is None:
-            boxes += [b for frame in self._frames.values() for b in frame.boxes]
-        if not boxes:
-            return QRectF(-400, -300, 800, 600)
-        left, top = min(b[0] for b in boxes), min(b[1] for b in boxes)
-        right, bottom = max(b[2] for b in boxes), max(b[3] for b in boxes)
-        return QRectF(left - 48, top - 64, right - left + 96, bottom - top + 128)
-
-    # --- selection -------------------------------------------------------------------------
-
-    @property
-    def selected(self) -> tuple[NodeId, ...]:
-        """The selected nodes, in the order they were chosen."""
-        return tuple(self._selected)
-
-    @property
-    def selected_wire(self) -> Edge | None:
-        """The selected wire; never together with nodes."""
-        return self._selected_wire
-
-    def selected_items(self) -> list[NodeItem]:
-        """The items of the selected nodes."""
-        return [self.nodes[n] for n in self._selected]
-
-    def select(self, node_ids: Iterable[NodeId], wire: Edge | None = None) -> bool:
-        """Select exactly these; says whether that changed anything."""
-        wanted = dict.fromkeys(n for n in node_ids if n in self.nodes)
-        wire = wire if wire in self.wires and not wanted else None
-        if wanted.keys() == self._selected.keys() and wire == self._selected_wire:
-            return False
-        changed = wanted.keys() ^ self._selected.keys()
-        before, self._selected = self._selected, wanted
-        hot = {self._selected_wire, wire} - {None}
-        self._selected_wire = wire
-        for node_id in changed:
-            self.nodes[node_id].mark(selected=node_id in wanted)
-        edges = {w.edge for w in self._wires_of(before.keys() ^ wanted.keys())} | hot
-        for edge in edges:
-            if edge in self.wires:
-                self.refresh_wire(edge)
-        self._overview.update()
-        return True
-
-    def refresh_wire(self, edge: Edge, *, emphasised: bool = False) -> None:
-        """Draw a wire as it stands, or emphasised while a gesture points at it."""
-        wire = self.wires[edge]
-        wire.set_state(self.pens, is_hot=emphasised or self._is_hot(edge), is_bad=wire.is_bad and not emphasised)
-        for sheet in self._pill_sheets:
-            sheet.update()
-
-    def _is_hot(self, edge: Edge) -> bool:
-        return edge == self._selected_wire or edge.source in self._selected or edge.target in self._selected
-
-    # --- what lies where -------------------------------------------------------------------
-
-    def node_at(self, x: float, y: float) -> NodeId | None:
-        """The topmost node whose box contains the point."""
-        hit = None
-        for node_id, item in self.nodes.items():
-            if item.left <= x <= item.left + item.face.width and item.top <= y <= item.top + item.face.height:
-                if item.is_selected:
-                    return node_id
-                hit = node_id
-        return hit
-
-    def port_at(self, x: float, y: float, radius: float) -> PortRef | None:
-        """The port nearest to the point, within ``radius``."""
-        best, found = radius * radius, None
-        for node_id, item in self.nodes.items():
-            face = item.face
-            if not (item.left - radius <= x <= item.left + face.width + radius
-                    and item.top - radius <= y <= item.top + face.height + radius):
-                continue
-            for is_output, slots, px in ((False, face.inputs, item.left), (True, face.outputs, item.left + face.width)):
-                for index, slot in enumerate(slots):
-                    distance = (px - x) ** 2 + (item.top + slot.y - y) ** 2
-                    if distance <= best:
-                        best, found = distance, PortRef(node_id, is_output, index)
-        return found
-
-    def wire_at(self, x: float, y: float, tolerance: float, ignored: frozenset[NodeId] = frozenset()) -> Edge | None:
-        """The wire nearest to the point, within ``tolerance``, not touching ``ignored`` nodes."""
-        best, found = tolerance * tolerance, None
-        for edge, wire in self.wires.items():
-            left, top, right, bottom = wire.box
-            if not (left - tolerance <= x <= right + tolerance and top - tolerance <= y <= bottom + tolerance):
-                continue
-            if edge.source in ignored or edge.target in ignored:
-                continue
-            distance = wire.distance_sq(x, y)
-            if distance < best:
-                best, found = distance, edge
-        return found
-
-    def nodes_in(self, rect: QRectF) -> list[NodeId]:
-        """Nodes whose box overlaps ``rect``."""
-        left, top, right, bottom = rect.left(), rect.top(), rect.right(), rect.bottom()
-        return [n for n, i in self.nodes.items()
-                if i.left < right and left < i.left + i.face.width and i.top < bottom and top < i.top + i.face.height]
-
-    def group_at(self, x: float, y: float) -> str | None:
-        """The innermost group whose title line contains the point."""
-        hits = [path for path, frame in self._frames.items() if frame.contains_title(x, y)]
-        return max(hits, key=len, default=None)
-
-
-def _overlaps(box: Box, others: list[Box]) -> bool:
-    return any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in others)
+    def _heat_of(self, block: NodeId) -> Heat | None:
+        if self._heat is None:
+            return None
+        if block in self._heat or block not in self.picture.groups:
+            return self._heat.get(block, UNMEASURED)
+        return worst(self._heat[n] for n in self.document.graph.members(block) if n in self._heat)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
 
-from PySide6.QtCore import QPointF, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QBrush, QColor, QPainter, QPixmap, QResizeEvent, QShowEvent
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QBrush, QColor, QPainter, QPaintEvent, QPixmap, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QGraphicsView, QWidget
 
+from ghn_studio.app.overlays import Overlay
 from ghn_studio.gui import theme
-from ghn_studio.gui.canvas.heat import Heat, HeatLegend
+from ghn_studio.gui.canvas.heat import heat_of
+from ghn_studio.gui.canvas.legend import Legend
 from ghn_studio.gui.canvas.overlays import Hint, MiniMap, ZoomBar
 from ghn_studio.gui.canvas.scene import CanvasScene
 from ghn_studio.gui.theme import Tokens
@@ -21,6 +25,16 @@ ZOOM_STEP = 1.2
 FIT_ZOOM = 1.0
 #: After this long without a zoom step, pictures are drawn sharp for the zoom reached.
 SETTLE_MS = 120
+#: A frame of more parts than this is painted as one.
+MANY_PARTS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Pixels per scene unit, and the scene point in the middle of the view."""
+
+    zoom: float
+    middle: QPointF
 
 
 class Viewport(QGraphicsView):
@@ -32,10 +46,14 @@ class Viewport(QGraphicsView):
         super().__init__(scene, parent)
         self.canvas = scene
         self._needs_fit = True
+        self._is_scrolling = False
         self.hint = Hint(self)
-        self.bar = ZoomBar(self)
-        self.minimap = MiniMap(self, scene)
-        self.legend = HeatLegend(self)
+        # What lies over the viewport for good lies inside it: beside it, it would keep Qt from moving the
+        # picture while scrolling, and each step would paint everything.
+        inside = self.viewport()
+        self.bar = ZoomBar(inside)
+        self.minimap = MiniMap(inside, scene)
+        self.legend = Legend(inside)
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
@@ -51,16 +69,19 @@ class Viewport(QGraphicsView):
         self.setTransformationAnchor(QGraphicsView.ViewportAnchor.NoAnchor)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        for overlay in (self.bar, self.minimap, self.legend):
+            overlay.setAttribute(Qt.WidgetAttribute.WA_NoMousePropagation)  # a press there is none on the canvas
+        self.bar.setCursor(Qt.CursorShape.ArrowCursor)
+        self.legend.setCursor(Qt.CursorShape.ArrowCursor)
 
     def _wire_up(self) -> None:
         self.bar.zoom_in.clicked.connect(self.zoom_in)
         self.bar.zoom_out.clicked.connect(self.zoom_out)
         self.bar.percent.clicked.connect(lambda: self.zoom_to(1.0))
-        self.bar.fit.clicked.connect(self.fit)
         self.bar.minimap.toggled.connect(lambda on: self._update_minimap())
         self.minimap.look_at.connect(self.look_at)
         self.minimap.wheel_turned.connect(lambda steps: self.zoom_to(self.zoom * ZOOM_STEP**steps))
-        self._settle.timeout.connect(lambda: self._refresh_detail(settled=True))
+        self._settle.timeout.connect(self.settle)
         theme.current().changed.connect(self.restyle)
 
     @property
@@ -95,11 +116,20 @@ class Viewport(QGraphicsView):
         self._settle.start()
         self.zoom_changed.emit(zoom)
 
+    def settle(self) -> None:
+        """Draw sharply for the zoom reached; happens by itself a moment after the last zoom step."""
+        self._settle.stop()
+        self._refresh_detail(settled=True)
+
     def scroll_by(self, dx: float, dy: float) -> None:
         """Move the view over the scene, in pixels."""
         across, down = self.horizontalScrollBar(), self.verticalScrollBar()
+        # Both ways before anything is put back: Qt moves no picture of which a part is to be painted.
+        self._is_scrolling = True
         across.setValue(across.value() + round(dx))
         down.setValue(down.value() + round(dy))
+        self._is_scrolling = False
+        self._after_scrolling()
 
     def fit(self) -> None:
         """Show the whole network, at most in natural size."""
@@ -110,16 +140,32 @@ class Viewport(QGraphicsView):
         self._show_rect(self.canvas.content_rect(self.canvas.selected or None))
 
     def _show_rect(self, rect: QRectF) -> None:
+        self.canvas.before_reading()
+        aim = self.aim_at(rect)
+        self._needs_fit = aim is None
+        if aim is not None:
+            self.show_aim(aim, settled=True)
+
+    def aim_at(self, rect: QRectF) -> Aim | None:
+        """How to look at the scene to see all of ``rect``; None while the widget has no size to speak of."""
         room = self.viewport().rect()
         if room.width() < 20 or room.height() < 20:
-            self._needs_fit = True
-            return
-        self._needs_fit = False
+            return None
         bar = self.bar.height() + 8  # the network does not hide behind the zoom bar
         zoom = min(room.width() / rect.width(), (room.height() - bar) / rect.height(), FIT_ZOOM)
-        self.zoom_to(zoom)
-        self.look_at(rect.center() + QPointF(0, bar / 2 / self.zoom))
-        self._refresh_detail(settled=True)
+        zoom = max(MIN_ZOOM, zoom)
+        return Aim(zoom, rect.center() + QPointF(0, bar / 2 / zoom))
+
+    def aim(self) -> Aim:
+        """How the scene is looked at now."""
+        return Aim(self.zoom, self.scene_point(QRectF(self.viewport().rect()).center()))
+
+    def show_aim(self, aim: Aim, *, settled: bool) -> None:
+        """Look at the scene in this way; sharp at once if ``settled``."""
+        self.zoom_to(aim.zoom)
+        self.look_at(aim.middle)
+        if settled:
+            self._refresh_detail(settled=True)
 
     def look_at(self, point: QPointF) -> None:
         """Bring a scene point to the middle."""
@@ -167,11 +213,13 @@ class Viewport(QGraphicsView):
         self.minimap.forget()
         self._refresh_detail(settled=True)
 
-    def show_heat(self, heat: Mapping[NodeId, Heat] | None, title: str = "", most: str = "") -> None:
-        """Colour the nodes, with a legend; None takes both off."""
+    def show_overlay(self, overlay: Overlay | None) -> None:
+        """Colour the nodes by a quantity, with a legend; None takes both off."""
+        heat = None
+        if overlay is not None and not overlay.note:
+            heat = {NodeId(n): heat_of(x.level, x.text, is_harmful=x.is_harmful) for n, x in overlay.levels.items()}
         self.canvas.show_heat(heat)
-        self.legend.say(title, most)
-        self.legend.setVisible(heat is not None)
+        self.legend.show_overlay(overlay)
         self.minimap.forget()
         self._place_overlays()
 
@@ -204,6 +252,22 @@ class Viewport(QGraphicsView):
         if self._needs_fit:
             self.fit()
 
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Tell the scene which parts are painted: of a strip at two edges, items learn only the box around it."""
+        region = event.region()
+        parts = cast("Iterable[QRect]", region)  # the binding's stubs do not say so
+        rects = list(parts) if region.rectCount() <= MANY_PARTS else [region.boundingRect()]
+        inverse, _ = self.viewportTransform().inverted()
+        boxes = [inverse.mapRect(QRectF(rect).adjusted(-1, -1, 1, 1)) for rect in rects]
+        self.canvas.exposed = [(b.left(), b.top(), b.right(), b.bottom()) for b in boxes]
+        super().paintEvent(event)
+        self.canvas.exposed = []
+
     def scrollContentsBy(self, dx: int, dy: int) -> None:
         super().scrollContentsBy(dx, dy)
+        if not self._is_scrolling:
+            self._after_scrolling()
+
+    def _after_scrolling(self) -> None:
+        self._place_overlays()  # they moved with the picture
         self._update_minimap()

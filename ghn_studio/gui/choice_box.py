@@ -1,0 +1,60 @@
+"""A combo box for a bar that may be narrow: it asks for the room its choice needs, and shortens it with "…"."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtGui import QPaintEvent
+from PySide6.QtWidgets import QComboBox, QSizePolicy, QStyle, QStyleOptionComboBox, QStylePainter
+
+#: Kept free behind the text, so that rounding never shortens it.
+_SPARE = 6
+
+
+class ChoiceBox(QComboBox):
+    """As wide as its current text between ``least`` and ``most``; the tooltip has all of a shortened one."""
+
+    def __init__(self, name: str, title: str, least: int, most: int) -> None:
+        super().__init__()
+        self.setObjectName(name)
+        self.setAccessibleName(title)
+        self._title = title
+        # Narrow windows squeeze the lists, never the buttons beside them.
+        self.setMinimumWidth(least)
+        self.setMaximumWidth(most)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.setToolTip(title)
+        self.currentTextChanged.connect(lambda _: self.updateGeometry())
+
+    @property
+    def shown_text(self) -> str:
+        """The current text as it is drawn."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
+        )
+        return self.fontMetrics().elidedText(self.currentText(), Qt.TextElideMode.ElideRight, field.width() - 2)
+
+    def sizeHint(self) -> QSize:
+        """Room for the current text, not for the longest of the list."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        metrics = self.fontMetrics()
+        text = QSize(metrics.horizontalAdvance(self.currentText()) + _SPARE, metrics.height())
+        size = self.style().sizeFromContents(QStyle.ContentsType.CT_ComboBox, option, text, self)
+        width = max(self.minimumWidth(), min(self.maximumWidth(), size.width()))
+        return QSize(width, super().sizeHint().height())
+
+    def event(self, event: QEvent) -> bool:
+        """Say the whole choice in the tooltip."""
+        if event.type() == QEvent.Type.ToolTip:
+            self.setToolTip(f"{self._title}: {self.currentText()}" if self.currentText() else self._title)
+        return super().event(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        option.currentText = self.shown_text
+        painter = QStylePainter(self)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
