@@ -109,7 +109,7 @@ def window_attention(
 
 
 class WindowAttention(nn.Module):
-    """Shifted window attention with a table of biases, one row per offset or per pair of positions."""
+    """Shifted window attention with a table of biases, a row for each offset or each pair."""
 
     relative_position_index: Tensor
 
@@ -125,7 +125,8 @@ class WindowAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.heads, self.window, self.shift = heads, window, shift
-        index = torch.arange((window[0] * window[1]) ** 2) if pairs else relative_position_index(window)
+        every = torch.arange((window[0] * window[1]) ** 2)
+        index = every if pairs else relative_position_index(window)
         table = nn.init.trunc_normal_(torch.empty(int(index.max()) + 1, heads), std=0.02)
         self.relative_position_bias_table = nn.Parameter(table)
         self.register_buffer("relative_position_index", index)

@@ -104,8 +104,10 @@ class Reader:
     def place(self, inside: Iterable[NodeId], op: str) -> NodeId:
         """An id for an operator that replaces nodes: the block they fill, or one inside it."""
         inside = set(inside)
-        # Tensors used as values often lie elsewhere.
-        parts = [node_id.split(".")[:-1] for node_id in inside if self.graph.nodes[node_id].sources]
+        # Arithmetic, and tensors used as values, may lie elsewhere: layers say where the block is.
+        nodes = [self.graph.nodes[n] for n in inside if self.graph.nodes[n].sources]
+        layers = [n for n in nodes if self.ops[n.op].weights(n.params, self.report.inputs[n.id])]
+        parts = [node.id.split(".")[:-1] for node in layers or nodes]
         shared = [p[0] for p in takewhile(lambda p: len(set(p)) == 1, zip(*parts, strict=False))]
         path = ".".join(shared)
         if path and not self.has_others(path, inside):

@@ -9,6 +9,14 @@ from ghn_studio.ir.graph import Node, NodeId
 from ghn_studio.lifting.joining import Joined, Reader, Rule
 
 
+def _layout(reader: Reader, node: Node) -> Joined | None:
+    """A transposition that moves the channels of a map; what modules call by other names stays."""
+    op = {(0, 2, 3, 1): "channels_last", (0, 3, 1, 2): "channels_first"}.get(reader.order(node) or ())
+    if op is None or reader.values is None:
+        return None
+    return Joined(Node(node.id, op, reader.ops[op].params(), node.inputs), (node.id,), node.id)
+
+
 def _shuffle(reader: Reader, node: Node) -> Joined | None:
     """Channels split into groups, the two axes exchanged, joined again."""
     split, x = reader.reshaped(node), reader.input(node)
@@ -147,7 +155,8 @@ def _off_grid(reader: Reader, node: Node) -> Joined | None:
 
 
 RULES = (
-    Rule(("slice",), _chunk, "chunk"), Rule(("reshape",), _shuffle, "shuffle"),
+    Rule(("permute",), _layout, "layout"), Rule(("slice",), _chunk, "chunk"),
+    Rule(("reshape",), _shuffle, "shuffle"),
     Rule(("reshape", "flatten_axes"), _tokens, "tokens"), Rule(("channels_last",), _rows, "tokens"),
     Rule(("conv2d",), _patches, "patches"), Rule(("channels_last",), _norm, "norm over channels"),
     Rule(("global_avg_pool",), _gate, "gate"), Rule(("window_partition",), _grid, "grid"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ghn_studio.ir.tensors import TensorSpec
-from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, Reader
+from ghn_studio.ops.binding import OnnxBinding, OnnxForm
 from ghn_studio.ops.shapes import CHANNELS_LAST as MAP_LAST
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE
 from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, call
@@ -27,17 +27,6 @@ def _turned(x: TensorSpec, *dims: int) -> TensorSpec:
     return TensorSpec(tuple(x.shape[d] for d in dims), x.dtype)
 
 
-def _turning(*perm: int) -> Reader:
-    """Read a transposition that puts the axes of a map in this order."""
-
-    def read(node: OnnxNode) -> OnnxMatch[NoParams]:
-        if node.attrs.get("perm") != perm:
-            raise ValueError("moves other axes than the channels")
-        return OnnxMatch(NoParams())
-
-    return read
-
-
 TOKENS = OpSpec(
     id="tokens", title="Map to tokens", category=Category.ATTENTION,
     summary="Makes each position of a map, row by row, a token.",
@@ -52,7 +41,7 @@ CHANNELS_LAST = OpSpec(
     formula="y[i, j, c] = x[c, i, j]",
     params=NoParams, inputs=(Port("map", (4,)),), infer=lambda p, i: _turned(i[0], 0, 2, 3, 1),
     module=lambda p, i: call("ghn_studio.blocks.ChannelsLast"), torch=read.CHANNELS_LAST,
-    onnx=OnnxBinding(lambda p, i: OnnxForm("Transpose", {"perm": (0, 2, 3, 1)}), {"Transpose": _turning(0, 2, 3, 1)}),
+    onnx=OnnxBinding(lambda p, i: OnnxForm(body="y = Transpose <perm = [0, 2, 3, 1]> (x)")),
     examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (ODD_IMAGE,))),
 )
 CHANNELS_FIRST = OpSpec(
@@ -61,6 +50,6 @@ CHANNELS_FIRST = OpSpec(
     formula="y[c, i, j] = x[i, j, c]",
     params=NoParams, inputs=(Port("map", (4,)),), infer=lambda p, i: _turned(i[0], 0, 3, 1, 2),
     module=lambda p, i: call("ghn_studio.blocks.ChannelsFirst"), torch=read.CHANNELS_FIRST,
-    onnx=OnnxBinding(lambda p, i: OnnxForm("Transpose", {"perm": (0, 3, 1, 2)}), {"Transpose": _turning(0, 3, 1, 2)}),
+    onnx=OnnxBinding(lambda p, i: OnnxForm(body="y = Transpose <perm = [0, 3, 1, 2]> (x)")),
     examples=(Example(NoParams(), (MAP_LAST,)), Example(NoParams(), (ODD_IMAGE,))),
 )
