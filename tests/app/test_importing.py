@@ -75,6 +75,15 @@ def test_open_sizes_are_chosen_and_said(tmp_path: Path) -> None:
     assert next(n.params.width for n in chosen.project.architecture.nodes.values() if n.op == "input") == 40
 
 
+def test_files_without_parameters_are_compared_all_the_same(tmp_path: Path) -> None:
+    fill = helper.make_tensor("value", TensorProto.FLOAT, [1], [0.02])
+    path = saved(tmp_path, node("ConstantOfShape", "shape", "w", value=fill), node("Conv", "x w"),
+                 tensors={"shape": np.int64([6, 3, 3, 3])})
+    found = run(read_network(path))
+    assert not found.arrays and any("without parameters" in w for w in found.warnings)
+    assert found.max_relative_error is not None and found.max_relative_error < 1e-6
+
+
 def test_what_only_onnxruntime_knows_is_kept_and_run(tmp_path: Path) -> None:
     path = saved(tmp_path, node("Cosh", "x", "c"), node("CumSum", "c axis", "s"), node("Relu", "s"),
                  tensors={"axis": np.int64(2)})

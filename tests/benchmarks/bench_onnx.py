@@ -14,20 +14,20 @@ import sys
 import warnings
 from collections import Counter
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from ghn_studio import onnx_io
-from ghn_studio.engine.build import build
+from ghn_studio.analysis.shapes import infer_shapes
+from ghn_studio.app.importing.reading import Wanted, read_network
 from ghn_studio.errors import GhnStudioError
+from ghn_studio.jobs import run
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.spec import Category
 
@@ -46,33 +46,29 @@ class Row:
 
 
 def measure(path: Path, image_size: int | None, *, layers: bool, peer: bool) -> Row:
-    """Import one file and compare it."""
+    """Import one file in a process of its own, as the program does."""
     began = perf_counter()
     try:
-        found = onnx_io.read(path, image_size, keep_filled=True)
+        found = run(read_network(path, Wanted(image_size)))
     except GhnStudioError as error:
-        return Row(path.stem, f"{path.stem:42} not read: {str(error)[:200]!r}{_peer(path, None, None) if peer else ''}",
+        return Row(path.stem, f"{path.stem:42} not read: {str(error)[:200]!r}{_peer(path, image_size) if peer else ''}",
                    False, None)
     seconds = perf_counter() - began
-    graph = found.architecture
-    images = _images(graph, path)
-    expected = _reference(path, images)
-    module = build(graph).eval()
-    module.load_state_dict({k: torch.from_numpy(v) for k, v in found.values.items()}, strict=False)
-    with torch.inference_mode():
-        result = module(torch.from_numpy(images)).numpy().reshape(expected.shape)
-    error = relative(result, expected)
+    graph = found.project.architecture
+    report = infer_shapes(graph, REGISTRY)
+    weights = {n.id: REGISTRY[n.op].weights(n.params, report.inputs[n.id]) for n in graph.nodes.values()
+               if n.id in report.inputs}
     used = Counter(n.op for n in graph.nodes.values())
     left = {op: n for op, n in used.items() if REGISTRY[op].category is Category.TENSOR and op != "linear_map"}
     shown = ", ".join(f"{n} {op}" for op, n in left.items()) or "none"
-    trainable = sum(p.numel() for p in module.parameters())
-    own = sum(1 for m in module.modules() if list(m.parameters(recurse=False)))
-    text = (f"{path.stem:42}{len(graph.nodes):6}{used['opaque']:7}{own:7}{trainable:12,}{error:9.1e}{seconds:9.2f}  "
-            f"{shown}")
+    trainable = sum(prod(w.shape) for own in weights.values() for w in own if w.trainable)
+    error = found.max_relative_error
+    text = (f"{path.stem:42}{len(graph.nodes):6}{len(found.opaque):7}{sum(map(bool, weights.values())):7}"
+            f"{trainable:12,}{'-' if error is None else f'{error:.1e}':>9}{seconds:9.2f}  {shown}")
     if layers:
         text += "\n" + " " * 20 + ", ".join(f"{n} {op}" for op, n in used.items() if op not in left)
     if peer:
-        text += _peer(path, images, expected)
+        text += _peer(path, image_size)
     return Row(path.stem, text, True, error)
 
 
@@ -81,25 +77,7 @@ def relative(result: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(result - expected).max() / max(float(np.abs(expected).max()), 1e-30))
 
 
-def _images(graph: Any, path: Path) -> np.ndarray:
-    entry = next(n for n in graph.nodes.values() if n.op == "input").params
-    first = onnx.load(path, load_external_data=False).graph.input
-    names = {i.name for i in onnx.load(path, load_external_data=False).graph.initializer}
-    batch = next(i for i in first if i.name not in names).type.tensor_type.shape.dim[0].dim_value or 2
-    shape = (batch, entry.channels, entry.height, entry.width)
-    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-
-
-def _reference(path: Path, images: np.ndarray) -> np.ndarray:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level, options.intra_op_num_threads = 4, 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    entry = next(i for i in session.get_inputs() if len(i.shape) == 4)
-    kind = np.float16 if "float16" in entry.type else np.float32
-    return np.asarray(session.run(None, {entry.name: images.astype(kind)})[0], np.float32)
-
-
-def _peer(path: Path, images: np.ndarray | None, expected: np.ndarray | None) -> str:
+def _peer(path: Path, image_size: int | None) -> str:
     """What onnx2torch makes of the file."""
     from onnx2torch import convert
 
@@ -110,10 +88,11 @@ def _peer(path: Path, images: np.ndarray | None, expected: np.ndarray | None) ->
             module = convert(str(path)).eval()
             seconds = perf_counter() - began
             count = sum(p.numel() for p in module.parameters())
-            if images is None or expected is None:
-                return f"\n{'':20}onnx2torch: read in {seconds:.2f} s"
+            given = onnx_io.read(path, image_size, default_size=224, keep_foreign=True, run=True).sample
+            if given is None:
+                return f"\n{'':20}onnx2torch: {count:,} parameters, {seconds:.2f} s"
             with torch.inference_mode():
-                error = relative(module(torch.from_numpy(images)).numpy(), expected)
+                error = relative(module(torch.from_numpy(given.images)).numpy(), given.result)
     except Exception as error_:  # noqa: BLE001 - its errors have any type
         reason = f"{error_}".partition("\n")[0][:80] or type(error_).__name__
         return f"\n{'':20}onnx2torch: not read ({reason})"

@@ -77,6 +77,8 @@ def _error(
 
 def _filled(graph: Architecture, fills: Mapping[str, float]) -> dict[str, np.ndarray]:
     """Tensors that a file describes by one number each."""
+    import numpy as np
+
     report = infer_shapes(graph, REGISTRY)
     found = {}
     for node in graph.nodes.values():
