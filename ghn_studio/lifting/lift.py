@@ -144,6 +144,9 @@ class _Lift:
         if not isinstance(value, Computed):
             return
         if not value.is_plain:
+            if [a for group in value.lying for a in group] != list(range(value.spec.rank)):
+                self.problems.append(LiftProblem(name, "output", "the batch is not in front"))
+                return
             # The scores of one image, without its batch: the operator's value has it still.
             value = value.as_made()
         hint = Hint("output", node.name if node is not None and node.name else name, "Identity", (), self.raw.has_ids)

@@ -37,7 +37,7 @@ def _about_norms(graph: Architecture) -> list[str]:
     if not used["batch_norm"] and biased == len(convolutions):
         return ["there is no BatchNorm in this file; if the model had it, its exporter folded it into the "
                 f"convolutions. {_HINT}"]
-    if used["batch_norm"] and biased < len(convolutions):
+    if used["batch_norm"] and 1 < biased < len(convolutions):
         return [f"{biased} of {len(convolutions)} convolutions have a bias and the others have none: the exporter may "
                 f"have folded a part of the BatchNorm into them. {_HINT}"]
     return []

@@ -40,18 +40,18 @@ MAX_FILLED = 2**28
 class Imported:
     """What a file held.
 
-    ``values`` are arrays by full name, all of them or, where the file
-    stores no parameters, none. ``warnings`` are sentences to show. ``opaque`` names the nodes
-    only their own runtime understands, and those nothing here can run. ``fills`` are parameters that
-    the file describes by one number each. ``sample`` is what onnxruntime makes of the file, if that was
-    asked for; ``unsampled`` says why there is none. ``is_ours`` says that GHN Studio wrote the file.
+    ``values`` are arrays by full name, all of them or, where the file stores no parameters, none.
+    ``warnings`` are sentences to show. ``opaque`` names the nodes only their own runtime understands, and
+    those nothing here can run. ``fills`` are parameters that the file describes by one number each, and small
+    ones it stores all the same. ``sample`` is what onnxruntime makes of the file, if that was asked for;
+    ``unsampled`` says why there is none. ``is_ours`` says that GHN Studio wrote the file.
     """
 
     architecture: Architecture
     values: Mapping[str, np.ndarray]
     warnings: tuple[str, ...] = ()
     opaque: tuple[NodeId, ...] = ()
-    fills: Mapping[str, float] = field(default_factory=dict)
+    fills: Mapping[str, float | list[float]] = field(default_factory=dict)
     sample: Sample | None = None
     unsampled: str = ""
     is_ours: bool = False
@@ -108,7 +108,7 @@ def read(
         raise OnnxConversionError(f"'{path.name}' cannot be imported: {str(error)[:4000]}") from error
     warnings += [*_changed_functions(model, graph, ops), *advice(graph, values)]
     opaque = tuple(n.id for n in nodes if n.op == OPAQUE)
-    fills = {} if values else {n: w.recipe.fill for n, w in weights.items() if w.recipe.is_filled}
+    fills = {} if values else _fills(weights, lifted.computed, store)
     return Imported(graph, values, tuple(dict.fromkeys(warnings)), opaque, fills, reference, unsampled, is_ours)
 
 
@@ -160,6 +160,20 @@ def _values(
     for name, weight in weights.items():
         values[name] = np.array(realise(weight.recipe, load), weight.spec.dtype, order="C")
     return values
+
+
+def _fills(
+    weights: Mapping[str, LiftedWeight], computed: Mapping[str, np.ndarray], store: TensorStore
+) -> dict[str, float | list[float]]:
+    """What a file without parameters says of them: a number, or the values of small ones."""
+    found: dict[str, float | list[float]] = {}
+    for name, weight in weights.items():
+        if weight.recipe.is_filled:
+            found[name] = weight.recipe.fill
+        elif prod(weight.spec.shape) <= 2**16:
+            array = realise(weight.recipe, lambda n: computed[n] if n in computed else store.load(n))
+            found[name] = array.astype(float).ravel().tolist()
+    return found
 
 
 def _refuse_huge_fills(weights: Mapping[str, LiftedWeight]) -> None:

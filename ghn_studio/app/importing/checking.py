@@ -75,7 +75,7 @@ def _error(
     return float(difference / max(float(np.abs(wanted).max(initial=0.0)), 1e-30)), ""
 
 
-def _filled(graph: Architecture, fills: Mapping[str, float]) -> dict[str, np.ndarray]:
+def _filled(graph: Architecture, fills: Mapping[str, float | list[float]]) -> dict[str, np.ndarray]:
     """Tensors that a file describes by one number each."""
     import numpy as np
 
@@ -86,5 +86,7 @@ def _filled(graph: Architecture, fills: Mapping[str, float]) -> dict[str, np.nda
         for weight in () if inputs is None else REGISTRY[node.op].weights(node.params, inputs):
             name = full_name(node.id, weight.name)
             if name in fills:
-                found[name] = np.full(weight.shape, fills[name], weight.dtype)
+                given = np.asarray(fills[name], weight.dtype)
+                shaped = given.reshape(weight.shape) if given.ndim else np.broadcast_to(given, weight.shape)
+                found[name] = np.array(shaped)
     return found
