@@ -79,8 +79,9 @@ def _for_nodes(menu: QMenu, view: CanvasView) -> None:
     nodes = commands.chosen_nodes()
     one = chosen[0] if len(chosen) == 1 else None
     _add_fixes(menu, view, [p for p in view.document.shapes.problems if p.node in nodes][:3])
-    menu.addAction("Edit parameters", "Return", view.activate)
-    _add(menu, "Rename…", "F2", view.rename, "" if one in nodes else "Select one node.")
+    if view.selected_group() is None:
+        menu.addAction("Edit parameters", "Return", view.activate)
+        _add(menu, "Rename…", "F2", view.rename, "" if one in nodes else "Select one node.")
     if nodes:
         reason = commands.bypass_reason()
         used = all(view.document.graph.nodes[n].bypassed for n in nodes)

@@ -30,28 +30,25 @@ from ghn_studio.app.stepping import Step, neighbour
 from ghn_studio.gui.canvas import keys, menus
 from ghn_studio.gui.canvas.arranging import Arranging
 from ghn_studio.gui.canvas.commands import Commands
-from ghn_studio.gui.canvas.copying import DragCopy
-from ghn_studio.gui.canvas.cutting import Cut, PullWires
+from ghn_studio.gui.canvas.cutting import Cut
+from ghn_studio.gui.canvas.dropping import HELD_X, HELD_Y, Dropping
 from ghn_studio.gui.canvas.fix_button import FixButton
-from ghn_studio.gui.canvas.gestures import PORT_REACH_PX, WIRE_REACH_PX, Connect, Gesture, Move, Pan, RubberBand
+from ghn_studio.gui.canvas.gestures import PORT_REACH_PX, WIRE_REACH_PX, Gesture, Pan
 from ghn_studio.gui.canvas.groups import Groups
 from ghn_studio.gui.canvas.notes import Notes
-from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, TEXT_ZOOM
+from ghn_studio.gui.canvas.paint import TEXT_ZOOM
+from ghn_studio.gui.canvas.pressing import gesture_for
 from ghn_studio.gui.canvas.renaming import Renaming
 from ghn_studio.gui.canvas.scene import CanvasScene, PortRef
 from ghn_studio.gui.canvas.search import OperatorSearch
 from ghn_studio.gui.canvas.viewport import ZOOM_STEP, Viewport
 from ghn_studio.ir.graph import Edge, NodeId
 
-OPERATOR_MIME = "application/x-ghn-operator"
-
 _EXTEND = Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier
 _SHIFT, _CONTROL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
 _ALT = Qt.KeyboardModifier.AltModifier
 _LEFT, _MIDDLE, _RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton, Qt.MouseButton.RightButton
 
-#: Where the pointer holds a new node: in its title.
-HELD_X, HELD_Y = 72.0, 16.0
 
 
 class CanvasView(Viewport):
@@ -80,7 +77,7 @@ class CanvasView(Viewport):
         self._gesture: Gesture | None = None
         self._is_space_down = self._is_cut_key_down = self._is_cutting = False
         self._hovered: NodeId | None = None
-        self._drop_wire: Edge | None = None
+        self._dropping = Dropping(self)
         self._pointer: QPointF | None = None
         self._told: tuple[tuple[NodeId, ...], str | None] = ((), None)
         self.setAccessibleName("Network canvas")
@@ -142,7 +139,7 @@ class CanvasView(Viewport):
         """Copy the selected nodes beside themselves, or ``offset`` away, and select the copies; or notes."""
         if self.notes.duplicate():
             return ()
-        return self._chosen(self.commands.duplicate(offset))
+        return self.select_new(self.commands.duplicate(offset))
 
     def copy(self) -> bool:
         """Put the selected nodes and notes on the clipboard."""
@@ -156,7 +153,7 @@ class CanvasView(Viewport):
     def paste(self, scene_pos: QPointF | None = None, *, keep_inputs: bool = False) -> tuple[NodeId, ...]:
         """Add the nodes on the clipboard at a place, or beside the originals, and select them."""
         at = (scene_pos.x(), scene_pos.y()) if scene_pos is not None else None
-        return self._chosen(self.commands.paste(at, keep_inputs=keep_inputs))
+        return self.select_new(self.commands.paste(at, keep_inputs=keep_inputs))
 
     def paste_here(self, *, keep_inputs: bool = False) -> tuple[NodeId, ...]:
         """Paste at the pointer; beside the originals where the pointer is not over the canvas."""
@@ -258,7 +255,8 @@ class CanvasView(Viewport):
             if not self.visible_rect().contains(box):
                 self.ensureVisible(box, 40, 40)
 
-    def _chosen(self, node_ids: tuple[NodeId, ...]) -> tuple[NodeId, ...]:
+    def select_new(self, node_ids: tuple[NodeId, ...]) -> tuple[NodeId, ...]:
+        """Select what was just added, if anything was."""
         if node_ids:
             self.select(node_ids)
         return node_ids
@@ -290,7 +288,7 @@ class CanvasView(Viewport):
 
         def add(op_id: str) -> None:
             if wire is not None:
-                self._chosen((self.commands.drop(op_id, place, wire),))
+                self.select_new((self.commands.drop(op_id, place, wire),))
             elif len(self.selected()) == 1:
                 self.add_operator(op_id)
             else:
@@ -306,7 +304,7 @@ class CanvasView(Viewport):
         place = (snapped(spot.x()), snapped(spot.y() - HELD_Y))
         fits, purpose = self.commands.fitting_port(port)
         self.search.ask(
-            self.mapFromScene(spot), lambda op_id: self._chosen(self.commands.add_at_port(op_id, port, place)), fits,
+            self.mapFromScene(spot), lambda op_id: self.select_new(self.commands.add_at_port(op_id, port, place)), fits,
             purpose,
         )
 
@@ -332,56 +330,7 @@ class CanvasView(Viewport):
         elif event.button() == _LEFT and self._is_cut_key_down:
             self._begin(Cut(self, at))
         elif event.button() == _LEFT:
-            self._begin(self._gesture_for(at, event.modifiers()))
-
-    def _gesture_for(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> Gesture | None:
-        """Decide by what lies under the pointer: port, node, wire, or nothing."""
-        scene, x, y = self.canvas, at.x(), at.y()
-        readable = self.zoom >= OVERVIEW_ZOOM
-        fold = scene.chevron_at(x, y)
-        # Where blocks show a title only, their arrow is not drawn.
-        if fold is not None and not modifiers & _EXTEND and (self.zoom >= TEXT_ZOOM or fold not in scene.nodes):
-            self.groups.toggle(fold)
-            return None
-        port = scene.port_at(x, y, PORT_REACH_PX / self.zoom) if readable and not modifiers & _SHIFT else None
-        if port is not None and modifiers & _ALT:
-            self.commands.unplug(port)
-            return None
-        if port is not None and modifiers & _CONTROL and self._is_used(port):
-            return PullWires(self, at, port) if port.is_output else Connect(self, at, port)
-        if port is not None and not modifiers & _CONTROL:
-            return Connect(self, at, port)
-        node_id = scene.node_at(x, y)
-        if node_id is not None:
-            return self._press_node(node_id, at, modifiers)
-        wire = scene.wire_at(x, y, WIRE_REACH_PX / self.zoom) if readable else None
-        if wire is not None:
-            self.select((), wire)
-            return None
-        group = scene.group_at(x, y)
-        if group is not None:
-            self.select((group,))
-            return Move(self, at, scene.selected[0], was_selected=False, group=group)
-        return self.notes.gesture_at(at, modifiers) or RubberBand(self, at, modifiers)
-
-    def _is_used(self, port: PortRef) -> bool:
-        ends = ((e.source, e.source_port) if port.is_output else (e.target, e.target_port) for e in self.canvas.wires)
-        return (port.node, port.index) in ends
-
-    def _press_node(self, node_id: NodeId, at: QPointF, modifiers: Qt.KeyboardModifier) -> Gesture | None:
-        if self.canvas.nodes[node_id].is_neighbour:
-            self.status_message.emit("This lies around the group; a double click goes there.")
-            return None
-        chosen = self.canvas.selected
-        was_selected = node_id in chosen
-        if modifiers & _EXTEND:
-            self.select([n for n in chosen if n != node_id] if was_selected else (*chosen, node_id))
-            return None
-        if not was_selected:
-            self.select((node_id,))
-        if modifiers & _ALT:
-            return DragCopy(self, at, node_id)
-        return Move(self, at, node_id, was_selected=was_selected)
+            self._begin(gesture_for(self, at, event.modifiers()))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self._pointer = event.position()
@@ -557,47 +506,16 @@ class CanvasView(Viewport):
     # --- operators dragged from the palette --------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if event.mimeData().hasFormat(OPERATOR_MIME):
-            event.acceptProposedAction()
-        else:
-            event.ignore()  # files are for the window
+        self._dropping.enter(event)
 
     def dragMoveEvent(self, event: QDragMoveEvent) -> None:
-        if not event.mimeData().hasFormat(OPERATOR_MIME):
-            event.ignore()
-            return
-        self._point_at_wire(self._wire_for(event))
-        event.acceptProposedAction()
+        self._dropping.move(event)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
-        self._point_at_wire(None)
+        self._dropping.leave()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        op_id = bytes(event.mimeData().data(OPERATOR_MIME).data()).decode("utf-8", "replace")
-        wire = self._drop_wire
-        self._point_at_wire(None)
-        if op_id not in self.document.ops:
-            event.ignore()
-            return
-        at = self.scene_point(event.position())
-        wire = wire if wire is not None else self._wire_for(event)
-        # The pointer holds the node by its title.
-        self._chosen((self.commands.drop(op_id, (snapped(at.x() - HELD_X), snapped(at.y() - HELD_Y)), wire),))
-        event.acceptProposedAction()
-        self.setFocus()
-
-    def _wire_for(self, event: QDropEvent) -> Edge | None:
-        """The wire that an operator dropped here would go into; Alt keeps it out."""
-        if event.modifiers() & _ALT:
-            return None
-        at = self.scene_point(event.position())
-        return self.canvas.wire_at(at.x(), at.y(), 2.5 * WIRE_REACH_PX / self.zoom)
-
-    def _point_at_wire(self, wire: Edge | None) -> None:
-        for edge, hot in ((self._drop_wire, False), (wire, True)):
-            if edge is not None and edge in self.canvas.wires:
-                self.canvas.refresh_wire(edge, emphasised=hot)
-        self._drop_wire = wire
+        self._dropping.drop(event)
 
     # --- drawing over the scene --------------------------------------------------------------
 
