@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -98,12 +99,14 @@ class PredictReport:
     familiarity: Familiarity | None = None
     #: Not part of the JSON: for the results panel and for export.
     details: EvaluationDetails | None = field(default=None, repr=False, compare=False)
+    #: How images become the network's input, as JSON data (``app.description``); None where it is not known.
+    preprocessing: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
     #: Parameter name to tensor (``torch.Tensor``; untyped here because this room has no torch).
     values: Any = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON object."""
-        return _object(self, leave_out=("details", "values"))
+        return _object(self, leave_out=("details", "preprocessing", "values"))
 
 
 @dataclass(frozen=True, slots=True)
