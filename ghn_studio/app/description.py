@@ -63,7 +63,7 @@ class Preprocessing:
         """The inverse of :meth:`to_json`; None for anything else, as hand-made files may hold."""
         if not isinstance(data, Mapping) or set(data) != {f.name for f in fields(cls)}:
             return None
-        lists = {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in data.items()}
+        lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in data.items()}
         return cls(**lists)
 
 

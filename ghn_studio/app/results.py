@@ -258,7 +258,12 @@ class SplitReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportReport:
-    """A network written to a file. ``origin`` says in words where its values come from; empty for source."""
+    """A network written to a file, or to a folder of files.
+
+    ``origin`` says in words where its values come from, empty for source; ``figures`` what was measured with
+    them, empty if nothing was; ``checked`` how the file was tried before it took its name. ``bytes`` counts all
+    files, ``sha256`` is that of the file, of a folder's list of them as ``sha256sum`` prints it.
+    """
 
     architecture: str
     file: str
@@ -268,6 +273,34 @@ class ExportReport:
     tensors: int
     parameters: int
     origin: str
+    checked: str = ""
+    figures: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON object."""
+        return _object(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadWeightsReport:
+    """How a file's tensors fit a network. ``written`` names the project made with them, empty if only compared.
+
+    ``matched`` and ``tensors`` are numbers of tensors, the file's fitting ones and the network's; the lists hold a
+    text each, name and shapes.
+    """
+
+    architecture: str
+    file: str
+    section: str
+    prefix: str
+    matched: int
+    tensors: int
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    misshaped: tuple[str, ...]
+    not_finite: tuple[str, ...]
+    notes: tuple[str, ...]
+    written: str
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON object."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+import shutil
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,12 @@ ORIGIN_KINDS = ("imported", "predicted", "trained", "random")
 
 #: A project is a few kilobytes; 200,000 nodes stay below this.
 MAX_PROJECT_BYTES = 128 * 1024 * 1024
+
+#: What a file holds: its bytes, or large parts of it one after the other.
+Content = bytes | Sequence[bytes | memoryview]
+
+#: Indexers and virus scanners hold a file for moments, people's programs for longer.
+_PAUSES_S = (0.05, 0.1, 0.2, 0.4)
 
 
 def read(path: Path | str, ops: OpRegistry = REGISTRY) -> Project:
@@ -77,7 +85,7 @@ def write(
         ProjectError: The folder cannot be written; what was there before is unharmed.
     """
     path = Path(path)
-    staged: list[tuple[Path, bytes]] = []
+    staged: list[tuple[Path, Content]] = []
     if tensors is not None:
         if origin is None or origin.get("kind") not in ORIGIN_KINDS:
             raise ProjectError(f"{path.name}: values need an origin whose kind is one of {', '.join(ORIGIN_KINDS)}; "
@@ -122,7 +130,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: Content) -> None:
     """Put ``data`` at ``path`` in one step: a reader sees the old bytes or the new ones.
 
     Raises:
@@ -131,15 +139,15 @@ def replace_file(path: Path, data: bytes) -> None:
     replace_files([(path, data)])
 
 
-def replace_files(staged: list[tuple[Path, bytes]]) -> None:
-    """Like :func:`replace_file` for several: none is replaced before all are on the disk."""
+def replace_files(staged: Sequence[tuple[Path, Content]]) -> None:
+    """Like :func:`replace_file` for several: none is replaced before all are on the disk, then one after the other."""
     waiting: list[tuple[Path, Path]] = []
     try:
         for path, data in staged:
             target = Path(os.path.realpath(path))  # a link stays a link
             waiting.append((_staged(target, data), target))
         for temporary, path in waiting:
-            os.replace(temporary, path)
+            _renamed(temporary, path)
         for folder in {path.parent for _, path in waiting}:
             _sync_folder(folder)
     except OSError as error:
@@ -151,19 +159,60 @@ def replace_files(staged: list[tuple[Path, bytes]]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _staged(path: Path, data: bytes) -> Path:
+def replace_folder(path: Path, files: Mapping[str, Content]) -> None:
+    """Put a folder with these files at ``path``; what was there before, a folder or nothing, stays until all are.
+
+    Raises:
+        ProjectError: It cannot be written; what was there before is unharmed.
+    """
+    target = Path(os.path.realpath(path))
+    mark = secrets.token_hex(4)
+    new, old = (target.with_name(f".{target.name}.{mark}.{kind}") for kind in ("tmp", "old"))
+    try:
+        new.mkdir()
+        for name, data in files.items():
+            os.replace(_staged(new / name, data), new / name)
+        _sync_folder(new)
+        if target.exists():
+            _renamed(target, old)
+        _renamed(new, target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise ProjectError(f"{path}: cannot be written ({error.strerror}). Choose another folder or free some space; "
+                           "what was there is unharmed.") from error
+    finally:
+        if old.exists() and not target.exists():
+            os.replace(old, target)
+        for left in (new, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _renamed(source: Path, target: Path) -> None:
+    """Rename; wait a little for another program to let go of the target, where the system locks open files."""
+    for pause_s in _PAUSES_S:
+        try:
+            os.replace(source, target)
+        except PermissionError:
+            time.sleep(pause_s)
+        else:
+            return
+    os.replace(source, target)
+
+
+def _staged(path: Path, data: Content) -> Path:
     """Write ``data`` to a new file in the same folder, down to the disk."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     # os.open obeys the user's umask, which tempfile does not.
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            for part in (data,) if isinstance(data, bytes) else data:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
             os.chmod(temporary, path.stat().st_mode & 0o777)
-    except OSError:
+    except BaseException:  # Ctrl+C too
         temporary.unlink(missing_ok=True)
         raise
     return temporary
