@@ -1,6 +1,6 @@
 """The program: ``ghn-studio`` and ``python -m ghn_studio``.
 
-Without a subcommand, or with a network, the window opens; everything else is the command
+Without a subcommand, or with networks, windows open; everything else is the command
 line's. This is the only module that knows both, for neither may import the other.
 """
 
@@ -24,11 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def names_a_network(arguments: Sequence[str]) -> bool:
-    """True if the only argument is something the window can open."""
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        return False
-    text = arguments[0]
-    return text.endswith((".ghn", ".onnx")) or text.startswith(("example:", "deepnets:")) or Path(text).is_file()
+    """True if the window can open every argument. A single one may be any file: the window says why not."""
+    if len(arguments) == 1 and not arguments[0].startswith("-") and Path(arguments[0]).is_file():
+        return True
+    return bool(arguments) and all(
+        not text.startswith("-") and (text.lower().endswith((".ghn", ".onnx"))
+                                      or text.startswith(("example:", "deepnets:")))
+        for text in arguments
+    )
 
 
 if __name__ == "__main__":

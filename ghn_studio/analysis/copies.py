@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from math import prod
 from typing import TypeVar
 
 from ghn_studio.ir.graph import Architecture, NodeId
@@ -10,13 +11,14 @@ from ghn_studio.ir.graph import Architecture, NodeId
 V = TypeVar("V")
 
 
-def copies_of(graph: Architecture, name: str) -> int:
-    """How often a node, or a group, of ``graph`` runs: the product of the repeats of it and of the groups around it."""
-    times = 1
-    for group in graph.groups.values():
-        if group.repeat > 1 and (name == group.path or name.startswith(group.path + ".")):
-            times *= group.repeat
-    return times
+def copies(graph: Architecture) -> Callable[[str], int]:
+    """Tells how often a node, or a group, of ``graph`` runs: the product of its repeats and of those around it."""
+    repeated = [(g.path, g.path + ".", g.repeat) for g in graph.groups.values() if g.repeat > 1]
+
+    def times(name: str) -> int:
+        return prod(repeat for path, below, repeat in repeated if name == path or name.startswith(below))
+
+    return times if repeated else lambda name: 1
 
 
 def as_drawn(

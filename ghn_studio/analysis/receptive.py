@@ -60,13 +60,13 @@ def receptive_fields(graph: Architecture, ops: OpRegistry, shapes: ShapeReport) 
     """
     seen: dict[NodeId, _Axes | None] = {}
     found: dict[NodeId, Field] = {}
-    image: TensorSpec | None = None
+    image: tuple[int, int] | None = None
     for node in graph.topological():
         if node.id not in shapes.outputs:
             continue
         spec = ops[node.op]
         if spec.takes_images:
-            image = shapes.outputs[node.id][0]
+            image = _size(shapes.outputs[node.id][0])
             seen[node.id] = _PIXEL
         else:
             _follow(node, spec.reach(node.params, shapes.inputs[node.id]), seen)
@@ -97,17 +97,20 @@ def _behind(before: _Axis, own: Span) -> _Axis:
 
 def _around(axes: Iterable[_Axis]) -> _Axis:
     """The smallest span around several of one map size; steps differ only where a map is broadcast."""
-    parts = set(axes)
-    if len(parts) == 1:
-        return parts.pop()
+    parts = list(axes)
+    if all(part == parts[0] for part in parts[1:]):
+        return parts[0]
     low, high = min(a.span.low for a in parts), max(a.span.high for a in parts)
     return _Axis(Span(max(a.span.step for a in parts), low, high), high - low)
 
 
-def _field(axes: _Axes | None, image: TensorSpec) -> Field:
-    size = [e if isinstance(e, int) else 1 for e in image.shape[2:4]]
-    if axes is None or len(size) < 2:
-        height, width = (*size, 1, 1)[:2]
-        return Field(height, width, is_whole=True)
-    height, width = (min(extent, floor(axis.width) + 1) for extent, axis in zip(size, axes, strict=True))
-    return Field(height, width, is_whole=[height, width] == size)
+def _size(image: TensorSpec) -> tuple[int, int]:
+    height, width = (*(e if isinstance(e, int) else 1 for e in image.shape[2:4]), 1, 1)[:2]
+    return height, width
+
+
+def _field(axes: _Axes | None, image: tuple[int, int]) -> Field:
+    if axes is None:
+        return Field(*image, is_whole=True)
+    height, width = (min(image[i], floor(axes[i].width) + 1) for i in range(2))
+    return Field(height, width, is_whole=(height, width) == image)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ghn_studio.errors import ArchitectureError
 from ghn_studio.ir.graph import Architecture, Edge, Node, NodeId
@@ -40,51 +41,82 @@ class ShapeReport:
     problems: tuple[Problem, ...]
 
 
+_EMPTY, _NOTHING = Architecture(), ShapeReport({}, {}, ())
+_Specs: TypeAlias = "tuple[TensorSpec, ...]"
+
+
 def infer_shapes(graph: Architecture, ops: OpRegistry) -> ShapeReport:
     """Infer every output that can be inferred; nodes below a problem stay silent.
 
     Repeated groups are analysed once, as drawn, not copy by copy.
     """
-    outputs: dict[NodeId, tuple[TensorSpec, ...]] = {}
-    received: dict[NodeId, tuple[TensorSpec, ...]] = {}
+    return update_shapes(_NOTHING, _EMPTY, graph, ops)
+
+
+def update_shapes(before: ShapeReport, old: Architecture, graph: Architecture, ops: OpRegistry) -> ShapeReport:
+    """Return the report of ``graph``, given the one of ``old``: equal to :func:`infer_shapes` of ``graph``.
+
+    Works out only what changed, and what follows from it until outputs come out as before.
+    Shapes that stay equal stay the same objects, so that whoever shows them compares identities.
+    """
+    outputs: dict[NodeId, _Specs] = {}
+    received: dict[NodeId, _Specs] = {}
     problems: list[Problem] = []
+    told: dict[NodeId, list[Problem]] = {}
+    for problem in before.problems:
+        told.setdefault(problem.node, []).append(problem)
+    stale: set[NodeId] = set()  # nodes whose outputs differ
+    unseen = set(old.cycle())  # nodes that nothing is known about
     for node in graph.topological():
-        if node.op not in ops:
-            problems.append(Problem(node.id, f"unknown operator '{node.op}'"))
+        known = old.nodes.get(node.id)
+        is_kept = known is not None and (known is node or known == node) and node.id not in unseen
+        if is_kept and not (stale and any(s is not None and s.node in stale for s in node.inputs)):
+            if node.id in before.outputs:
+                outputs[node.id], received[node.id] = before.outputs[node.id], before.inputs[node.id]
+            else:
+                problems.extend(told.get(node.id, ()))
             continue
-        if node.bypassed:
-            problem = _pass_on(node, outputs, received)
-            problems.extend([problem] if problem is not None else [])
-            continue
-        spec = ops[node.op]
-        wrong = check_params(node.params)
-        problems.extend(Problem(node.id, text) for text in wrong)
-        missing = _missing(spec, node)
-        if missing:
-            problems.extend(Problem(node.id, text) for text in missing)
-        if wrong or missing:
-            continue
-        absent = _absent_port(node, outputs)
-        if absent is not None:
-            problems.append(absent)
-            continue
-        inputs = _inputs(node, outputs)
-        if inputs is None:
-            continue  # the cause was reported upstream
-        bad_rank = _rank_problem(spec, node, inputs)
-        if bad_rank is not None:
-            problems.append(bad_rank)
-            continue
-        try:
-            outputs[node.id] = spec.infer_outputs(node.params, inputs)
-            received[node.id] = inputs
-        except ValueError as error:
-            problems.append(Problem(node.id, str(error), _last_edge(node)))
-        except IndexError:  # a port for any number of axes got a value without the one it asks for
-            got = ", ".join(map(str, inputs))
-            problems.append(Problem(node.id, f"{spec.title} needs more axes than {got} has", _last_edge(node)))
+        inputs, given, wrong = _inferred(node, ops, outputs)
+        problems.extend(wrong)
+        earlier = before.outputs.get(node.id)
+        if given != earlier:
+            stale.add(node.id)
+        if given is not None and inputs is not None:
+            outputs[node.id] = earlier if earlier is not None and given == earlier else given
+            earlier = before.inputs.get(node.id)
+            received[node.id] = earlier if earlier is not None and inputs == earlier else inputs
     problems.extend(_sharing_problems(graph, ops, received))
     return ShapeReport(outputs, received, tuple(problems))
+
+
+def _inferred(
+    node: Node, ops: OpRegistry, outputs: Mapping[NodeId, _Specs]
+) -> tuple[_Specs | None, _Specs | None, list[Problem]]:
+    """What one node receives and gives, or why that is unknown: no reason if it was told upstream."""
+    if node.op not in ops:
+        return None, None, [Problem(node.id, f"unknown operator '{node.op}'")]
+    if node.bypassed:
+        return _passed_on(node, outputs)
+    spec = ops[node.op]
+    wrong = [Problem(node.id, text) for text in (*check_params(node.params), *_missing(spec, node))]
+    if wrong:
+        return None, None, wrong
+    absent = _absent_port(node, outputs)
+    if absent is not None:
+        return None, None, [absent]
+    inputs = _inputs(node, outputs)
+    if inputs is None:
+        return None, None, []
+    bad_rank = _rank_problem(spec, node, inputs)
+    if bad_rank is not None:
+        return None, None, [bad_rank]
+    try:
+        return inputs, spec.infer_outputs(node.params, inputs), []
+    except ValueError as error:
+        text = str(error)
+    except IndexError:  # a port for any number of axes got a value without the one it asks for
+        text = f"{spec.title} needs more axes than {', '.join(map(str, inputs))} has"
+    return None, None, [Problem(node.id, text, _last_edge(node))]
 
 
 def require_shapes(graph: Architecture, ops: OpRegistry) -> ShapeReport:
@@ -124,17 +156,17 @@ def _sharing_problems(
                 break
 
 
-def _pass_on(
-    node: Node, outputs: dict[NodeId, tuple[TensorSpec, ...]], received: dict[NodeId, tuple[TensorSpec, ...]]
-) -> Problem | None:
-    """Let a bypassed node give what its first connected input gets."""
+def _passed_on(
+    node: Node, outputs: Mapping[NodeId, _Specs]
+) -> tuple[_Specs | None, _Specs | None, list[Problem]]:
+    """Like :func:`_inferred` for a bypassed node: it gives what its first connected input gets."""
     if not node.sources:
-        return Problem(node.id, "is bypassed and has no input to pass on")
+        return None, None, [Problem(node.id, "is bypassed and has no input to pass on")]
     absent = _absent_port(node, outputs)
+    if absent is not None:
+        return None, None, [absent]
     inputs = _inputs(node, outputs)
-    if absent is None and inputs is not None:
-        received[node.id], outputs[node.id] = inputs, inputs[:1]
-    return absent
+    return inputs, None if inputs is None else inputs[:1], []
 
 
 def _missing(spec: OpSpec[object], node: Node) -> list[str]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from ghn_studio.analysis.shapes import infer_shapes
-from ghn_studio.app.connecting import downstream, port_refusal
+from ghn_studio.app.connecting import port_refusal
 from ghn_studio.app.document import Document
-from ghn_studio.app.edits import Edit, Point, added, inserted, moved, suggested_params
+from ghn_studio.app.edits import Edit, Point, added, suggested_params
 from ghn_studio.app.faces import face_of
-from ghn_studio.app.flow import Direction, direction_of
-from ghn_studio.app.layout import GRID, LAYER_GAP, LAYER_GAP_DOWN, NODE_GAP, free_spot, snapped
+from ghn_studio.app.inserting import ends_of_part, in_own_group, inserted, room, spliced, spot_on_wire
+from ghn_studio.app.layout import GRID, LAYER_GAP, LAYER_GAP_DOWN, free_spot
 from ghn_studio.ir.graph import Architecture, Edge, Node, NodeId, Source
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.spec import Category
 from ghn_studio.project import Project
-
-#: Nodes this close in height share a row and make room for a new one.
-_SAME_ROW = 260.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +33,60 @@ def free(document: Document, op_id: str, position: Point) -> Plan:
     return Plan(f"Add {document.ops[op_id].title}", added(node, position), node.id)
 
 
-def on_wire(document: Document, op_id: str, edge: Edge, position: Point) -> Plan | None:
-    """Add a node in the middle of a wire; None if it cannot take the value there."""
+def on_wire(
+    document: Document, op_id: str, edge: Edge, position: Point, shown: Mapping[NodeId, Point] | None = None,
+    *, down: bool = False,
+) -> Plan | None:
+    """Add a node in the middle of a wire; None if it cannot take the value there.
+
+    ``shown`` says where the nodes are drawn; what lies behind the wire then makes room.
+    ``down`` is set where the drawing runs down.
+    """
     value = _value(document, edge.source, edge.source_port)
     spec = document.ops[op_id]
     if not spec.inputs or port_refusal(spec, 0, value) or not _gives(document, op_id):
         return None
-    node = replace(_new(document, op_id, value, None), inputs=())
-    return Plan(f"Insert {spec.title}", inserted(node, edge, position), node.id)
+    node = in_own_group(replace(_new(document, op_id, value, None), inputs=()), document.graph, edge)
+    label = f"Insert {spec.title}"
+    if shown is None:
+        return Plan(label, inserted(node, edge, {node.id: position}), node.id)
+    sizes = document.sizes()
+    spot = spot_on_wire(edge, position, shown, sizes, down=down)
+    box = (*spot, *_size(document, node))
+    shifts = room(document.graph, edge, {node.id: box}, shown, sizes, down=down)
+    return Plan(label, inserted(node, edge, {node.id: spot, **shifts}), node.id)
+
+
+def part_on_wire(
+    document: Document, chosen: Collection[NodeId], edge: Edge, places: Mapping[NodeId, Point],
+    shown: Mapping[NodeId, Point], *, down: bool = False,
+) -> Plan | None:
+    """Lead a wire through nodes that were dropped on it; None where they are no such part.
+
+    ``places`` is where the nodes were dropped, ``shown`` where all others are drawn.
+    """
+    ends = ends_of_part(document.graph, chosen, document.ops)
+    if ends is None:
+        return None
+    entry, leaving = ends
+    value = _value(document, edge.source, edge.source_port)
+    first = document.graph.nodes[entry.target]
+    if port_refusal(document.ops[first.op], entry.target_port, value):
+        return None
+    sizes = document.sizes()
+    spot = spot_on_wire(edge, places[entry.target], shown, sizes, down=down)
+    dx, dy = spot[0] - places[entry.target][0], spot[1] - places[entry.target][1]
+    settled = {n: (x + dx, y + dy) for n, (x, y) in places.items()}
+    boxes = {n: (*p, *sizes[n]) for n, p in settled.items()}
+    others = {n: p for n, p in shown.items() if n not in places}
+    shifts = room(document.graph, edge, boxes, others, sizes, down=down)
+    title = document.ops[first.op].title if len(places) == 1 else f"{len(places)} nodes"
+    return Plan(f"Insert {title}", spliced(edge, entry, leaving, {**settled, **shifts}), entry.target)
 
 
 def behind(
-    document: Document, source: NodeId, op_id: str, shown: Mapping[NodeId, Point], position: Point | None = None
+    document: Document, source: NodeId, op_id: str, shown: Mapping[NodeId, Point], position: Point | None = None,
+    *, down: bool = False,
 ) -> Plan | None:
     """Add a node fed by ``source``; None if its first input cannot take that value.
 
@@ -69,9 +108,9 @@ def behind(
     label = f"Add {spec.title}"
     edge = _only_wire(document, source, port)
     if edge is not None and _can_stand_in(document, op_id, node, edge):
-        spot, shifts = _room_behind(document, source, node, shown, position)
-        return Plan(label, _chained(inserted(replace(node, inputs=()), edge, spot), moved(shifts)), node.id)
-    return Plan(label, added(node, position or _spot_behind(document, source, node, shown)), node.id)
+        plan = on_wire(document, op_id, edge, position or shown[source], shown, down=down)
+        return replace(plan, label=label) if plan is not None else None
+    return Plan(label, added(node, position or _spot_behind(document, source, node, shown, down=down)), node.id)
 
 
 def from_port(document: Document, source: Source, op_id: str, position: Point) -> Plan | None:
@@ -96,6 +135,32 @@ def into_port(document: Document, target: NodeId, port: int, op_id: str, positio
         return replace(project, architecture=project.architecture.with_edge(edge))
 
     return Plan(f"Add {document.ops[op_id].title}", edit, node.id)
+
+
+def takes(document: Document, op_id: str, value: TensorSpec | None) -> bool:
+    """True if an operator can be put behind ``value`` (None: not known) and its shapes then fit."""
+    spec = document.ops[op_id]
+    if not spec.inputs or port_refusal(spec, 0, value):
+        return False
+    if value is None or len(spec.inputs) > 1 or spec.inputs[0].variadic:
+        return True
+    try:
+        spec.infer_outputs(suggested_params(op_id, (value,), document.ops), (value,))
+    except (ValueError, IndexError):
+        return False
+    return True
+
+
+def may_feed(document: Document, op_id: str, target: NodeId, port: int) -> bool:
+    """True if an operator can give what an input needs: some use of it has as many axes."""
+    if not _gives(document, op_id):
+        return False
+    node, spec = document.graph.nodes[target], document.ops[op_id]
+    wanted = document.ops[node.op].port(port) if node.op in document.ops else None
+    if wanted is None or not wanted.ranks:
+        return True
+    given = (spec.infer_outputs(e.params, e.inputs) for e in spec.examples)
+    return any(out.rank in wanted.ranks for outs in given for out in outs[:1])
 
 
 def _new(document: Document, op_id: str, value: TensorSpec | None, source: Source | None) -> Node:
@@ -138,65 +203,19 @@ def _with_inserted(graph: Architecture, node: Node, edge: Edge) -> Architecture:
     return graph.without_edge(edge).with_node(node).with_edge(Edge(node.id, 0, edge.target, edge.target_port))
 
 
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """Where the nodes lie, as if the drawing ran to the right: one that runs down is mirrored at the diagonal."""
-
-    is_down: bool
-    places: Mapping[NodeId, Point]
-    sizes: Mapping[NodeId, tuple[float, float]]
-    size: tuple[float, float]  # of the new node
-
-    @classmethod
-    def of(cls, document: Document, node: Node, shown: Mapping[NodeId, Point]) -> _Ground:
-        sizes = document.sizes()
-        edges = ((e.source, e.target) for e in document.graph.edges())
-        boxes = {n: (x, y, x + sizes[n][0], y + sizes[n][1]) for n, (x, y) in shown.items()}
-        face = face_of(node, document.ops, None, None, None)
-        size = face.width, face.height
-        if direction_of(edges, boxes, Direction.RIGHT) is Direction.RIGHT:
-            return cls(False, shown, sizes, size)
-        return cls(True, {n: p[::-1] for n, p in shown.items()}, {n: s[::-1] for n, s in sizes.items()}, size[::-1])
-
-    def behind(self, source: NodeId) -> Point:
-        """Right of a node, with the wire's two ends on one height."""
-        x, y = self.places[source]
-        across = (self.sizes[source][1] - self.size[1]) / 2 if self.is_down else 0.0
-        gap = LAYER_GAP_DOWN if self.is_down else LAYER_GAP
-        return snapped(x + self.sizes[source][0] + gap), y + across
-
-    def real(self, place: Point) -> Point:
-        """A place as it is in the drawing."""
-        return place[::-1] if self.is_down else place
+def _size(document: Document, node: Node) -> tuple[float, float]:
+    face = face_of(node, document.ops, None, None, None)
+    return face.width, face.height
 
 
-def _spot_behind(document: Document, source: NodeId, node: Node, shown: Mapping[NodeId, Point]) -> Point:
-    ground = _Ground.of(document, node, shown)
-    wish = ground.behind(source)
-    spot = free_spot(wish, ground.size, [(*p, *ground.sizes[n]) for n, p in ground.places.items()])
-    # On the wire's height rather than on the grid, if that is all the difference.
-    return ground.real(wish if abs(spot[1] - wish[1]) < GRID and spot[0] == wish[0] else spot)
-
-
-def _room_behind(
-    document: Document, source: NodeId, node: Node, shown: Mapping[NodeId, Point], position: Point | None
-) -> tuple[Point, dict[NodeId, Point]]:
-    """A place behind ``source``, and where the nodes behind it in the same row go."""
-    ground = _Ground.of(document, node, shown)
-    places, sizes = ground.places, ground.sizes
-    x, y = places[source]
-    spot = ground.real(position) if position is not None else ground.behind(source)
-    width, height = ground.size
-    later = [n for n in downstream(document.graph, source) - {source}
-             if abs(places[n][1] - y) < _SAME_ROW and places[n][0] >= x]
-    blocked = [n for n in later if places[n][0] < spot[0] + width + NODE_GAP
-               and places[n][1] < spot[1] + height and spot[1] < places[n][1] + sizes[n][1]]
-    if not blocked:
-        return ground.real(spot), {}
-    gap = LAYER_GAP_DOWN if ground.is_down else LAYER_GAP
-    by = snapped(spot[0] + width + gap - min(places[n][0] for n in blocked) + 3.9)
-    return ground.real(spot), {n: ground.real((places[n][0] + by, places[n][1])) for n in later}
-
-
-def _chained(first: Edit, second: Edit) -> Edit:
-    return lambda project: second(first(project))
+def _spot_behind(
+    document: Document, source: NodeId, node: Node, shown: Mapping[NodeId, Point], *, down: bool
+) -> Point:
+    sizes, size = document.sizes(), _size(document, node)
+    (x, y), (width, height) = shown[source], sizes[source]
+    taken = [(*p, *sizes[n]) for n, p in shown.items() if n in sizes]
+    along = (x + (width - size[0]) / 2, y + height + LAYER_GAP_DOWN)
+    wish = along if down else (x + width + LAYER_GAP, y)
+    spot = free_spot(wish, size, taken)
+    # On the wire's line rather than on the grid, if that is all the difference.
+    return wish if abs(spot[0] - wish[0]) < GRID and abs(spot[1] - wish[1]) < GRID else spot

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ghn_studio import paths
+from ghn_studio.app.collapsing import readable
 from ghn_studio.deepnets import SPLITS, sample
 from ghn_studio.errors import ProjectError, UsageError
 from ghn_studio.project import Project, read, read_values
@@ -16,6 +17,9 @@ from ghn_studio.project import Project, read, read_values
 EXAMPLE = "example:"
 DEEPNETS = "deepnets:"
 TORCHVISION = "torchvision:"
+
+#: Endings of files that hold networks.
+OPENABLE = (".ghn", ".onnx")
 
 #: What exporters call every network; the file's name says more.
 GENERIC_NAMES = frozenset({"", "main", "main_graph", "graph", "torch_jit", "torch-jit-export", "untitled"})
@@ -157,7 +161,7 @@ def read_foreign(text: str) -> Foreign:
     graph = found.architecture
     if graph.name in GENERIC_NAMES:
         graph = replace(graph, name=path.stem)
-    return Foreign(Project(graph), found.values, {"kind": "imported", "file": path.name}, found.warnings)
+    return Foreign(readable(Project(graph)), found.values, {"kind": "imported", "file": path.name}, found.warnings)
 
 
 def foreign_file(text: str) -> Path:
@@ -174,7 +178,8 @@ def _torchvision(name: str, wish: Wish) -> Project:
     from ghn_studio.torch_io import zoo
 
     found = zoo.network(name, wish.classes or zoo.CLASSES, wish.shape, wish.adapt)
-    return Project(found.architecture, title=name, summary=". ".join((f"{name} of torchvision", *found.notes)))
+    summary = ". ".join((f"{name} of torchvision", *found.notes))
+    return readable(Project(found.architecture, title=name, summary=summary))
 
 
 def _examples() -> dict[str, Path]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ghn_studio.analysis.shapes import ShapeReport
-from ghn_studio.app import connecting, edits
-from ghn_studio.app.edits import Edit, Point
+from ghn_studio.app import connecting, edits, wiring
+from ghn_studio.app.connecting import CYCLE, port_refusal
+from ghn_studio.app.edits import Edit
+from ghn_studio.app.inserting import chained
 from ghn_studio.app.picture import Picture
-from ghn_studio.ir.graph import Architecture, Edge, Node, NodeId, Source
+from ghn_studio.ir.graph import Architecture, Edge, NodeId, Source
 from ghn_studio.ops import OpRegistry
-from ghn_studio.project import Project
 
 
 def edges_of(picture: Picture, wire: Edge) -> tuple[Edge, ...]:
@@ -20,22 +19,35 @@ def edges_of(picture: Picture, wire: Edge) -> tuple[Edge, ...]:
                  for node, port in picture.targets(wire.target, wire.target_port))
 
 
-def refusal(picture: Picture, shapes: ShapeReport, ops: OpRegistry, wire: Edge) -> str:
-    """Say why ``wire`` cannot be drawn; empty if it can. See :func:`ghn_studio.app.connecting.refusal`."""
-    reasons = (connecting.refusal(picture.graph, shapes, ops, edge) for edge in edges_of(picture, wire))
-    return next((reason for reason in reasons if reason), "")
+def barred(picture: Picture, block: str, port: int, *, is_output: bool) -> set[NodeId]:
+    """The nodes whose wires to this port of a block would close a cycle."""
+    if is_output:
+        return connecting.upstream(picture.graph, picture.source(block, port).node)
+    found: set[NodeId] = set()
+    for node, _ in picture.targets(block, port):
+        found |= connecting.downstream(picture.graph, node)
+    return found
 
 
-def is_drawn(picture: Picture, wire: Edge) -> bool:
-    """True if ``wire`` is there already."""
-    return all(picture.graph.nodes[e.target].source(e.target_port) == Source(e.source, e.source_port)
-               for e in edges_of(picture, wire))
+def refusal(
+    picture: Picture, shapes: ShapeReport, ops: OpRegistry, wire: Edge, closing: set[NodeId], *, from_output: bool
+) -> str:
+    """Say why ``wire`` cannot be drawn; empty if it can.
 
-
-def is_used(picture: Picture, block: str, port: int) -> bool:
-    """True if something feeds an input of a block."""
-    node, own_port = picture.targets(block, port)[0]
-    return picture.graph.nodes[node].source(own_port) is not None
+    ``closing`` is what :func:`barred` says of the port it is pulled out of, an output if ``from_output``.
+    """
+    for edge in edges_of(picture, wire):
+        if (edge.target if from_output else edge.source) in closing:
+            return CYCLE
+        node = picture.graph.nodes[edge.target]
+        if node.op not in ops:
+            return connecting.refusal(picture.graph, shapes, ops, edge)
+        given = shapes.outputs.get(edge.source)
+        value = given[edge.source_port] if given is not None and edge.source_port < len(given) else None
+        reason = port_refusal(ops[node.op], edge.target_port, value)
+        if reason:
+            return reason
+    return ""
 
 
 def feeding(picture: Picture, block: str, port: int) -> Edge | None:
@@ -43,6 +55,12 @@ def feeding(picture: Picture, block: str, port: int) -> Edge | None:
     node, own_port = picture.targets(block, port)[0]
     source = picture.graph.nodes[node].source(own_port)
     return None if source is None else picture.wire_of(Edge(source.node, source.port, node, own_port))
+
+
+def is_drawn(picture: Picture, wire: Edge) -> bool:
+    """True if ``wire`` is there already."""
+    return all(picture.graph.nodes[e.target].source(e.target_port) == Source(e.source, e.source_port)
+               for e in edges_of(picture, wire))
 
 
 def connected(picture: Picture, wire: Edge) -> Edit:
@@ -57,53 +75,9 @@ def connected(picture: Picture, wire: Edge) -> Edit:
     return edits.on_graph(edit)
 
 
-def disconnected(picture: Picture, wire: Edge, ops: OpRegistry) -> Edit:
-    """Remove a wire with every edge it carries."""
-    return _chained([edits.disconnected(edge, ops) for edge in _from_last(picture.carried(wire))])
-
-
 def rewired(picture: Picture, old: Edge, new: Edge, ops: OpRegistry) -> Edit:
     """Move the end of a wire to another input."""
-    before, after = _from_last(picture.carried(old)), edges_of(picture, new)
+    before, after = picture.carried(old), edges_of(picture, new)
     if len(before) == len(after) == 1:
         return edits.rewired(before[0], after[0], ops)
-    return _chained([*(edits.disconnected(edge, ops) for edge in before if edge not in after),
-                     connected(picture, new)])
-
-
-def inserted(picture: Picture, node: Node, wire: Edge, position: Point | None = None) -> Edit:
-    """Put ``node`` (new, or already there and unconnected) into the middle of a wire, before all that it feeds."""
-    first, *rest = picture.carried(wire)
-
-    def edit(project: Project) -> Project:
-        project = edits.inserted(node, first, position)(project)
-        graph = project.architecture
-        for edge in rest:
-            graph = graph.with_edge(Edge(node.id, 0, edge.target, edge.target_port))
-        return replace(project, architecture=graph)
-
-    return edit
-
-
-def _from_last(edges: tuple[Edge, ...]) -> list[Edge]:
-    """From the last input to the first, for removing one moves the later ones of a variadic port up."""
-    return sorted(edges, key=lambda e: (e.target, -e.target_port))
-
-
-def _chained(several: list[Edit]) -> Edit:
-    def edit(project: Project) -> Project:
-        for one in several:
-            project = one(project)
-        return project
-
-    return edit
-
-
-def barred(picture: Picture, block: str, port: int, *, is_output: bool) -> set[NodeId]:
-    """The nodes whose wires to this port would close a cycle."""
-    if is_output:
-        return connecting.upstream(picture.graph, picture.source(block, port).node)
-    found: set[NodeId] = set()
-    for node, _ in picture.targets(block, port):
-        found |= connecting.downstream(picture.graph, node)
-    return found
+    return chained(wiring.cut([edge for edge in before if edge not in after], ops), connected(picture, new))

@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
-from ghn_studio.analysis.shapes import Problem, ShapeReport, infer_shapes
-from ghn_studio.app.faces import NodeFace, face_of
-from ghn_studio.app.group_faces import copies, group_face
+from ghn_studio.analysis.shapes import ShapeReport
+from ghn_studio.app.analysing import Analysis, Cost, analyse
+from ghn_studio.app.faces import NodeFace
+from ghn_studio.app.group_faces import copies
 from ghn_studio.app.grouping import ends_of
-from ghn_studio.app.picture import Picture, picture, ports_of
-from ghn_studio.errors import ArchitectureError
+from ghn_studio.app.picture import Picture, picture, renewed
 from ghn_studio.ir.graph import Architecture, GraphDiff, NodeId, Source, diff
-from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.project import Project
 
-#: A step shares almost everything with its neighbours (some 26 KiB at 1,000 nodes).
+#: A step shares almost everything with its neighbours (some 36 KiB at 1,000 nodes).
 HISTORY_LIMIT = 5_000
+
+#: Nodes of all steps together, which is what memory goes with (some 75 MB).
+HISTORY_NODES = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,37 +44,11 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """Trainable parameters, and multiply-accumulates for one image."""
-
-    parameters: int = 0
-    macs: int = 0
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.parameters + other.parameters, self.macs + other.macs)
-
-
-@dataclass(frozen=True, slots=True)
 class _Step:
     label: str
     before: Project
     after: Project
     merge_key: object
-
-
-@dataclass(frozen=True)
-class _Analysis:
-    """What was worked out about one architecture value."""
-
-    graph: Architecture
-    shapes: ShapeReport
-    costs: Mapping[NodeId, Cost]
-    total: Cost
-
-    @cached_property
-    def first_problems(self) -> Mapping[NodeId, str]:
-        """The first sentence about each wrong node."""
-        return {p.node: p.message for p in reversed(self.shapes.problems)}
 
 
 class Document:
@@ -85,11 +59,11 @@ class Document:
         self._clean: Project | None = self._project
         self._path = path
         self._ops = ops
-        self._undo: deque[_Step] = deque(maxlen=HISTORY_LIMIT)
+        self._undo: deque[_Step] = deque()
+        self._undo_nodes = 0
         self._redo: list[_Step] = []
         self._subscribers: list[Callable[[Change], None]] = []
-        self._analysis: _Analysis | None = None
-        self._group_faces: tuple[_Analysis, dict[str, NodeFace]] | None = None
+        self._analysis: Analysis | None = None
         self._picture: tuple[tuple[Architecture, frozenset[str], str], Picture] | None = None
 
     # --- the value -------------------------------------------------------------------------
@@ -137,33 +111,25 @@ class Document:
     def picture(self, scope: str = "") -> Picture:
         """What to draw, of the whole network or of the inside of one group; worked out once per value."""
         key = (self.graph, self._project.collapsed, scope)
-        if self._picture is None or self._picture[0][0] is not key[0] or self._picture[0][1:] != key[1:]:
+        if self._picture is None or self._picture[0][1:] != key[1:]:
             self._picture = key, picture(*key, self._ops)
+        elif self._picture[0][0] is not self.graph:
+            self._picture = key, renewed(self._picture[1], self.graph, self._ops) or picture(*key, self._ops)
         return self._picture[1]
 
     def face(self, node_id: NodeId) -> NodeFace:
         """What the node shows: title, key parameters, shape, what is wrong."""
-        known = self._analysed()
-        cost = known.costs.get(node_id)
-        return face_of(
-            self.graph.nodes[node_id], self._ops, known.shapes.inputs.get(node_id), known.shapes.outputs.get(node_id),
-            cost.parameters if cost else None, known.first_problems.get(node_id, ""),
-        )
+        return self._analysed().faces[node_id]
+
+    @property
+    def faces(self) -> Mapping[NodeId, NodeFace]:
+        """What every node shows; a face that an edit did not change stays the same object."""
+        return self._analysed().faces
 
     def block_face(self, block: str) -> NodeFace:
         """What a block shows: a node, or a group as it is when collapsed."""
-        if block in self.graph.nodes:
-            return self.face(NodeId(block))
-        known = self._analysed()
-        if self._group_faces is None or self._group_faces[0] is not known:
-            self._group_faces = known, {}
-        faces = self._group_faces[1]
-        if block not in faces:
-            parameters = {n: c.parameters for n, c in known.costs.items()}
-            unfinished = {n for n in known.first_problems if n in self.graph.nodes and self.face(n).is_incomplete}
-            faces[block] = group_face(self.graph, block, ports_of(self.graph, block, self._ops), known.shapes,
-                                      parameters, known.first_problems, unfinished, self._ops)
-        return faces[block]
+        drawn = self._picture[1] if self._picture is not None and self._picture[0][0] is self.graph else None
+        return self._analysed().block_face(block, drawn.groups.get(block) if drawn is not None else None)
 
     def ends(self, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The extents of what a group takes and of what it gives, as far as shapes are known."""
@@ -189,9 +155,8 @@ class Document:
         return {b: (f.width, f.height) for b, f in faces.items()}
 
     def sizes(self) -> dict[NodeId, tuple[float, float]]:
-        """Width and height of every node as drawn, in scene units."""
-        faces = {n: self.face(n) for n in self.graph.nodes}
-        return {n: (f.width, f.height) for n, f in faces.items()}
+        """Width and height of every node and every collapsed group as drawn, in scene units."""
+        return {NodeId(b): s for b, s in self.block_sizes((*self.graph.nodes, *self._project.collapsed)).items()}
 
     # --- edits -----------------------------------------------------------------------------
 
@@ -207,10 +172,10 @@ class Document:
             return False
         top = self._undo[-1] if self._undo else None
         if merge_key is not None and top is not None and top.merge_key == merge_key and not self._redo:
-            self._undo.pop()
+            self._pop()
             before = top.before
         if before != after:  # a spin box that came back leaves no step
-            self._undo.append(_Step(label, before, after, merge_key))
+            self._push(_Step(label, before, after, merge_key))
         self._redo.clear()
         self._show(after)
         return True
@@ -224,7 +189,7 @@ class Document:
         """Go back one step; does nothing at the start of the history."""
         if not self._undo:
             return
-        step = self._undo.pop()
+        step = self._pop()
         self._redo.append(replace(step, merge_key=None))
         self._show(step.before)
 
@@ -233,7 +198,7 @@ class Document:
         if not self._redo:
             return
         step = self._redo.pop()
-        self._undo.append(step)
+        self._push(step)
         self._show(step.after)
 
     @property
@@ -275,11 +240,17 @@ class Document:
             self._show(project)
         self._clean = self._project
 
+    def detach(self) -> None:
+        """Go on without a file; the value counts as modified until it is saved somewhere."""
+        self._path = self._clean = None
+        self.finish_merging()
+
     def replace(self, project: Project, path: Path | None = None) -> None:
         """Open another project: history and modified state start afresh."""
         before, self._project = self._project, project
         self._clean, self._path = project, path
         self._undo.clear()
+        self._undo_nodes = 0
         self._redo.clear()
         self._tell(Change(diff(before.architecture, project.architecture), (), True))
 
@@ -295,19 +266,37 @@ class Document:
 
         return unsubscribe
 
+    def _push(self, step: _Step) -> None:
+        """Add a step, and forget the oldest ones when there are too many or they hold too much."""
+        self._undo.append(step)
+        self._undo_nodes += _weight(step)
+        while len(self._undo) > HISTORY_LIMIT or (self._undo_nodes > HISTORY_NODES and len(self._undo) > 1):
+            self._undo_nodes -= _weight(self._undo.popleft())
+
+    def _pop(self) -> _Step:
+        step = self._undo.pop()
+        self._undo_nodes -= _weight(step)
+        return step
+
     def _show(self, after: Project) -> None:
         before, self._project = self._project, after
         redrawn = (before.collapsed, before.pinned, before.notes) != (after.collapsed, after.pinned, after.notes)
         self._tell(Change(diff(before.architecture, after.architecture), _moved(before, after), redrawn=redrawn))
+        if before.architecture is not self.graph:
+            before.architecture.forget_tables()
 
     def _tell(self, change: Change) -> None:
         for callback in tuple(self._subscribers):
             callback(change)
 
-    def _analysed(self) -> _Analysis:
+    def _analysed(self) -> Analysis:
         if self._analysis is None or self._analysis.graph is not self.graph:
-            self._analysis = _analyse(self.graph, self._ops)
+            self._analysis = analyse(self.graph, self._ops, self._analysis)
         return self._analysis
+
+
+def _weight(step: _Step) -> int:
+    return 1 + len(step.before.architecture.nodes)
 
 
 def _moved(before: Project, after: Project) -> tuple[NodeId, ...]:
@@ -317,57 +306,3 @@ def _moved(before: Project, after: Project) -> tuple[NodeId, ...]:
     was, now = before.architecture, after.architecture
     blocks = (*now.nodes, *map(NodeId, after.collapsed & before.collapsed))
     return tuple(n for n in blocks if (n in was.nodes or n in was.groups) and old.get(n) != new.get(n))
-
-
-def _analyse(graph: Architecture, ops: OpRegistry) -> _Analysis:
-    shapes = infer_shapes(graph, ops)
-    costs = _costs(graph, shapes, ops)
-    if not any(g.repeat > 1 for g in graph.groups.values()):
-        return _Analysis(graph, shapes, costs, _sum(costs))
-    try:
-        written_out = graph.expanded()
-    except ArchitectureError as error:
-        report = replace(shapes, problems=(*shapes.problems, Problem(NodeId(""), str(error))))
-        return _Analysis(graph, report, costs, _sum(costs))
-    full = infer_shapes(written_out, ops)
-    if not shapes.problems and full.problems:
-        # The block fits once but not behind itself: its exit differs from its entry.
-        shapes = replace(shapes, problems=tuple(_in_copy(p, graph) for p in full.problems[:3]))
-    return _Analysis(graph, shapes, costs, _sum(_costs(written_out, full, ops)))
-
-
-def _in_copy(problem: Problem, graph: Architecture) -> Problem:
-    """Address a problem of a written-out copy to the node as drawn."""
-    for group in graph.groups.values():
-        rest = problem.node.removeprefix(group.path + ".").partition(".")
-        drawn = NodeId(f"{group.path}.{rest[2]}")
-        if group.repeat > 1 and rest[0].isdigit() and drawn in graph.nodes:
-            return Problem(drawn, f"in copy {int(rest[0]) + 1} of {group.repeat}: {problem.message}")
-    return Problem(problem.node if problem.node in graph.nodes else NodeId(""), str(problem))
-
-
-def _costs(graph: Architecture, shapes: ShapeReport, ops: OpRegistry) -> dict[NodeId, Cost]:
-    found = {
-        node.id: _cost(ops, node.op, node.params, shapes.inputs[node.id])
-        for node in graph.nodes.values() if node.id in shapes.inputs and not node.bypassed
-    }
-    shared = (n.id for n in graph.nodes.values() if n.shares is not None and n.id in found)
-    return {**found, **{n: replace(found[n], parameters=0) for n in shared}}
-
-
-@lru_cache(maxsize=16384)
-def _cost(ops: OpRegistry, op: str, params: Any, inputs: tuple[TensorSpec, ...]) -> Cost:
-    # Any: each operator has a parameter type of its own. Cached: networks repeat layers.
-    spec = ops[op]
-    parameters = 0
-    for weight in spec.weights(params, inputs):
-        if weight.trainable:
-            size = 1
-            for extent in weight.shape:
-                size *= extent
-            parameters += size
-    return Cost(parameters, spec.macs(params, inputs))
-
-
-def _sum(costs: Mapping[NodeId, Cost]) -> Cost:
-    return Cost(sum(c.parameters for c in costs.values()), sum(c.macs for c in costs.values()))

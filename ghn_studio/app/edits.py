@@ -10,11 +10,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from ghn_studio.errors import GhnStudioError
-from ghn_studio.ir.graph import Architecture, Edge, Node, NodeId, Source
+from ghn_studio.ir.graph import Architecture, Edge, Node, NodeId
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.registry import OpRegistry
-from ghn_studio.project import Project, dumps, loads
+from ghn_studio.project import Project
 
 Point = tuple[float, float]
 Edit = Callable[[Project], Project]
@@ -141,20 +140,6 @@ def pinned(names: Iterable[str], *, on: bool) -> Edit:
     return edit
 
 
-def inserted(node: Node, edge: Edge, position: Point | None = None) -> Edit:
-    """Put ``node`` (new, or already there and unconnected) into the middle of a wire."""
-
-    def edit(project: Project) -> Project:
-        graph = project.architecture
-        graph = graph.without_edge(edge)
-        graph = graph.with_node(node.with_source(0, Source(edge.source, edge.source_port)))
-        graph = graph.with_edge(Edge(node.id, 0, edge.target, edge.target_port))
-        project = with_graph(project, graph)
-        return project if position is None else moved({node.id: position})(project)
-
-    return edit
-
-
 def id_between(graph: Architecture, stem: str, source: NodeId, target: NodeId) -> NodeId:
     """A fresh id for a node on the wire between two others: inside the innermost group that holds both."""
     shared = [p for p in graph.groups if source.startswith(p + ".") and target.startswith(p + ".")]
@@ -173,78 +158,7 @@ def suggested_params(op_id: str, inputs: tuple[TensorSpec, ...] | None, ops: OpR
         return params
 
 
-# --- copies ------------------------------------------------------------------------------------
-
-
-def clip(project: Project, node_ids: Iterable[NodeId], ops: OpRegistry) -> str:
-    """Return the nodes, the wires between them and their places as JSON text for the clipboard."""
-    chosen = set(node_ids)
-    graph = project.architecture
-    nodes = [_inner(node, chosen) for n, node in graph.nodes.items() if n in chosen]
-    groups = [g for g in graph.groups.values() if any(n.startswith(g.path + ".") for n in chosen)]
-    part = Architecture.build(nodes, groups, graph.name)
-    return dumps(Project(part, {n: p for n, p in project.layout.items() if n in chosen}), ops)
-
-
-def unclipped(text: str, ops: OpRegistry) -> Project | None:
-    """Read what :func:`clip` wrote; None if ``text`` is something else."""
-    if not text.lstrip().startswith("{"):
-        return None
-    try:
-        return loads(text, ops, source="clipboard")
-    except GhnStudioError:
-        return None
-
-
-def pasted(project: Project, part: Project, offset: Point) -> tuple[Project, tuple[NodeId, ...]]:
-    """Add ``part`` with fresh ids, shifted by ``offset``; also return the new ids.
-
-    A group of ``part`` that the project lacks comes along.
-    """
-    graph = project.architecture
-    names: dict[NodeId, NodeId] = {}
-    places: dict[NodeId, Point] = {}
-    for node in part.architecture.topological():
-        name = graph.fresh_id(_stem(node.id, graph))
-        names[node.id] = name
-        inputs = tuple(replace(s, node=names[s.node]) if s is not None else None for s in node.inputs)
-        graph = graph.with_node(replace(node, id=name, inputs=inputs, shares=None))
-        if node.id in part.layout:
-            x, y = part.layout[node.id]
-            places[name] = (x + offset[0], y + offset[1])
-    for node in part.architecture.nodes.values():
-        if node.shares is not None:
-            graph = graph.with_node(replace(graph.nodes[names[node.id]], shares=names[node.shares]))
-    for group in part.architecture.groups.values():
-        if group.path not in graph.groups and graph.members(group.path):
-            graph = graph.with_group(group)
-    new = tuple(names.values())
-    return moved(places)(with_graph(project, graph)), new
-
-
-def duplicated(project: Project, node_ids: Iterable[NodeId]) -> tuple[Project, tuple[NodeId, ...]]:
-    """Copy nodes with the wires between them; also return the new ids."""
-    chosen = set(node_ids)
-    graph = project.architecture
-    part = Architecture.build([_inner(node, chosen) for n, node in graph.nodes.items() if n in chosen])
-    layout = {n: p for n, p in project.layout.items() if n in chosen}
-    return pasted(project, Project(part, layout), (COPY_OFFSET, COPY_OFFSET))
-
-
 # --- helpers --------------------------------------------------------------------------------------
-
-
-def _inner(node: Node, chosen: set[NodeId]) -> Node:
-    inputs = [s if s is not None and s.node in chosen else None for s in node.inputs]
-    while inputs and inputs[-1] is None:
-        inputs.pop()
-    return replace(node, inputs=tuple(inputs), shares=node.shares if node.shares in chosen else None)
-
-
-def _stem(node_id: NodeId, graph: Architecture) -> str:
-    """``conv2d_3`` -> ``conv2d``, so that copies of copies count on instead of nesting numbers."""
-    stem, _, number = node_id.rpartition("_")
-    return stem if stem and number.isdigit() and node_id in graph.nodes else node_id
 
 
 def _closed_up(graph: Architecture, node_id: NodeId, ops: OpRegistry) -> Architecture:

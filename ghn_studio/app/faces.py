@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -76,6 +76,7 @@ class NodeFace:
     width: float
     height: float
     group: GroupMark | None = None
+    is_bypassed: bool = False
 
     def port_point(self, index: int, direction: Direction, *, is_output: bool) -> tuple[float, float]:
         """Where a port is, from the node's top left corner.
@@ -96,6 +97,14 @@ class NodeFace:
         if self.group is not None:
             return self.group.is_unfinished
         return any(slot.is_free and not slot.is_spare for slot in self.inputs)
+
+    def is_shaped_like(self, other: NodeFace) -> bool:
+        """True if boxes and ports coincide, whatever is written on them."""
+        if (self.width, self.height) != (other.width, other.height):
+            return False
+        return ([s.y for s in self.inputs], [s.y for s in self.outputs]) == (
+            [s.y for s in other.inputs], [s.y for s in other.outputs]
+        )
 
     @property
     def has_port_rows(self) -> bool:
@@ -138,7 +147,16 @@ def face_of(
     channels = _channels(received[0]) if received else None
     if node.op not in ops:
         return _unknown(node.op, connected, problem)
+    if node.bypassed:  # what it passes on need not be what its operator gives
+        spec = ops[node.op]
+        shown = shapes_out if len(spec.outputs(node.params)) == 1 else None
+        return _left_out(_face(spec, node.params, connected, shapes_in, shown, channels, None, problem))
     return _face(ops[node.op], node.params, connected, shapes_in, shapes_out, channels, parameters, problem)
+
+
+@lru_cache(maxsize=1024)
+def _left_out(face: NodeFace) -> NodeFace:
+    return replace(face, is_bypassed=True)
 
 
 def _channels(spec: TensorSpec) -> Dim | None:
@@ -244,10 +262,8 @@ def sized(
 
 
 def _mark_width(group: GroupMark | None) -> float:
-    """Room in the header for the arrow that opens a group, and for its number of copies."""
-    if group is None:
-        return 0.0
-    return CHEVRON + (BADGE if group.repeat > 1 else 0.0)
+    """Room in the header for the arrow that opens a group and, so that nothing grows later, for its copies."""
+    return CHEVRON + BADGE if group is not None else 0.0
 
 
 def _wrapped(text: str, columns: int) -> tuple[str, ...]:

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from ghn_studio.analysis.copies import as_drawn, copies_of
+from ghn_studio.analysis.copies import as_drawn, copies
 from ghn_studio.analysis.depth import Depth, depth
 from ghn_studio.analysis.memory import Activations, activations
 from ghn_studio.analysis.receptive import Field, receptive_fields
 from ghn_studio.analysis.shapes import ShapeReport, infer_shapes
-from ghn_studio.app.document import Cost, Document
+from ghn_studio.app.analysing import Cost
+from ghn_studio.app.document import Document
 from ghn_studio.errors import ArchitectureError
 from ghn_studio.ir.graph import Architecture, NodeId
 from ghn_studio.ops.registry import OpRegistry
@@ -70,12 +71,11 @@ class Figures:
 
     def sum_of(self, node_ids: Iterable[NodeId]) -> Cost:
         """What some nodes cost together, each as often as it runs."""
-        total = Cost()
+        total, times = Cost(), copies(self.graph)
         for node_id in node_ids:
             cost = self.costs.get(node_id)
             if cost is not None:
-                times = copies_of(self.graph, node_id)
-                total += Cost(cost.parameters * times, cost.macs * times)
+                total += Cost(cost.parameters * times(node_id), cost.macs * times(node_id))
         return total
 
     @cached_property

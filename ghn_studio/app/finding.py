@@ -11,7 +11,7 @@ The query language, all parts of which must hold:
 - ``problem``, ``bypassed`` and ``shared`` name a state.
 
 Several numbers of one parameter (3×3, or the extents of a shape) match if one of them does;
-``kernel=1x7`` compares them all.
+``kernel=1x7`` compares them all, ``out=7x7`` the last of a shape.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ def _matcher(term: Term) -> Callable[[Any], bool]:
             return truth is not None and compare(value, truth)
         if isinstance(value, tuple):
             if sizes is not None:
-                return all(isinstance(part, int) for part in value) and compare(value, sizes)
+                return all(isinstance(part, int) for part in value) and compare(value[-len(sizes):], sizes)
             parts = [matches(part) for part in value]
             return all(parts) if term.sign == "!=" else any(parts)
         if isinstance(value, int | float):

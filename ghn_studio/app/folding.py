@@ -42,7 +42,8 @@ def opened(document: Document, drawing: Drawing, path: str) -> Edit:
     sizes = document.block_sizes(inner)
     named = {NodeId(b): s for b, s in sizes.items()}
     stored = {NodeId(b): document.layout[NodeId(b)] for b in inner if b in document.layout}
-    found: dict[str, Point] = {**stored, **place_missing(graph, stored, named, drawing.direction)}
+    fresh = place_missing(graph, stored, named, drawing.direction)
+    found: dict[str, Point] = {b: fresh.get(NodeId(b)) or stored[NodeId(b)] for b in inner}
     old = box_at(drawing.places[path], document.block_sizes((path,))[path])
     anchor = _anchor(after, drawing.picture.groups[path].entries, found)
     places = _moved_into(found, sizes, old, anchor, after, path, drawing.direction)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ghn_studio.analysis.shapes import ShapeReport
@@ -26,7 +26,9 @@ def short_name(path: str) -> str:
 def caption(group: Group) -> str:
     """What a group is called where there is room: ``layer1.0 · Bottleneck``."""
     name = short_name(group.path)
-    return f"{name} · {group.title}" if group.title and group.title != name else name
+    if group.title.casefold() in ("", name.casefold()):
+        return group.title or name
+    return f"{name} · {group.title}"
 
 
 def copies(graph: Architecture, node_id: str, within: str) -> int:
@@ -46,7 +48,7 @@ def parameters_of(graph: Architecture, path: str, parameters: Mapping[NodeId, in
 
 def group_face(
     graph: Architecture, path: str, ports: Ports, shapes: ShapeReport, parameters: Mapping[NodeId, int],
-    causes: Mapping[NodeId, str], unfinished: Iterable[NodeId], ops: OpRegistry,
+    causes: Mapping[NodeId, str], unfinished: Collection[NodeId], ops: OpRegistry,
 ) -> NodeFace:
     """Return the face of a collapsed group.
 
@@ -59,11 +61,10 @@ def group_face(
     nodes = [graph.nodes[n] for n in members]
     group = graph.groups.get(path, Group(path))
     largest = _largest(nodes, parameters, ops)
-    rows = _rows(group, nodes, largest, ops)
+    rows = _rows(group, nodes, largest, _blocks_in(graph, path), ops)
     wrong = [n for n in members if n in causes]
-    lacking = set(unfinished)
     # A mistake comes before what is only unfinished.
-    first = next((n for n in wrong if n not in lacking), wrong[0] if wrong else None)
+    first = next((n for n in wrong if n not in unfinished), wrong[0] if wrong else None)
     problem = f"{first[len(path) + 1:]}: {causes[first]}" if first is not None else ""
     total = parameters_of(graph, path, parameters)
     given = [_extents(shapes, source) for source in ports.exits]
@@ -74,7 +75,7 @@ def group_face(
                       tuple(s is not None for s in fed), len(fed), len(rows))
     outs = tuple(short_name(source.node[len(path) + 1:]) for source in ports.exits)
     outputs = slots_of(outs, tuple(given), (True,) * len(outs), len(outs), len(rows))
-    mark = GroupMark(group.repeat, bool(wrong) and all(n in lacking for n in wrong))
+    mark = GroupMark(group.repeat, bool(wrong) and all(n in unfinished for n in wrong))
     category = ops[largest.op].category if largest is not None else Category.HIDDEN
     return sized(group.title or short_name(path), category, rows, inputs, outputs, shape,
                  count_text(total) if total else "", problem, mark)
@@ -95,18 +96,39 @@ def _extents(shapes: ShapeReport, source: Source) -> str:
 
 
 def _largest(nodes: list[Node], parameters: Mapping[NodeId, int], ops: OpRegistry) -> Node | None:
-    """The layer that says best what a group is: the one with most parameters, or else one of the most frequent kind."""
+    """The layer that says best what a group is: the first with most parameters, or else of the most frequent kind."""
     known = [n for n in nodes if n.op in ops]
     counts = Counter(n.op for n in known)
-    return max(known, key=lambda n: (parameters.get(n.id, 0), counts[n.op]), default=None)
+    return max(known, key=lambda n: (parameters.get(n.id, 0), 0 if parameters.get(n.id) else counts[n.op]),
+               default=None)
 
 
-def _rows(group: Group, nodes: list[Node], largest: Node | None, ops: OpRegistry) -> tuple[tuple[str, str], ...]:
-    """Its name with the number of layers, its main kind of layer, and what all of these share."""
+def _blocks_in(graph: Architecture, path: str) -> Counter[str]:
+    """The titles of the groups directly inside a group, with the number of their copies."""
+    depth = path.count(".") + 1
+    return Counter({title: sum(g.repeat for g in same) for title, same in _by_title(
+        g for p, g in graph.groups.items() if p.startswith(path + ".") and p.count(".") == depth).items()})
+
+
+def _by_title(groups: Iterable[Group]) -> dict[str, list[Group]]:
+    found: dict[str, list[Group]] = {}
+    for group in groups:
+        if group.title:
+            found.setdefault(group.title, []).append(group)
+    return found
+
+
+def _rows(
+    group: Group, nodes: list[Node], largest: Node | None, blocks: Counter[str], ops: OpRegistry
+) -> tuple[tuple[str, str], ...]:
+    """Its name with the number of layers; the blocks it is made of, or its main kind of layer with what these share."""
     name = short_name(group.path)
     layers = f"{len(nodes)} layer{'s' if len(nodes) != 1 else ''}"
     rows = [(name if group.title and group.title != name else "Inside", layers)]
-    if largest is not None and len(nodes) > 1:
+    if blocks and blocks.most_common(1)[0][1] > 1:
+        title, count = blocks.most_common(1)[0]
+        rows.append((title, f"× {count}"))
+    elif largest is not None and len(nodes) > 1:
         alike = [n for n in nodes if n.op == largest.op]
         rows.append((ops[largest.op].title, f"× {len(alike)}"))
         rows += _shared_setting(alike, ops[largest.op])

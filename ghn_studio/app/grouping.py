@@ -141,26 +141,31 @@ def collapsed(paths: Iterable[str], *, on: bool) -> Edit:
     return edit
 
 
+def rehoming(graph: Architecture, chosen: Iterable[str], path: str) -> dict[str, str]:
+    """The names that nodes and whole groups get in the group ``path``; those that lie in it keep theirs."""
+    taken: set[str] = set()
+    found = {}
+    for item in dict.fromkeys(chosen):
+        if item.rpartition(".")[0] == path:
+            continue
+        stem = f"{path}.{item.rpartition('.')[2]}" if path else item.rpartition(".")[2]
+        wish, number = graph.fresh_id(stem), 2
+        while wish in taken:
+            wish, number = graph.fresh_id(f"{stem}_{number}"), number + 1
+        found[item] = str(wish)
+        taken.add(wish)
+    return found
+
+
 def rehomed(chosen: Iterable[str], path: str) -> Edit:
     """Take nodes and whole groups into the group ``path`` (empty: out of all groups); wires and places stay.
 
     Groups that are left empty go.
     """
-    items = tuple(dict.fromkeys(chosen))
+    items = tuple(chosen)
 
     def edit(project: Project) -> Project:
-        graph = project.architecture
-        taken: set[str] = set()
-        heads = {}
-        for item in items:
-            if item.rpartition(".")[0] == path:
-                continue
-            stem = f"{path}.{item.rpartition('.')[2]}" if path else item.rpartition(".")[2]
-            wish, number = graph.fresh_id(stem), 2
-            while wish in taken:
-                wish, number = graph.fresh_id(f"{stem}_{number}"), number + 1
-            heads[item] = wish
-            taken.add(wish)
+        heads = rehoming(project.architecture, items, path)
         if not heads:
             return project
 
@@ -168,7 +173,7 @@ def rehomed(chosen: Iterable[str], path: str) -> Edit:
             head = next((h for h in heads if name == h or name.startswith(h + ".")), None)
             return name if head is None else heads[head] + name[len(head):]
 
-        project = relabelled(project, *_below(graph, heads, renamed))
+        project = relabelled(project, *_below(project.architecture, heads, renamed))
         graph = project.architecture
         for empty in [p for p in graph.groups if not graph.members(p)]:
             graph = graph.without_group(empty)
@@ -237,19 +242,27 @@ def _lifted(project: Project, path: str) -> Project:
     def clashes(name: str) -> bool:
         return name in taken or any(name[:i] in nodes for i, letter in enumerate(name) if letter == ".")
 
-    heads: dict[str, str] = {}
     depth = parent.count(".") + 1 if parent else 0
-    for name in (wish(n) for n in (*members, *groups)):
-        head = ".".join(name.split(".")[:depth + 1])
+
+    def head_of(name: str) -> str:
+        return ".".join(wish(name).split(".")[:depth + 1])
+
+    inside = (*(n for n in graph.nodes if n in members), *groups)
+    # A numbered name must not meet one that comes out of the group by itself.
+    reserved = taken | {head_of(n) for n in inside}
+    heads: dict[str, str] = {}
+    for name in inside:
+        head = head_of(name)
         heads.setdefault(head, head)
-        if clashes(name) and heads[head] == head:
+        if clashes(wish(name)) and heads[head] == head:
             number = 2
-            while f"{head}_{number}" in taken or f"{head}_{number}" in heads:
+            while f"{head}_{number}" in reserved:
                 number += 1
             heads[head] = f"{head}_{number}"
+            reserved.add(heads[head])
 
     def renamed(name: str) -> str:
-        head = ".".join(wish(name).split(".")[:depth + 1])
+        head = head_of(name)
         return heads[head] + wish(name)[len(head):]
 
     names = {n: NodeId(renamed(n)) for n in graph.nodes if n in members}

@@ -16,6 +16,7 @@ from typing import Any
 from ghn_studio import paths
 from ghn_studio.app import markup, operator_pages
 from ghn_studio.app.architectures import EXAMPLE, example_names
+from ghn_studio.app.exporting import FORMATS
 from ghn_studio.app.tasks import TASKS
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.ops.registry import OpRegistry
@@ -142,7 +143,7 @@ class Manual:
         return Page(CONTENTS, "Manual", "\n".join(lines))
 
     def _filled(self, text: str, file: str) -> str:
-        makers = {"operators": self._operators, "tasks": _tasks, "examples": _example_list}
+        makers = {"operators": self._operators, "tasks": _tasks, "examples": _example_list, "formats": _formats}
 
         def fill(found: re.Match[str]) -> str:
             name = found.group(1)
@@ -186,6 +187,10 @@ def _tasks() -> str:
         shown = "\n".join(f"ghn-studio {task.id} {line}" for line in task.examples)
         parts.append(f"## {task.id}\n\n{task.summary}" + (f"\n\n```\n{shown}\n```" if shown else ""))
     return "\n\n".join(parts)
+
+
+def _formats() -> str:
+    return table(("File", "What it holds"), ((f"`{ending}`", title) for ending, title in FORMATS.items()))
 
 
 def _example_list() -> str:

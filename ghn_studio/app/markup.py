@@ -83,7 +83,9 @@ def _block(lines: list[str], resolve: Resolve) -> str:
     first = lines[0]
     if first.startswith("```"):
         inner = lines[1:-1] if lines[-1].startswith("```") else lines[1:]
-        return f"<pre>{escape(chr(10).join(inner), quote=False)}</pre>"
+        code = escape("\n".join(inner), quote=False)
+        # In a cell, for Qt colours each line of a block by itself and leaves stripes between them.
+        return f"<table width='100%' cellpadding='8'><tr><td class='code'><pre>{code}</pre></td></tr></table>"
     heading = _HEADING.match(first)
     if heading:
         level = len(heading.group(1))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import log, sqrt
 
-from ghn_studio.analysis.copies import copies_of
+from ghn_studio.analysis.copies import copies
 from ghn_studio.app.faces import count_text
 from ghn_studio.app.figures import Figures, bytes_text, field_text
 from ghn_studio.app.grouping import enclosing
@@ -78,7 +78,7 @@ MEASURES = (
     Measure("field", "Receptive field", "Pixels of the image that one position of the output depends on",
             lambda f: {n: sqrt(x.area) for n, x in f.fields.items()}, lambda v: f"{round(v)} px", False, False,
             "Nothing depends on an image."),
-    Measure("depth", "Depth", "Layers with weights on the longest path to each node", lambda f: f.layers,
+    Measure("depth", "Depth in layers", "Layers with weights on the longest path to each node", lambda f: f.layers,
             lambda v: str(round(v)), False, False, "There is no layer with weights."),
 )
 BY_ID = {measure.id: measure for measure in MEASURES}
@@ -114,16 +114,12 @@ def _logarithmic(low: float, high: float) -> Callable[[float], float]:
 def _of_groups(measure: Measure, graph: Architecture, nodes: Mapping[str, float]) -> dict[str, float]:
     """The value of every group: all copies together for a sum, the largest otherwise."""
     found: dict[str, float] = {}
-    outside = {path: _copies_around(graph, path) for path in graph.groups}
+    times = copies(graph)
+    around = {path: times(path) // group.repeat for path, group in graph.groups.items()}
     for node_id, value in nodes.items():
         for path in enclosing(graph, node_id):
             if measure.is_sum:
-                found[path] = found.get(path, 0.0) + value * copies_of(graph, node_id) / outside[path]
+                found[path] = found.get(path, 0.0) + value * (times(node_id) // around[path])
             else:
                 found[path] = max(found.get(path, 0.0), value)
     return found
-
-
-def _copies_around(graph: Architecture, path: str) -> int:
-    """How often what lies around a group runs."""
-    return copies_of(graph, path) // graph.groups[path].repeat

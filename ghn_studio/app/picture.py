@@ -8,10 +8,10 @@ drawn, with the blocks next to it as *neighbours* that show where its values com
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from ghn_studio.ir.graph import Architecture, Edge, GraphDiff, NodeId, Source
+from ghn_studio.ir.graph import Architecture, Edge, GraphDiff, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY, OpRegistry
 
 #: An input of a node: its id and the port.
@@ -178,6 +178,23 @@ def picture(
     return Picture(graph, scope, blocks, groups, frames, frozenset(near),
                    {wire: tuple(edges) for wire, edges in carried.items()},
                    {n: home for n, home in homes.items() if home in drawn})
+
+
+def renewed(shown: Picture, graph: Architecture, ops: OpRegistry = REGISTRY) -> Picture | None:
+    """The picture of ``graph`` if it has the wiring of the one ``shown`` and only parameters differ; else None."""
+    old = shown.graph
+    if graph.groups is not old.groups or len(graph.nodes) != len(old.nodes):
+        return None
+    for (name, before), (same, node) in zip(old.nodes.items(), graph.nodes.items(), strict=True):
+        if node is not before and (name != same or not _is_wired_alike(before, node, ops)):
+            return None
+    return replace(shown, graph=graph)
+
+
+def _is_wired_alike(one: Node, other: Node, ops: OpRegistry) -> bool:
+    if one.op != other.op or one.inputs != other.inputs:
+        return False
+    return one.op not in ops or ops[one.op].outputs(one.params) == ops[one.op].outputs(other.params)
 
 
 def _home(name: str, collapsed: frozenset[str], scope: str) -> str:

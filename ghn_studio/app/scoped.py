@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from ghn_studio.app import adding, boxes, edits, grouping
+from ghn_studio.app import adding, edits, grouping, wiring
 from ghn_studio.app.adding import Plan
-from ghn_studio.app.boxes import box_at
 from ghn_studio.app.document import Document
-from ghn_studio.app.edits import Edit, Point
+from ghn_studio.app.edits import Point
 from ghn_studio.app.flow import Direction
 from ghn_studio.app.folding import Drawing
-from ghn_studio.app.layout import LAYER_GAP, free_spot
-from ghn_studio.ir.graph import Edge, NodeId
-from ghn_studio.project import Project
+from ghn_studio.app.inserting import chained
+from ghn_studio.app.layout import LAYER_GAP, LAYER_GAP_DOWN, free_spot
+from ghn_studio.ir.graph import Edge, NodeId, Source
+
+#: About what a new node takes.
+NEW_SIZE = 168.0, 126.0
 
 
 def home_of(document: Document, scope: str, *blocks: str) -> str:
@@ -29,18 +31,22 @@ def within(document: Document, plan: Plan, path: str) -> Plan:
     if not path or plan.node.startswith(path + "."):
         return plan
     name = document.graph.fresh_id(f"{path}.{plan.node.rpartition('.')[2]}")
-    return Plan(plan.label, _then(plan.edit, edits.renamed(plan.node, name)), name)
+    return Plan(plan.label, chained(plan.edit, edits.renamed(plan.node, name)), name)
+
+
+def free(document: Document, drawing: Drawing, op_id: str, position: Point) -> Plan:
+    """Add an unconnected node to what is on show."""
+    return within(document, adding.free(document, op_id, position), drawing.picture.scope)
 
 
 def on_wire(document: Document, drawing: Drawing, op_id: str, wire: Edge, position: Point) -> Plan | None:
-    """Add a node in the middle of a drawn wire, before everything that the wire feeds."""
+    """Add a node in the middle of a drawn wire, before everything that the wire feeds; what lies behind makes room."""
     first, *rest = drawing.picture.carried(wire)
-    plan = adding.on_wire(document, op_id, first, position)
+    shown = {NodeId(b): p for b, p in drawing.places.items()}
+    plan = adding.on_wire(document, op_id, first, position, shown, down=drawing.direction is Direction.DOWN)
     if plan is None:
         return None
-    edit = plan.edit
-    for edge in rest:
-        edit = _then(edit, edits.connected(Edge(plan.node, 0, edge.target, edge.target_port)))
+    edit = chained(plan.edit, wiring.resourced(rest, Source(plan.node))) if rest else plan.edit
     home = home_of(document, drawing.picture.scope, wire.source, wire.target)
     return within(document, Plan(plan.label, edit, plan.node), home)
 
@@ -52,28 +58,34 @@ def behind(
 
     None if its first input cannot take that value.
     """
-    shown = drawing.picture
+    shown, down = drawing.picture, drawing.direction is Direction.DOWN
+    home = home_of(document, shown.scope, block)
+    if shown.is_plain:
+        places = {NodeId(b): p for b, p in drawing.places.items()}
+        plan = adding.behind(document, NodeId(block), op_id, places, position, down=down)
+        # Into a wire that leaves the group, it stays between the two.
+        return plan if plan is None or plan.node in document.graph.nodes else _at_home(document, plan, block)
     port = _free_output(document, drawing, block)
     if port is None:
         return None
-    source = shown.source(block, port)
-    home = home_of(document, shown.scope, block)
     wires = [w for w in shown.wires if w.source == block and w.source_port == port]
     spot = position or _spot(document, drawing, block)
-    if len(wires) == 1 and _fits(document, op_id, wires[0], drawing, spot):
+    if len(wires) == 1:
         plan = on_wire(document, drawing, op_id, wires[0], spot)
-        return None if plan is None else Plan(
-            plan.label.replace("Insert", "Add", 1), _then(plan.edit, _room(document, drawing, block, spot)), plan.node
-        )
+        if plan is not None and _fits(document, op_id, plan):
+            return Plan(plan.label.replace("Insert", "Add", 1), plan.edit, plan.node)
     if position is None:
         taken = [(b[0], b[1], b[2] - b[0], b[3] - b[1]) for b in drawing.boxes(document).values()]
         spot = free_spot(spot, NEW_SIZE, taken)
-    plan = adding.from_port(document, source, op_id, spot)
+    plan = adding.from_port(document, shown.source(block, port), op_id, spot)
     return None if plan is None else within(document, plan, home)
 
 
-#: About what a new node takes.
-NEW_SIZE = 168.0, 126.0
+def _at_home(document: Document, plan: Plan, block: str) -> Plan:
+    """A node that nothing reads yet joins the group of what feeds it."""
+    made = plan.edit(document.project).architecture
+    readers = [e.target for e in made.consumers(plan.node)]
+    return plan if readers else within(document, plan, home_of(document, "", block))
 
 
 def _free_output(document: Document, drawing: Drawing, block: str) -> int | None:
@@ -82,13 +94,10 @@ def _free_output(document: Document, drawing: Drawing, block: str) -> int | None
     return next((i for i in outputs if i not in used), next(iter(outputs), None))
 
 
-def _fits(document: Document, op_id: str, wire: Edge, drawing: Drawing, spot: Point) -> bool:
-    """True if a node of the kind can stand in a wire without any new problem."""
+def _fits(document: Document, op_id: str, plan: Plan) -> bool:
+    """True if the node can stand in the wire without any new problem."""
     spec = document.ops[op_id]
     if len(spec.inputs) != 1 or spec.inputs[0].variadic:
-        return False
-    plan = on_wire(document, drawing, op_id, wire, spot)
-    if plan is None:
         return False
     tried = Document(plan.edit(document.project), ops=document.ops)
     return len(tried.shapes.problems) <= len(document.shapes.problems)
@@ -96,25 +105,4 @@ def _fits(document: Document, op_id: str, wire: Edge, drawing: Drawing, spot: Po
 
 def _spot(document: Document, drawing: Drawing, block: str) -> Point:
     (x, y), (width, height) = drawing.places[block], document.block_sizes((block,))[block]
-    return (x, y + height + LAYER_GAP) if drawing.direction is Direction.DOWN else (x + width + LAYER_GAP, y)
-
-
-def _room(document: Document, drawing: Drawing, block: str, spot: Point) -> Edit:
-    """Let what lies behind a block make room for a node at ``spot``, if something is there."""
-    shown = drawing.boxes(document)
-    old, new = shown[block], box_at(spot, NEW_SIZE)
-    if not any(boxes.overlaps((new, box)) for box in shown.values()):
-        return lambda project: project
-    is_down = drawing.direction is Direction.DOWN
-    grown = (old[0], old[1], old[2], new[3]) if is_down else (old[0], old[1], new[2], old[3])
-    others = {b: box for b, box in shown.items() if b != block}
-    shifts = boxes.around_change(others, old, grown, drawing.direction)
-    return edits.moved({NodeId(b): (drawing.places[b][0] + dx, drawing.places[b][1] + dy)
-                        for b, (dx, dy) in shifts.items()})
-
-
-def _then(first: Edit, second: Edit) -> Edit:
-    def edit(project: Project) -> Project:
-        return second(first(project))
-
-    return edit
+    return (x, y + height + LAYER_GAP_DOWN) if drawing.direction is Direction.DOWN else (x + width + LAYER_GAP, y)

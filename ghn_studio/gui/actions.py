@@ -28,6 +28,9 @@ class WindowState:
     has_result: bool = False
     has_explanation: bool = False
     all_pinned: bool = False  # every selected node is
+    groups: int = 0
+    in_group: bool = False  # a group is selected, or all that is selected lies in one
+    is_inside: bool = False  # of a group that was entered
 
 
 #: Answers why an action is not available, or "" when it is.
@@ -52,6 +55,22 @@ def _needs_two(state: WindowState) -> str:
 
 def _needs_three(state: WindowState) -> str:
     return "" if state.selected > 2 else "Select three nodes or more first."
+
+
+def _needs_one(state: WindowState) -> str:
+    return "" if state.selected == 1 else "Select one node first."
+
+
+def _needs_groups(state: WindowState) -> str:
+    return "" if state.groups else "The network has no groups; select nodes and press Ctrl+G to make one."
+
+
+def _needs_group(state: WindowState) -> str:
+    return "" if state.in_group else "Select a group, or a node in one, first."
+
+
+def _needs_inside(state: WindowState) -> str:
+    return "" if state.is_inside else "The whole network is shown already."
 
 
 def _needs_clipboard(state: WindowState) -> str:
@@ -111,6 +130,7 @@ _Key = QKeySequence.StandardKey
 
 ACTIONS = (
     ActionSpec("file.new", "New", "File", _Key.New, "new", "Start with an empty canvas"),
+    ActionSpec("file.new_window", "New window", "File", "Ctrl+Shift+N", "", "Open a window with a document of its own"),
     ActionSpec("file.open", "Open…", "File", _Key.Open, "open", "Open a .ghn project or an .onnx network"),
     ActionSpec("file.gallery", "Examples…", "File", "Ctrl+Shift+O", "gallery", "Choose one of the example networks"),
     ActionSpec("file.import_onnx", "Import ONNX…", "File", None, "import", "Turn an .onnx file into a network to edit"),
@@ -118,7 +138,10 @@ ACTIONS = (
     ActionSpec("file.save_as", "Save as…", "File", "Ctrl+Shift+S", "", "Save the project under another name"),
     ActionSpec("file.export", "Export…", "File", "Ctrl+E", "export",
                "Write PyTorch weights, source or a project file", _needs_sound_network),
-    ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "quit", "Close the window", separated=True),
+    ActionSpec("file.picture", "Export picture…", "File", None, "image",
+               "Save the drawing as PNG or SVG", _needs_nodes),
+    ActionSpec("file.close", "Close window", "File", "Ctrl+W", "close", "Close this window", separated=True),
+    ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "quit", "Close every window"),
     ActionSpec("edit.undo", "Undo", "Edit", _Key.Undo, "undo", "Take the last edit back", _needs_undo),
     ActionSpec("edit.redo", "Redo", "Edit", "Ctrl+Shift+Z", "redo", "Make the edit again", _needs_redo),
     ActionSpec("edit.cut", "Cut", "Edit", _Key.Cut, "cut", "Copy the selected nodes and delete them",
@@ -129,10 +152,40 @@ ACTIONS = (
                on_canvas=True),
     ActionSpec("edit.duplicate", "Duplicate", "Edit", "Ctrl+D", "duplicate", "Copy the selected nodes beside them",
                _needs_selection, on_canvas=True),
+    ActionSpec("edit.paste_inputs", "Paste with inputs", "Edit", "Ctrl+Shift+V", "paste",
+               "Add the copied nodes and draw their wires from outside again", _needs_clipboard, on_canvas=True),
+    ActionSpec("edit.copy_source", "Copy as PyTorch", "Edit", "Ctrl+Shift+C", "code",
+               "Copy PyTorch source of the selection, or of the whole network", _needs_nodes, on_canvas=True),
     ActionSpec("edit.delete", "Delete", "Edit", _Key.Delete, "delete", "Delete the selected nodes and wires",
                on_canvas=True),
     ActionSpec("edit.select_all", "Select all", "Edit", _Key.SelectAll, "select_all", "Select every node", _needs_nodes,
                separated=True, on_canvas=True),
+    ActionSpec("edit.find", "Find…", "Edit", _Key.Find, "search", "Find nodes by name, operator, parameter or figure",
+               _needs_nodes, separated=True),
+    ActionSpec("edit.find_next", "Find next", "Edit", "F3", "", "Go to the next node found", _needs_nodes),
+    ActionSpec("edit.find_previous", "Find previous", "Edit", "Shift+F3", "", "Go to the node found before",
+               _needs_nodes),
+    ActionSpec("edit.producer", "Go to what feeds it", "Edit", "[", "producer",
+               "Select the node that feeds the selected one", _needs_selection, on_canvas=True),
+    ActionSpec("edit.consumer", "Go to what it feeds", "Edit", "]", "consumer",
+               "Select the node that the selected one feeds", _needs_selection, on_canvas=True),
+    ActionSpec("edit.link", "Connect in order", "Edit", "W", "",
+               "Draw wires between the selected nodes, in the order in which they were chosen", _needs_two,
+               separated=True, on_canvas=True),
+    ActionSpec("edit.rename", "Rename", "Edit", "F2", "rename", "Edit the name of the selected node in its place",
+               _needs_one, on_canvas=True),
+    ActionSpec("edit.bypass", "Bypass", "Edit", "M", "bypass",
+               "Let the selected nodes pass their input on unchanged, or use them again", _needs_selection,
+               on_canvas=True),
+    ActionSpec("edit.scale", "Scale width…", "Edit", None, "scale",
+               "Make the selected layers, or all, wider or narrower by a factor", _needs_nodes),
+    ActionSpec("group.make", "Group", "Edit", "Ctrl+G", "group", "Frame the selected nodes and give them a title",
+               _needs_selection, separated=True, on_canvas=True),
+    ActionSpec("group.ungroup", "Ungroup", "Edit", "Ctrl+Shift+G", "ungroup", "Keep the nodes without their group",
+               _needs_group, on_canvas=True),
+    ActionSpec("note.add", "Add note", "Edit", "N", "note", "Write a note at the pointer", on_canvas=True),
+    ActionSpec("note.frame", "Comment frame", "Edit", "C", "", "Put a frame with a title around the selected nodes",
+               _needs_selection, on_canvas=True),
     ActionSpec("run.predict", "Predict && Evaluate", "Run", "Ctrl+Return", "predict",
                "Predict every parameter and measure the accuracy on test images", _needs_sound_network),
     ActionSpec("run.compare", "Compare with SGD", "Run", "Ctrl+Shift+Return", "compare",
@@ -146,12 +199,16 @@ ACTIONS = (
                "Train a hypernetwork on a dataset, or continue a training", _needs_rest),
     ActionSpec("ghn.add", "Add file…", "Hypernetworks", None, "add",
                "Add a GHN-1, GHN-2, MLP or GHN-3 file of the official code", _needs_rest),
+    ActionSpec("view.shelf", "Panels below", "View", "Ctrl+J", "", "Open or shut the panels below the canvas"),
+    ActionSpec("view.palette", "Command palette…", "View", "Ctrl+K", "", "Find any command, operator, file or node"),
+    ActionSpec("view.palette", "Command palette…", "View", "Ctrl+K", "command",
+               "Find any command, operator, file or node"),
     ActionSpec("view.fit", "Fit", "View", "Home", "fit", "Show the whole network", _needs_nodes, on_canvas=True),
     ActionSpec("view.zoom_in", "Zoom in", "View", _Key.ZoomIn, "zoom_in", "Larger"),
     ActionSpec("view.zoom_out", "Zoom out", "View", _Key.ZoomOut, "zoom_out", "Smaller"),
     ActionSpec("view.arrange", "Arrange", "View", "Shift+L", "arrange", "Lay all nodes out in layers", _needs_nodes,
                separated=True, on_canvas=True),
-    ActionSpec("view.arrange_selection", "Arrange selection", "View", "L", "",
+    ActionSpec("view.arrange_selection", "Arrange selection", "View", "L", "arrange",
                "Lay the selected nodes out where they are", _needs_two, on_canvas=True),
     ActionSpec("view.direction.right", "Left to right", "View/Direction", None, "arrange",
                "Arrange in layers from left to right, now and from now on", group="direction"),
@@ -175,6 +232,22 @@ ACTIONS = (
                "Give the selected nodes equal gaps from left to right", _needs_three, separated=True),
     ActionSpec("view.distribute.down", "Distribute vertically", "View/Align", None, "distribute_down",
                "Give the selected nodes equal gaps from top to bottom", _needs_three),
+    ActionSpec("group.toggle", "Collapse or expand", "View/Groups", "E", "collapse",
+               "Draw the group as one block, or as a frame around its nodes", _needs_group, on_canvas=True),
+    ActionSpec("group.enter", "Open inside", "View/Groups", "Return", "enter",
+               "Show only the inside of the selected group", _needs_selection, on_canvas=True),
+    ActionSpec("group.leave", "Go back out", "View/Groups", None, "leave", "Show what is around the group  (Esc)",
+               _needs_inside),
+    ActionSpec("group.collapse_all", "Collapse all", "View/Groups", "Shift+E", "",
+               "Draw every group as one block", _needs_groups, separated=True, on_canvas=True),
+    ActionSpec("group.expand_all", "Expand all", "View/Groups", "Ctrl+Shift+E", "", "Draw every node",
+               _needs_groups, on_canvas=True),
+    ActionSpec("group.depth.1", "To depth 1", "View/Groups", None, "", "Draw the outermost groups as blocks",
+               _needs_groups),
+    ActionSpec("group.depth.2", "To depth 2", "View/Groups", None, "",
+               "Open the outermost groups, and draw those in them as blocks", _needs_groups),
+    ActionSpec("group.depth.3", "To depth 3", "View/Groups", None, "",
+               "Open the groups of two levels, and draw those in them as blocks", _needs_groups),
     ActionSpec("view.overlay.none", "None", "View/Overlay", "0", "", "Colour nodes by what they are",
                group="overlay", on_canvas=True),
     *(ActionSpec(f"view.overlay.{m.id}", m.title, "View/Overlay", str(i), "", m.tip, _needs_nodes, group="overlay",
@@ -182,6 +255,9 @@ ACTIONS = (
     ActionSpec("view.overlay.worth", "Worth to the prediction", "View/Overlay", str(len(MEASURES) + 1), "",
                "Accuracy lost without each layer's predicted parameters", _needs_explanation, group="overlay",
                on_canvas=True),
+    ActionSpec("view.overlay.scale", "Size of predicted weights", "View/Overlay", str(len(MEASURES) + 2), "",
+               "Root mean square of each layer's predicted weights, relative to a fresh start", _needs_explanation,
+               group="overlay", on_canvas=True),
     ActionSpec("view.theme.system", "Follow the system", "View/Theme", group="theme"),
     ActionSpec("view.theme.light", "Light", "View/Theme", group="theme"),
     ActionSpec("view.theme.dark", "Dark", "View/Theme", group="theme"),
@@ -253,7 +329,7 @@ class ActionSet:
         """Let the keys of canvas actions work while the canvas has the focus, and nowhere else."""
         for spec in ACTIONS:
             if spec.on_canvas:
-                self._actions[spec.id].setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+                self._actions[spec.id].setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
                 canvas.addAction(self._actions[spec.id])
 
     def fill(self, bar: QMenuBar, recent: QMenu) -> dict[str, QMenu]:

@@ -30,6 +30,8 @@ class Notice:
     fixes: tuple[Fix, ...] = ()
     #: Wrong only for the chosen dataset; the network itself is sound.
     about_dataset: bool = False
+    #: Nothing is wrong yet, only something is missing.
+    is_incomplete: bool = False
 
     @property
     def text(self) -> str:
@@ -74,9 +76,11 @@ def _terminals(graph: Architecture, shapes: ShapeReport, ops: OpRegistry) -> Ite
     inputs = [n for n in graph.nodes.values() if n.op == "input"]
     outputs = [n for n in graph.nodes.values() if n.op == "output"]
     if not inputs:
-        yield Notice(None, "the network has no input: nothing receives the images", _add_input(graph, ops))
+        yield Notice(None, "the network has no input: nothing receives the images", _add_input(graph, ops),
+                     is_incomplete=True)
     if not outputs:
-        yield Notice(None, "the network has no output: nothing is returned", _add_output(graph, shapes))
+        yield Notice(None, "the network has no output: nothing is returned", _add_output(graph, shapes),
+                     is_incomplete=True)
     for extra in inputs[1:]:
         yield Notice(extra.id, "a network has one input; delete this one", (_deletion(extra.id),))
     if outputs and outputs[0].id in shapes.outputs:
@@ -112,7 +116,9 @@ def _add_input(graph: Architecture, ops: OpRegistry) -> tuple[Fix, ...]:
 
 
 def _add_output(graph: Architecture, shapes: ShapeReport) -> tuple[Fix, ...]:
-    ends = [n for n in graph.nodes if not graph.consumers(n)]
+    # After each edit of a value whose table of consumers nobody else needs.
+    used = {s.node for node in graph.nodes.values() for s in node.inputs if s is not None}
+    ends = [n for n in graph.nodes if n not in used]
     if len(ends) != 1:
         return ()
 
@@ -141,4 +147,14 @@ def _vectors(graph: Architecture, output: Node, value: TensorSpec, ops: OpRegist
 def _notice(problem: Problem, document: Document, *, tried: bool) -> Notice:
     if problem.node not in document.graph.nodes:
         return Notice(None, problem.message)
-    return Notice(problem.node, problem.message, fixes(document, problem) if tried else ())
+    found = fixes(document, problem) if tried else ()
+    return Notice(problem.node, problem.message, found, is_incomplete=_is_incomplete(problem.node, document))
+
+
+def _is_incomplete(node_id: NodeId, document: Document) -> bool:
+    """True if an input that is needed has no wire."""
+    node = document.graph.nodes[node_id]
+    if node.op not in document.ops:
+        return False
+    needed = sum(port.at_least for port in document.ops[node.op].inputs)
+    return sum(source is not None for source in node.inputs) < needed

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 from collections.abc import Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
+
+    from ghn_studio.gui.faults import FaultWatch
 
 #: Debian and Ubuntu packages that Qt's Linux plugins load; minimal systems and containers lack some.
 LINUX_PACKAGES = (
@@ -20,11 +20,12 @@ LINUX_PACKAGES = (
     "libxcb-xinerama0 libxcb-xkb1"
 )
 
-_log = logging.getLogger(__name__)
+#: How long the end of the program waits for what it still reads.
+CLOSE_WAIT_S = 3.0
 
 
 def main(argv: Sequence[str] = ()) -> int:
-    """Open the window, with the network that ``argv`` names if it names one, and return the exit status."""
+    """Open a window for each network that ``argv`` names, or one, and return the exit status."""
     try:
         from PySide6.QtWidgets import QApplication
     except ImportError as error:
@@ -36,16 +37,35 @@ def main(argv: Sequence[str] = ()) -> int:
         return 1
     app = QApplication(["ghn-studio", *argv])
     _name(app)
-    install_hooks()
-
-    from ghn_studio.gui.main_window import MainWindow
-
-    window = MainWindow()
-    if argv:
-        window.files.open(argv[0], ask=False)
-    window.show()
-    status = app.exec()
+    status = _run(app, argv)
     _leave(status)
+    return status
+
+
+def _run(app: QApplication, names: Sequence[str]) -> int:
+    """Show the first window and what is asked for, offer what an earlier run left, and wait for the last window."""
+    from ghn_studio.app import crash_log
+    from ghn_studio.gui import windows
+    from ghn_studio.gui.main_window import MainWindow
+    from ghn_studio.gui.recovery import Recovery
+
+    crashes, log = crash_log.watch(), crash_log.keep_log()
+    faults = install_hooks()
+    every = windows.shared()
+    first = MainWindow()
+    every.add(first)
+    every.open(names, first, ask=False)
+    first.show()
+    recovery = Recovery(every)
+    recovery.start()
+    status = app.exec()
+    recovery.stop(CLOSE_WAIT_S)
+    faults.uninstall()
+    if log is not None:
+        logging.getLogger("ghn_studio").removeHandler(log)
+        log.close()
+    if crashes is not None:
+        crashes.close()
     return status
 
 
@@ -58,22 +78,15 @@ def missing_libraries_text(problem: str) -> str:
     return f"{text} Install PySide6-Essentials again, or use the subcommands (ghn-studio --help)."
 
 
-def install_hooks() -> None:
-    """Send exceptions that nobody caught, in slots and in threads, to the log and to stderr."""
-    sys.excepthook = _on_exception
-    threading.excepthook = lambda args: _on_exception(
-        args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
-    )
+def install_hooks() -> FaultWatch:
+    """Send errors that nobody caught, in slots, threads and Qt, to the log and to the one dialog about them."""
+    from ghn_studio.gui import windows
+    from ghn_studio.gui.fault_dialog import FaultDesk
+    from ghn_studio.gui.faults import FaultWatch
 
-
-def _on_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if issubclass(kind, KeyboardInterrupt):
-        from PySide6.QtWidgets import QApplication
-
-        QApplication.quit()
-        return
-    _log.critical("unexpected error: %s", error, exc_info=(kind, error, trace))
-    sys.__excepthook__(kind, error, trace)
+    watch = FaultWatch(FaultDesk(windows.shared()).show)
+    watch.install()
+    return watch
 
 
 def _no_display() -> str:

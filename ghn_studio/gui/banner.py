@@ -33,25 +33,6 @@ class Message:
     details: str = ""
 
 
-class DropHint(QLabel):
-    """Lies over the whole window while a file is held above it, and says what will happen."""
-
-    def __init__(self, window: QWidget) -> None:
-        super().__init__(window)
-        self._window = window
-        self.setObjectName("dropHint")
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.hide()
-
-    def say(self, text: str) -> None:
-        """Show ``text`` over the window."""
-        self.setText(text)
-        self.setGeometry(self._window.rect())
-        self.show()
-        self.raise_()
-
-
 class Banner(QFrame):
     """Shows one message at a time; a later one replaces it (all of them are in the log)."""
 

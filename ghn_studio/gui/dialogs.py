@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QHeaderView,
+    QLineEdit,
     QPlainTextEdit,
     QTableWidget,
     QTableWidgetItem,
@@ -68,11 +69,22 @@ class ShortcutsDialog(QDialog):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
+        self.search = QLineEdit(placeholderText="Find a command or a key", clearButtonEnabled=True)
+        self.search.setAccessibleName("Find a command or a key")
+        self.search.textChanged.connect(self._filter)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         layout = _column(self)
+        layout.addWidget(self.search)
         layout.addWidget(table, 1)
         layout.addWidget(buttons)
+
+    def _filter(self, text: str) -> None:
+        words = text.lower().split()
+        for row in range(self.table.rowCount()):
+            cells = (self.table.item(row, column) for column in range(self.table.columnCount()))
+            found = " ".join(cell.text() for cell in cells if cell is not None).lower()
+            self.table.setRowHidden(row, not all(word in found for word in words))
 
 
 class AboutDialog(QDialog):

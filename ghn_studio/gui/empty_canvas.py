@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from ghn_studio.app.architectures import examples
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.gallery import ExampleCard
 from ghn_studio.gui.look import label
+from ghn_studio.gui.pictures import Pictures
 
 #: The networks that are offered here; the gallery has all of them.
 TEMPLATES = ("plain_cnn", "resnet20", "vgg_like", "mobilenetv2_like", "se_net", "vit_small")
@@ -33,7 +34,7 @@ class EmptyCanvas(QWidget):
         self.setObjectName("emptyCanvas")
         self._canvas = canvas
         self.cards: list[ExampleCard] = []
-        self._waiting: list[ExampleCard] = []
+        self._pictures = Pictures(self)
         self._grid = QGridLayout()
         self._grid.setSpacing(_GAP)
         self._templates = QWidget()
@@ -43,8 +44,6 @@ class EmptyCanvas(QWidget):
         self.gallery = _way("All templates", "empty.gallery", "gallery", self.gallery_requested)
         self.layer = _way("Add a layer", "empty.layer", "add", self.layer_requested)
         self.layer.setProperty("primary", True)
-        self._pictures = QTimer(self, interval=0)
-        self._pictures.timeout.connect(self._draw_next)
         self._lay_out()
         canvas.installEventFilter(self)
         self.hide()
@@ -60,13 +59,18 @@ class EmptyCanvas(QWidget):
     @property
     def is_drawing(self) -> bool:
         """True until every picture has been made."""
-        return bool(self._waiting)
+        return self._pictures.is_drawing
+
+    def stop(self, timeout_s: float) -> bool:
+        """Wait for what still reads in the background; call when the window closes."""
+        return self._pictures.stop(timeout_s)
 
     def restyle(self) -> None:
         """Draw icons and pictures in the colours of the current theme."""
         for button in (self.file, self.gallery, self.layer):
             button.setIcon(icons.icon(button.property("icon_name"), _ink(button)))
-        self._draw_all()
+        for card in self.cards:
+            card.restyle()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Stay in the middle."""
@@ -121,19 +125,7 @@ class EmptyCanvas(QWidget):
         self.cards = [ExampleCard(known[name], _CARD, _PICTURE) for name in TEMPLATES if name in known]
         for card in self.cards:
             card.chosen.connect(self.template_chosen)
-        self._draw_all()
-
-    def _draw_all(self) -> None:
-        self._waiting = list(self.cards)
-        if self._waiting:
-            self._pictures.start()
-
-    def _draw_next(self) -> None:
-        """One picture per turn of the event loop, so that the window stays quick meanwhile."""
-        if self._waiting:
-            self._waiting.pop(0).draw()
-        if not self._waiting:
-            self._pictures.stop()
+        self._pictures.draw(self.cards)
 
 
 def _way(title: str, name: str, icon: str, signal: object) -> QPushButton:

@@ -19,7 +19,7 @@ from ghn_studio.gui.canvas import CanvasView
 from ghn_studio.gui.held_values import same_network
 from ghn_studio.gui.job_desk import Errand, JobDesk
 from ghn_studio.gui.layer_bars import is_harmful, lost, most_lost
-from ghn_studio.gui.overlays import WORTH, Overlays
+from ghn_studio.gui.overlays import EXPLAINED, SCALE, WORTH, Overlays
 from ghn_studio.gui.run_bar import RANDOM, Choices
 from ghn_studio.gui.sketching import Sketching
 from ghn_studio.gui.why_panel import WhyPanel
@@ -45,7 +45,7 @@ class Explanations(QObject):
         self.sketching.sketched.connect(panel.neighbours.show_sketch)
         panel.heat_toggled.connect(lambda on: overlays.show(WORTH if on else ""))
         panel.layers.picked.connect(self._on_pick)
-        canvas.selection_changed.connect(lambda nodes: panel.layers.choose(nodes))
+        canvas.selection_changed.connect(lambda blocks: panel.layers.choose(canvas.selected_nodes()))
         overlays.changed.connect(lambda shown: panel.set_heat(shown == WORTH))
 
     def explain(self) -> None:
@@ -76,7 +76,7 @@ class Explanations(QObject):
                 and same_network(self._graph, graph):
             return
         self._graph = graph
-        self._overlays.offer(None)
+        self._overlays.offer(())
         self._panel.show_prediction(report)
         self._want_pictures(report.familiarity)
         self.check()
@@ -87,13 +87,13 @@ class Explanations(QObject):
             return
         stale = not same_network(self._graph, self._document.graph)
         self._panel.set_stale(stale)
-        self._overlays.offer(None if stale else self._worth())
+        self._overlays.offer(() if stale else self._of_layers())
 
     def clear(self) -> None:
         """Forget everything: another project was opened."""
         self._graph = None
-        self._overlays.offer(None)
-        if self._overlays.wanted == WORTH:
+        self._overlays.offer(())
+        if self._overlays.wanted in EXPLAINED:
             self._overlays.show("")
         self._panel.clear()
 
@@ -108,7 +108,7 @@ class Explanations(QObject):
         self._graph = graph
         self._panel.show_running(False)
         self._panel.show_report(report, self._kind_colour)
-        self._panel.layers.choose(self._canvas.selected())
+        self._panel.layers.choose(self._canvas.selected_nodes())
         self._want_pictures(report.familiarity)
         self.check()
         self._overlays.show(WORTH)
@@ -118,18 +118,26 @@ class Explanations(QObject):
             self._canvas.select((NodeId(node),))
             self._canvas.reveal(NodeId(node))
 
-    def _worth(self) -> Overlay | None:
+    def _of_layers(self) -> tuple[Overlay, ...]:
+        """What the explanation says of each layer, as overlays."""
         report = self._panel.report
         if report is None:
-            return None
+            return ()
         most = most_lost(report.layers)
-        levels = {
+        worth = {
             layer.node: Level(
                 layer.cost / most, "harms" if is_harmful(layer) else lost(layer.cost), is_harmful=is_harmful(layer)
             )
             for layer in report.layers
         }
-        return Overlay(WORTH, "Accuracy lost without a layer", levels, "0", f"{100 * most:.1f} points")
+        scales = {layer.node: layer.scale for layer in report.layers if layer.scale is not None}
+        largest = max(scales.values(), default=1.0) or 1.0
+        sizes = {node: Level(scale / largest, f"×{scale:.2f}") for node, scale in scales.items()}
+        note = "" if sizes else "No layer can be compared with a fresh start."
+        return (
+            Overlay(WORTH, "Accuracy lost without a layer", worth, "0", f"{100 * most:.1f} points"),
+            Overlay(SCALE, "Size of the weights, relative to a fresh start", sizes, "0", f"×{largest:.2f}", note=note),
+        )
 
     def _kind_colour(self, node: str) -> QColor:
         graph, ops = self._graph, self._document.ops

@@ -12,6 +12,8 @@ from ghn_studio.gui.help_panel import HelpPanel
 
 #: Where reading begins when nothing is selected.
 FIRST_PAGE = f"{SCHEME}first-steps"
+#: In narrower windows the manual shares its place with the panel beside it, as tabs.
+ROOMY_WIDTH = 1300
 
 
 class Helping(QObject):
@@ -39,7 +41,13 @@ class Helping(QObject):
         """Show a page. The keyboard stays where it is, so that a person can go on."""
         self._panel.show_page(address)
         width = self._beside.width()
+        is_coming = self._dock.isHidden()
+        if is_coming and self._window.width() < ROOMY_WIDTH:
+            self._window.tabifyDockWidget(self._beside, self._dock)
+        elif is_coming and self._dock in self._window.tabifiedDockWidgets(self._beside):
+            self._window.splitDockWidget(self._beside, self._dock, Qt.Orientation.Horizontal)
         self._dock.show()
+        self._dock.raise_()
         if not self._is_placed and not self._beside.isHidden():
             self._is_placed = True  # once: afterwards the widths are the person's choice
             wanted = [width, self._panel.sizeHint().width()]

@@ -1,4 +1,4 @@
-"""One sentence at each first use, in a card over the canvas; what was understood never comes back."""
+"""One sentence at each first use, in a card over the canvas; what was understood or done never comes back."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from ghn_studio.gui import icons, theme
+from ghn_studio.gui.canvas import CanvasView
 from ghn_studio.gui.look import RATIO, label
 from ghn_studio.gui.settings import Settings
 
@@ -31,7 +32,7 @@ _UP = 170
 class Hints(QObject):
     """Shows a hint when something happens for the first time, one at a time."""
 
-    def __init__(self, settings: Settings, canvas: QWidget, parent: QObject | None = None) -> None:
+    def __init__(self, settings: Settings, canvas: CanvasView, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._settings, self._canvas = settings, canvas
         self._waiting: list[str] = []
@@ -41,6 +42,7 @@ class Hints(QObject):
         self.card.understood.clicked.connect(self._understood)
         self.card.enough.clicked.connect(self.silence)
         canvas.installEventFilter(self)
+        canvas.legend.installEventFilter(self)
 
     @property
     def shown(self) -> str:
@@ -55,6 +57,16 @@ class Hints(QObject):
             return
         self._waiting.append(name)
         if not self._shown:
+            self._next()
+
+    def done(self, name: str) -> None:
+        """What the hint was about has been done: it goes by itself, and does not come back."""
+        if name in self._waiting:
+            self._waiting.remove(name)
+        elif name != self._shown:
+            return
+        self._settings.set_flag(_key(name), True)
+        if name == self._shown:
             self._next()
 
     def set_quiet(self, quiet: bool) -> None:
@@ -81,8 +93,8 @@ class Hints(QObject):
         self.card.restyle()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Keep the card where it belongs when the canvas changes its size."""
-        if watched is self._canvas and event.type() in (QEvent.Type.Resize, QEvent.Type.Show):
+        """Keep the card where it belongs when the canvas changes its size, and off an overlay's legend."""
+        if event.type() in (QEvent.Type.Show, QEvent.Type.Hide, QEvent.Type.Resize, QEvent.Type.Move):
             self.card.settle()
         return False
 
@@ -104,7 +116,7 @@ def _key(name: str) -> str:
 class _Card(QFrame):
     """Icon, sentence, and two ways to be rid of it."""
 
-    def __init__(self, canvas: QWidget) -> None:
+    def __init__(self, canvas: CanvasView) -> None:
         super().__init__(canvas)
         self._canvas = canvas
         self.setObjectName("hintCard")
@@ -149,5 +161,9 @@ class _Card(QFrame):
         width = min(_MOST_WIDTH, between if is_low else room.width() - 24)
         self.resize(width, self.heightForWidth(width))
         x = _LEFT + (between - width) // 2 if is_low else (room.width() - width) // 2
-        self.move(x, max(8, room.height() - self.height() - (12 if is_low else _UP)))
+        legend = self._canvas.legend
+        floor = room.height() - (12 if is_low else _UP)
+        if legend.isVisible():
+            floor = min(floor, legend.y() - 8)
+        self.move(x, max(8, floor - self.height()))
         self.raise_()

@@ -9,28 +9,37 @@ from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
+    QCheckBox,
     QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QScrollArea,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from ghn_studio.app.document import Change, Cost, Document
-from ghn_studio.app.edits import on_graph, renamed, with_graph
+from ghn_studio.app.analysing import Cost
+from ghn_studio.app.batch import operators_of, parameter_set, shared_fields
+from ghn_studio.app.document import Change, Document
+from ghn_studio.app.edits import on_graph, renamed
 from ghn_studio.app.faces import count_text
+from ghn_studio.app.wiring import bypass_refusal, bypassed
 from ghn_studio.errors import GhnStudioError
+from ghn_studio.gui import icons, theme
 from ghn_studio.gui.editors import Editor, editor_for
 from ghn_studio.gui.fact_grid import FactGrid
+from ghn_studio.gui.group_form import GroupForm
 from ghn_studio.gui.look import dot, label, replace_page
 from ghn_studio.gui.wording import plural
 from ghn_studio.ir.graph import Node, NodeId
 from ghn_studio.ir.tensors import TensorSpec
-from ghn_studio.ops.spec import OpSpec
+from ghn_studio.ops.spec import Field, OpSpec
 from ghn_studio.project import Project
+
+_NAME_TIP = "Prefixes the node's parameters in files and source: letters, digits, _ and ."
 
 #: More inputs or outputs than this are summed up.
 MAX_SHAPES = 8
@@ -41,6 +50,10 @@ class Inspector(QScrollArea):
 
     #: Old and new id of a node a person renamed.
     renamed = Signal(str, str)
+    #: What to do with a group (enter, toggle, ungroup), and its path.
+    group_asked = Signal(str, str)
+    #: A person wants to read about the operator on show.
+    help_requested = Signal()
 
     def __init__(self, document: Document, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,9 +63,11 @@ class Inspector(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._document = document
         self._selection: tuple[NodeId, ...] = ()
-        self._body: _Network | _Nodes | None = None
+        self._group: str | None = None
+        self._body: _Network | _Nodes | GroupForm | None = None
         self._shown: object = None
-        document.subscribe(self._on_change)
+        # The document may outlive the panel: stop listening with it.
+        self.destroyed.connect(document.subscribe(self._on_change))
         self._refresh()
 
     @property
@@ -65,11 +80,19 @@ class Inspector(QScrollArea):
         """The line that renames the one selected node or, with nothing selected, the network."""
         return None if self._body is None else self._body.name_edit
 
-    def show_selection(self, nodes: Sequence[NodeId]) -> None:
-        """Show these nodes; the whole network when there are none."""
+    def show_selection(self, blocks: Sequence[NodeId], group: str | None = None) -> None:
+        """Show these nodes and groups, or the one ``group``; the whole network when there are none."""
         self._document.finish_merging()
-        self._selection = tuple(nodes)
+        self._selection, self._group = tuple(blocks), group
         self._refresh()
+
+    def focus_parameters(self) -> None:
+        """Put the keyboard into the first parameter; into the name where there is none."""
+        first = next(iter(self.editors.values()), None)
+        if first is not None:
+            first.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        else:
+            self.focus_name()
 
     def focus_name(self) -> None:
         """Put the keyboard into the name line, its text selected."""
@@ -83,20 +106,29 @@ class Inspector(QScrollArea):
         self._refresh()
 
     def _on_change(self, change: Change) -> None:
-        gone = {n.id for n in change.diff.removed}
-        self._selection = tuple(n for n in self._selection if n in self._document.graph.nodes and n not in gone)
+        gone, graph = {n.id for n in change.diff.removed}, self._document.graph
+        self._selection = tuple(n for n in self._selection if (n in graph.nodes or n in graph.groups) and n not in gone)
         self._refresh()
 
     def _refresh(self) -> None:
         """Rebuild the form only if other kinds of nodes are shown, so that typing keeps its place."""
         graph = self._document.graph
-        nodes = [graph.nodes[n] for n in self._selection if n in graph.nodes]
-        key = tuple((n.id, n.op) for n in nodes)
+        group = self._group if self._group in graph.groups else None
+        ids = dict.fromkeys(n for b in self._selection for n in ((b,) if b in graph.nodes else graph.members(b)))
+        nodes = [graph.nodes[n] for n in ids] if group is None else [graph.nodes[n] for n in graph.members(group)]
+        key = group or tuple((n.id, n.op) for n in nodes)
         if self._body is None or key != self._shown:
             self._shown = key
-            body = _Nodes(self._document, nodes) if nodes else _Network(self._document)
-            if isinstance(body, _Nodes):
+            body: _Network | _Nodes | GroupForm
+            if group is not None:
+                body = GroupForm(self._document, group)
+                body.asked.connect(self.group_asked)
+            elif nodes:
+                body = _Nodes(self._document, nodes)
                 body.renamed.connect(self.renamed)
+                body.help_requested.connect(self.help_requested)
+            else:
+                body = _Network(self._document)
             self._body = body
             replace_page(self, body)
         self._body.show_nodes(nodes)
@@ -158,6 +190,7 @@ class _Nodes(QWidget):
     """One node, or several at once."""
 
     renamed = Signal(str, str)
+    help_requested = Signal()
 
     def __init__(self, document: Document, nodes: Sequence[Node]) -> None:
         super().__init__()
@@ -168,7 +201,10 @@ class _Nodes(QWidget):
         ops = {n.op for n in nodes}
         spec = document.ops[nodes[0].op] if len(ops) == 1 and nodes[0].op in document.ops else None
         layout = _page(self)
-        layout.addLayout(_header(nodes, spec, document))
+        header = _header(nodes, spec, document)
+        if spec is not None:
+            header.addWidget(self._help_button(spec))
+        layout.addLayout(header)
         if spec is not None:
             layout.addWidget(label(spec.summary, "muted", wrap=True))
         if len(nodes) == 1:
@@ -176,10 +212,13 @@ class _Nodes(QWidget):
         self._error = label("", "error", wrap=True)
         self._error.hide()
         layout.addWidget(self._error)
-        if spec is not None and spec.form:
-            self._add_form(layout, spec, nodes)
-        elif len(ops) > 1:
-            layout.addWidget(label("Select nodes of one kind to edit them together.", "muted", wrap=True))
+        self._add_bypass(layout)
+        specs = operators_of(document.graph, self._ids, document.ops)
+        fields = shared_fields(specs) if specs else ()
+        if fields:
+            self._add_form(layout, fields, nodes, shared=len(specs) > 1)
+        elif len(specs) > 1:
+            layout.addWidget(label("These nodes have no parameter in common.", "muted", wrap=True))
         self._facts = FactGrid()
         layout.addWidget(self._facts)
         layout.addStretch(1)
@@ -188,31 +227,68 @@ class _Nodes(QWidget):
         """Show the present values. Never counts as editing."""
         if self.name_edit is not None and not self.name_edit.hasFocus():
             self.name_edit.setText(nodes[0].id)
+            self.name_edit.setCursorPosition(0)  # of a long name, the beginning is seen
+            self.name_edit.setToolTip(f"{nodes[0].id}\n{_NAME_TIP}")
         for name, editor in self.editors.items():
             editor.show_values([getattr(n.params, name) for n in nodes])
+        self._show_bypass(nodes)
         self._show_problems()
         self._facts.show_lines(self._lines(nodes))
+
+    def _help_button(self, spec: OpSpec[Any]) -> QToolButton:
+        button = QToolButton()
+        button.setObjectName("inspector.help")
+        button.setIcon(icons.icon("help", theme.current().tokens.muted))
+        button.setToolTip(f"About {spec.title}  (F1)")
+        button.setAccessibleName(f"About {spec.title}")
+        button.clicked.connect(self.help_requested)
+        return button
 
     def _add_name(self, layout: QVBoxLayout) -> None:
         self.name_edit = QLineEdit()
         self.name_edit.setObjectName("inspector.name")
         self.name_edit.setAccessibleName("Node name")
-        self.name_edit.setToolTip("Prefixes the node's parameters in files and source: letters, digits, _ and .")
         self.name_edit.editingFinished.connect(self._rename)
         form = _form()
         form.addRow("Name", self.name_edit)
         layout.addLayout(form)
 
-    def _add_form(self, layout: QVBoxLayout, spec: OpSpec[Any], nodes: Sequence[Node]) -> None:
-        layout.addWidget(label("Parameters", "heading"))
+    def _add_bypass(self, layout: QVBoxLayout) -> None:
+        self.bypass = QCheckBox("Bypass")
+        self.bypass.setObjectName("inspector.bypass")
+        self.bypass.clicked.connect(self._set_bypass)
+        layout.addWidget(self.bypass)
+
+    def _show_bypass(self, nodes: Sequence[Node]) -> None:
+        states = {n.bypassed for n in nodes}
+        self.bypass.setTristate(len(states) > 1)
+        state = Qt.CheckState.PartiallyChecked if len(states) > 1 else (
+            Qt.CheckState.Checked if True in states else Qt.CheckState.Unchecked)
+        self.bypass.setCheckState(state)
+        document = self._document
+        reason = "" if states == {True} else bypass_refusal(document.graph, document.shapes, document.ops, self._ids)
+        self.bypass.setEnabled(not reason)
+        self.bypass.setToolTip(reason or "Passes its input on unchanged and runs nothing  (M)")
+
+    def _set_bypass(self) -> None:
+        self.bypass.setTristate(False)
+        on = self.bypass.isChecked()
+        where = self._ids[0] if len(self._ids) == 1 else plural(len(self._ids), "node")
+        self._document.apply(f"Bypass {where}" if on else f"Use {where} again", bypassed(self._ids, on=on))
+
+    def _add_form(
+        self, layout: QVBoxLayout, fields: Sequence[Field], nodes: Sequence[Node], *, shared: bool
+    ) -> None:
+        layout.addWidget(label("Shared parameters" if shared else "Parameters", "heading"))
         form = _form()
-        for field in spec.form:
+        for field in fields:
             editor = editor_for(field, getattr(nodes[0].params, field.name))
             editor.edited.connect(lambda value, name=field.name: self._set(name, value))
             editor.left.connect(self._document.finish_merging)
             title = QLabel(field.label)
             title.setToolTip(editor.toolTip())
             title.setBuddy(editor)
+            title.setMinimumHeight(editor.sizeHint().height())  # beside the middle of its field
             form.addRow(title, editor)
             self.editors[field.name] = editor
         layout.addLayout(form)
@@ -220,16 +296,8 @@ class _Nodes(QWidget):
     def _set(self, name: str, value: Any) -> None:
         """Gesture: a new value. One edit for all nodes on show; typing on merges into it."""
         ids, what = self._ids, self.editors[name].field.label.lower()
-
-        def edit(project: Project) -> Project:
-            graph = project.architecture
-            for node_id in ids:
-                params = graph.nodes[node_id].params
-                if getattr(params, name) != value:
-                    graph = graph.with_params(node_id, replace(params, **{name: value}))
-            return project if graph is project.architecture else with_graph(project, graph)
-
         where = ids[0] if len(ids) == 1 else plural(len(ids), "node")
+        edit = parameter_set(ids, name, value)
         self._document.apply(f"Set {what} of {where}", edit, merge_key=("parameter", ids, name))
 
     def _rename(self) -> None:

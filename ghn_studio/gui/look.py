@@ -85,11 +85,10 @@ class ElidedLabel(QLabel):
 
 
 def badge(kind: str, size_px: int = 16) -> QLabel:
-    """The icon of an ``error``, ``warning``, ``info`` or ``ok`` in its colour, named for screen readers."""
+    """The icon of an ``error``, ``warning``, ``incomplete``, ``info`` or ``ok`` in its colour, with its name."""
     made = QLabel()
-    token = {"info": "edge_hot"}.get(kind, kind)
-    icon = {"ok": "check"}.get(kind, kind)
-    made.setPixmap(icons.pixmap(icon, size_px, colour(token).name(), RATIO))
+    token = {"info": "edge_hot", "incomplete": "warning"}.get(kind, kind)
+    made.setPixmap(icons.pixmap(kind, size_px, colour(token).name(), RATIO))
     made.setAccessibleName(kind)
     return made
 
@@ -98,6 +97,7 @@ def action_button(action: QAction, name: str, primary: bool = False) -> QPushBut
     """A button that does what an action does and is enabled with it."""
     button = QPushButton(action.text())
     button.setObjectName(name)
+    button.setAccessibleName(action.text().replace("&&", "&"))
     button.setProperty("primary", primary)
     button.setIconSize(QSize(16, 16))
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -118,7 +118,7 @@ def empty_state(title: str, text: str, *buttons: QPushButton) -> QWidget:
     column = QVBoxLayout(box)
     column.addStretch(1)
     for words, role in ((title, "strong"), (text, "muted")):
-        centred = label(words, role)
+        centred = label(words, role, wrap=True)  # a sentence must not keep the window from becoming narrow
         centred.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(centred)
     if buttons:
@@ -141,7 +141,7 @@ def stale_line(text: str) -> QFrame:
     row.setContentsMargins(16, 6, 16, 6)
     row.setSpacing(8)
     row.addWidget(badge("warning"))
-    row.addWidget(label(text), 1)
+    row.addWidget(label(text, wrap=True), 1)
     box.hide()
     return box
 

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QMimeData, QPointF, QSize, Qt, QTimer
+from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
     QLabel,
     QMainWindow,
-    QMessageBox,
     QStackedWidget,
     QTabWidget,
     QToolBar,
@@ -31,18 +30,24 @@ from ghn_studio.app.flow import Direction
 from ghn_studio.app.overlays import MEASURES
 from ghn_studio.app.results import CompareReport, PredictReport
 from ghn_studio.errors import DatasetError
-from ghn_studio.gui import theme, torch_loader
+from ghn_studio.gui import shelf, theme, torch_loader, windows
 from ghn_studio.gui.actions import ActionSet, WindowState
 from ghn_studio.gui.advice import Notice, notices
-from ghn_studio.gui.banner import Banner, DropHint, Message
+from ghn_studio.gui.autosave import Autosave
+from ghn_studio.gui.banner import Banner, Message
 from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
+from ghn_studio.gui.canvas.clipboard import holds_nodes
+from ghn_studio.gui.canvas.jumping import Jumping
 from ghn_studio.gui.choosing import Choosing
+from ghn_studio.gui.command_palette import CommandPalette
 from ghn_studio.gui.curve_panel import CurvePanel
 from ghn_studio.gui.dialogs import AboutDialog, DetailsDialog, ShortcutsDialog
+from ghn_studio.gui.dropping import DropTarget
 from ghn_studio.gui.empty_canvas import EmptyCanvas
 from ghn_studio.gui.explanations import Explanations
 from ghn_studio.gui.exporting import Exporting
 from ghn_studio.gui.files import Files
+from ghn_studio.gui.find_bar import FindBar
 from ghn_studio.gui.gallery import Gallery
 from ghn_studio.gui.held_values import of_report, same_network
 from ghn_studio.gui.help_panel import HelpPanel, manual_of
@@ -53,30 +58,32 @@ from ghn_studio.gui.hypernetworks_panel import HypernetworksPanel
 from ghn_studio.gui.inspector import Inspector
 from ghn_studio.gui.job_desk import JobDesk
 from ghn_studio.gui.log_panel import LogPanel
-from ghn_studio.gui.overlays import WORTH, Overlays
+from ghn_studio.gui.outline import Outline
+from ghn_studio.gui.overlays import EXPLAINED, Overlays
 from ghn_studio.gui.palette import Palette
+from ghn_studio.gui.palette_offers import offers
+from ghn_studio.gui.picture_export import PictureDialog
 from ghn_studio.gui.predictions import Predictions
 from ghn_studio.gui.problems_panel import ProblemsPanel
+from ghn_studio.gui.questions import Answer, ask_about_closing, ask_about_job
 from ghn_studio.gui.recent_menu import RecentMenu
 from ghn_studio.gui.results_panel import ResultsPanel
 from ghn_studio.gui.run_bar import RunBar
+from ghn_studio.gui.scale_dialog import ScaleDialog
 from ghn_studio.gui.settings import STATE_VERSION, Settings
+from ghn_studio.gui.shelf import Shelf
 from ghn_studio.gui.status import Totals
 from ghn_studio.gui.training_panel import TrainingPanel
 from ghn_studio.gui.trainings import Trainings
 from ghn_studio.gui.why_panel import WhyPanel
 from ghn_studio.gui.wording import duration
 from ghn_studio.ir.graph import Architecture, NodeId
-from ghn_studio.project import FORMAT as PROJECT_FORMAT
 
 #: On the canvas when nothing else was asked for.
 FIRST_EXAMPLE = "example:plain_cnn"
 
 #: Height the results take when there are some to show.
 RESULTS_HEIGHT = 338
-
-#: Narrower windows leave the titles in the run bar out.
-ROOMY_WIDTH = 1440
 
 #: How long closing waits for a job to stop.
 CLOSE_WAIT_S = 3.0
@@ -85,7 +92,9 @@ _log = logging.getLogger(__name__)
 
 
 class MainWindow(QMainWindow):
-    """GHN Studio's one window. Needs no arguments: it opens with an example on the canvas."""
+    """A window of GHN Studio. Needs no arguments: it opens with an example on the canvas."""
+
+    closed = Signal()
 
     def __init__(self, settings: Settings | None = None) -> None:
         super().__init__()
@@ -98,8 +107,10 @@ class MainWindow(QMainWindow):
         self._notices: tuple[Notice, ...] = ()
         self._shown_graph: Architecture | None = None
         self._is_painted = self._is_closed = self._is_grown = False
+        self._shelf_height = shelf.HEIGHT
         self._put_away: list[QDockWidget] = []
         self.files = Files(self.document, self.settings, self.desk, self)
+        self.autosave = Autosave(self.document, self.files, self)
         self.actions_by_id = ActionSet(self, self._handlers())
         self._build()
         self._connect()
@@ -112,6 +123,7 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         actions = self.actions_by_id
         self.canvas = CanvasView(self.document)
+        self.canvas.search.recent = tuple(filter(None, self.settings.text("canvas/recent", "").split(",")))
         self.canvas.canvas.preferred = self.settings.direction
         self.empty_canvas = EmptyCanvas(self.canvas)
         self.hints = Hints(self.settings, self.canvas, self)
@@ -133,6 +145,9 @@ class MainWindow(QMainWindow):
         self.predictions = Predictions(self.document, self.run_bar, self.desk, self.choosing.dataset, self)
         self.figures = LiveFigures(self.document)
         self.overlays = Overlays(self.document, self.canvas, self.figures, self)
+        self.find_bar = FindBar(self.canvas, self.figures)
+        self.jumping = Jumping(self.canvas)
+        self.outline = Outline(self.canvas, self.figures)
         self.explanations = Explanations(
             self.document, self.why, self.canvas, self.overlays, self.desk, self.predictions.choices, self
         )
@@ -143,6 +158,7 @@ class MainWindow(QMainWindow):
         self._build_centre()
         self._build_docks()
         self._build_bars()
+        self.command_palette = CommandPalette(self, self.settings, lambda: offers(self))
 
     def _build_centre(self) -> None:
         self.pages = QStackedWidget()
@@ -155,19 +171,22 @@ class MainWindow(QMainWindow):
         column.addWidget(self.banner)
         column.addWidget(self.pages, 1)
         self.setCentralWidget(centre)
-        self._drop_hint = DropHint(self)
+        self._dropping = DropTarget(self, lambda: self.document.is_modified)
 
     def _build_docks(self) -> None:
-        self.tabs = QTabWidget()
-        self.tabs.setObjectName("tabs")
-        self.tabs.setDocumentMode(True)
+        self.tabs = Shelf()
         for panel, title in ((self.results, "Results"), (self.why, "Why"), (self.curve, "SGD curve"),
                              (self.ghns, "Hypernetworks"), (self.training, "Training"), (self.problems, "Problems"),
                              (self.log, "Log")):
             self.tabs.addTab(panel, title)
+        self.left_tabs = QTabWidget()
+        self.left_tabs.setObjectName("left_tabs")
+        self.left_tabs.setDocumentMode(True)
+        self.left_tabs.addTab(self.palette_panel, "Operators")
+        self.left_tabs.addTab(self.outline, "Outline")
         areas = Qt.DockWidgetArea
         self._docks = (
-            self._dock("Operators", "dock.palette", self.palette_panel, areas.LeftDockWidgetArea),
+            self._dock("Operators and outline", "dock.palette", self.left_tabs, areas.LeftDockWidgetArea),
             self._dock("Inspector", "dock.inspector", self.inspector, areas.RightDockWidgetArea),
             self._dock("Results", "dock.results", self.tabs, areas.BottomDockWidgetArea),
         )
@@ -175,7 +194,8 @@ class MainWindow(QMainWindow):
         self.splitDockWidget(self._docks[1], help_dock, Qt.Orientation.Horizontal)
         self.helping = Helping(self.help, help_dock, self._docks[1], self._topic, self)
         self.resizeDocks(list(self._docks[:2]), [216, 304], Qt.Orientation.Horizontal)
-        self.resizeDocks([self._docks[2]], [190], Qt.Orientation.Vertical)
+        self.tabs.toggled.connect(self._on_shelf)
+        self.tabs.set_open(self.settings.flag("window/shelf", False))
 
     def _dock(self, title: str, name: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
         dock = QDockWidget(title, self)
@@ -214,8 +234,10 @@ class MainWindow(QMainWindow):
         self.document.subscribe(self._on_change)
         self.canvas.selection_changed.connect(self._on_selection)
         self.canvas.status_message.connect(lambda text: self.statusBar().showMessage(text, 6000))
-        self.canvas.node_activated.connect(lambda _: self.inspector.focus_name())
+        self.canvas.node_activated.connect(lambda _: self.inspector.focus_parameters())
         self.palette_panel.requested.connect(self.add_operator)
+        self.inspector.group_asked.connect(self._on_group_asked)
+        self.canvas.groups.changed_scope.connect(lambda path: self._refresh_actions())
         self.inspector.renamed.connect(lambda old, new: self.canvas.select((NodeId(new),)))
         self.problems.focus_requested.connect(self._focus_problem)
         self.problems.fix_requested.connect(self._apply_fix)
@@ -223,6 +245,7 @@ class MainWindow(QMainWindow):
         self.empty_canvas.file_requested.connect(self.files.choose_and_open)
         self.empty_canvas.gallery_requested.connect(self.show_gallery)
         self.empty_canvas.layer_requested.connect(lambda: self.canvas.ask_for_operator(self.canvas.rect().center()))
+        self.inspector.help_requested.connect(self.helping.show_topic)
         self.helping.closed.connect(self.canvas.setFocus)
         self.help.example_requested.connect(lambda name: self.files.open(f"example:{name}"))
         self.gallery.example_chosen.connect(lambda name: self.files.open(f"example:{name}"))
@@ -233,6 +256,7 @@ class MainWindow(QMainWindow):
         self.gallery.back_requested.connect(self.show_canvas)
         self.files.opened.connect(self._on_opened)
         self.files.saved.connect(self._refresh)
+        self.files.detached.connect(self._refresh)
         self.files.recent_changed.connect(self.recent_menu.fill)
         self.run_bar.changed.connect(self._refresh_problems)
         self.desk.changed.connect(self._on_desk)
@@ -244,16 +268,17 @@ class MainWindow(QMainWindow):
         self.predictions.compared.connect(self._on_compared)
         self.predictions.compare_stopped.connect(self.curve.show_stopped)
         self.totals.overlay_requested.connect(self._toggle_overlay)
-        self.totals.problems_requested.connect(lambda: self._show_tab(self.problems))
+        self.totals.problems_requested.connect(lambda: self.show_tab(self.problems))
         self.overlays.changed.connect(lambda shown: self._refresh_actions())
-        self.explanations.began.connect(lambda: self._show_tab(self.why))
+        self.explanations.began.connect(lambda: self.show_tab(self.why))
+        self.explanations.began.connect(lambda: self.hints.done("result"))
         self.why.neighbours.opened.connect(self.files.open)
-        self.trainings.began.connect(lambda: self._show_tab(self.training))
+        self.trainings.began.connect(lambda: self.show_tab(self.training))
         self.trainings.written.connect(self.hypernetworks.written)
         self.trainings.use_requested.connect(self.hypernetworks.use_folder)
         self.hypernetworks.continue_requested.connect(self.trainings.ask_to_go_on)
         self.choosing.ghn_chosen.connect(self.hypernetworks.use_folder)
-        for source in (self.files, self.predictions, self.exporting, self.choosing, self.explanations,
+        for source in (self.files, self.autosave, self.predictions, self.exporting, self.choosing, self.explanations,
                        self.hypernetworks, self.trainings):
             source.message.connect(self.show_message)
         self.desk.failed.connect(self.show_message)
@@ -269,38 +294,64 @@ class MainWindow(QMainWindow):
             "file.new": self.new, "file.open": lambda: self.files.choose_and_open(),
             "file.gallery": self.show_gallery, "file.import_onnx": lambda: self.files.choose_and_import(),
             "file.save": lambda: self.files.save(), "file.save_as": lambda: self.files.save_as(),
-            "file.export": lambda: self.exporting.ask(), "file.quit": self.close,
+            "file.export": lambda: self.exporting.ask(), "file.close": self.close,
+            "file.new_window": lambda: windows.shared().new(self), "file.quit": lambda: windows.shared().quit(self),
             "edit.undo": lambda: self.document.undo(), "edit.redo": lambda: self.document.redo(),
             "edit.cut": lambda: self.canvas.cut(), "edit.copy": lambda: self.canvas.copy(),
-            "edit.paste": lambda: self.canvas.paste(), "edit.duplicate": lambda: self.canvas.duplicate_selection(),
+            "edit.paste": lambda: self.canvas.paste_here(),
+            "edit.paste_inputs": lambda: self.canvas.paste_here(keep_inputs=True),
+            "edit.copy_source": lambda: self.canvas.copy_source(), "edit.rename": lambda: self.canvas.rename(),
+            "edit.link": lambda: self.canvas.commands.link(), "edit.bypass": lambda: self.canvas.toggle_bypass(),
+            "edit.scale": self.ask_to_scale, "file.picture": self.ask_for_picture,
+            "edit.duplicate": lambda: self.canvas.duplicate_selection(),
             "edit.delete": lambda: self.canvas.delete_selection(), "edit.select_all": lambda: self.canvas.select_all(),
             "run.predict": lambda: self.predictions.predict(), "run.compare": lambda: self.predictions.compare(),
             "run.explain": lambda: self.explanations.explain(), "run.cancel": lambda: self.desk.cancel(),
-            "ghn.show": lambda: self._show_tab(self.ghns), "ghn.train": lambda: self.trainings.ask(),
+            "ghn.show": lambda: self.show_tab(self.ghns), "ghn.train": lambda: self.trainings.ask(),
             "ghn.add": lambda: self.hypernetworks.ask_to_add(),
             "view.fit": lambda: self.canvas.glide_to_all(), "view.zoom_in": lambda: self.canvas.zoom_in(),
             "view.zoom_out": lambda: self.canvas.zoom_out(), "view.arrange": lambda: self.canvas.arrange(),
+            "edit.find": self.show_find_bar,
+            "edit.find_next": lambda: self._step_found(1), "edit.find_previous": lambda: self._step_found(-1),
+            "edit.producer": lambda: self.jumping.to_producer(), "edit.consumer": lambda: self.jumping.to_consumer(),
+            "view.shelf": lambda: self.tabs.set_open(not self.tabs.is_open),
+            "view.palette": lambda: self.command_palette.open_palette(),
             "view.overlay.none": lambda: self.overlays.show(""),
-            **{f"view.overlay.{i}": partial(self._toggle_overlay, i) for i in (*(m.id for m in MEASURES), WORTH)},
+            **{f"view.overlay.{i}": partial(self._toggle_overlay, i) for i in (*(m.id for m in MEASURES), *EXPLAINED)},
             "view.arrange_selection": lambda: self.canvas.arranging.arrange_selection(),
             "view.pin": lambda: self.canvas.arranging.toggle_pins(),
             **{f"view.direction.{way}": partial(self.set_direction, way) for way in Direction},
             **{f"view.align.{line}": partial(self._align, line) for line in Line},
             "view.distribute.across": lambda: self.canvas.arranging.distribute(across=True),
             "view.distribute.down": lambda: self.canvas.arranging.distribute(across=False),
+            "note.add": lambda: self.canvas.add_note(), "note.frame": lambda: self.canvas.notes.frame_selection(),
+            "group.make": lambda: self.canvas.group_selection(), "group.ungroup": lambda: self.canvas.groups.ungroup(),
+            "group.toggle": lambda: self.canvas.groups.toggle(), "group.enter": lambda: self.canvas.activate(),
+            "group.leave": lambda: self.canvas.groups.leave(),
+            "group.collapse_all": lambda: self.canvas.groups.collapse_all(),
+            "group.expand_all": lambda: self.canvas.groups.expand_all(),
+            **{f"group.depth.{n}": partial(lambda n: self.canvas.groups.collapse_to(n), n) for n in (1, 2, 3)},
             **{f"view.theme.{mode}": partial(self.set_theme, mode) for mode in theme.MODES},
             "help.topic": lambda: self.helping.show_topic(), "help.manual": lambda: self.helping.show(),
             "help.hints": lambda: self.hints.show_again(),
             "help.shortcuts": lambda: ShortcutsDialog(self).open(), "help.about": lambda: AboutDialog(self).open(),
-            "help.log": lambda: self._show_tab(self.log),
+            "help.log": self.show_log,
         }
 
     # --- what a person asks for ------------------------------------------------------------
 
+    @property
+    def is_pristine(self) -> bool:
+        """True while nobody has done anything here that another network would take away."""
+        document = self.document
+        return document.path is None and not (document.is_modified or document.can_undo or self.desk.is_running
+                                              or self.files.held)
+
     def new(self) -> None:
-        """Empty the canvas and show the gallery."""
+        """Empty the canvas, which then offers templates and ways to begin."""
         if self.files.new():
-            self.show_gallery()
+            self.show_canvas()
+            self.canvas.setFocus()
 
     def show_gallery(self) -> None:
         """Show examples and recent files in place of the canvas."""
@@ -322,10 +373,43 @@ class MainWindow(QMainWindow):
         self.show_canvas()
         self.canvas.add_operator(op_id, at)
 
+    def show_log(self) -> None:
+        """Show what happened."""
+        self.show_tab(self.log)
+
+    def ask_to_scale(self) -> None:
+        """Ask for a factor and make layers wider or narrower."""
+        ScaleDialog(self.document, self.canvas.commands.chosen_nodes(), self).open()
+
+    def ask_for_picture(self) -> None:
+        """Ask for a format and save the drawing."""
+        dialog = PictureDialog(self.canvas, self.settings.last_folder, self)
+        dialog.saved.connect(self._on_picture)
+        dialog.open()
+
+    def _on_picture(self, file: str) -> None:
+        self.settings.last_folder = Path(file).parent
+        self.statusBar().showMessage(f"Saved {file}", 8000)
+
     def set_theme(self, mode: str) -> None:
         """Go light, dark or with the system, now and next time."""
         self.settings.theme = mode
         theme.current().set_mode(mode)
+
+    def show_outline(self) -> None:
+        """Show the network as a tree beside the canvas and take the focus there."""
+        self._docks[0].show()
+        self.left_tabs.setCurrentWidget(self.outline)
+        self.outline.tree.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def show_find_bar(self) -> None:
+        """Show the canvas with the field that finds nodes."""
+        self.show_canvas()
+        self.find_bar.open_bar()
+
+    def _step_found(self, by: int) -> None:
+        self.show_canvas()
+        self.find_bar.step(by)
 
     def _toggle_overlay(self, overlay_id: str) -> None:
         self.show_canvas()
@@ -365,14 +449,23 @@ class MainWindow(QMainWindow):
         self.results.set_stale(stale)
         self.curve.set_stale(stale)
         self.explanations.check()
+        if self.document.can_undo:  # edited, not opened
+            for hint in ("network",) if change.diff.added else ("selection", "several"):
+                self.hints.done(hint)
         self._refresh()
 
     def _on_selection(self, nodes: tuple[NodeId, ...]) -> None:
-        self.inspector.show_selection(nodes)
-        self.totals.show_selection(nodes)
+        self.inspector.show_selection(nodes, self.canvas.selected_group())
+        self.totals.show_selection(self.canvas.selected_nodes())
         if nodes:
             self.hints.happened("selection" if len(nodes) == 1 else "several")
         self._refresh_actions()
+
+    def _on_group_asked(self, what: str, path: str) -> None:
+        groups = self.canvas.groups
+        # Queued: the button that was pressed may go with the page it stands on.
+        act = {"enter": groups.enter, "toggle": groups.toggle, "ungroup": groups.ungroup}[what]
+        QTimer.singleShot(0, self, partial(act, path))
 
     def _on_desk(self) -> None:
         self.run_bar.show_running(self.desk.is_running, self.desk.title)
@@ -390,7 +483,8 @@ class MainWindow(QMainWindow):
         self.results.set_stale(not same_network(graph, self.document.graph))
         self.explanations.show_prediction(report, graph)
         if not self.desk.is_running:
-            self._show_tab(self.results)
+            self.show_tab(self.results)
+            self.hints.done("network")
             self.hints.happened("result")
             done = "evaluated" if report.accuracy is not None else "predicted"
             seconds = report.graph_seconds + report.predict_seconds + report.evaluate_seconds
@@ -399,12 +493,12 @@ class MainWindow(QMainWindow):
 
     def _on_compare_began(self) -> None:
         self.curve.begin()
-        self._show_tab(self.curve)
+        self.show_tab(self.curve)
 
     def _on_compared(self, report: CompareReport, graph: Architecture) -> None:
         self.curve.show_report(report)
         self.curve.set_stale(not same_network(graph, self.document.graph))
-        self._show_tab(self.curve)
+        self.show_tab(self.curve)
 
     def _focus_problem(self, node_id: str) -> None:
         self.show_canvas()
@@ -412,7 +506,7 @@ class MainWindow(QMainWindow):
 
     def _apply_fix(self, fix: Fix) -> None:
         # Queued: the button that was pressed goes with the list it stands in.
-        QTimer.singleShot(0, self, lambda: fix.apply(self.document))
+        QTimer.singleShot(0, self, lambda: self.canvas.commands.mend(fix))
 
     def _show_details(self, message: Message) -> None:
         DetailsDialog(message, self).open()
@@ -426,7 +520,9 @@ class MainWindow(QMainWindow):
         self.files.open_model(name, side, classes)
 
     def _show_empty_canvas(self) -> None:
-        if not self.document.graph.nodes or self.files.new():
+        if self.document.graph.nodes:
+            self.new()
+        else:
             self.show_canvas()
             self.canvas.setFocus()
 
@@ -438,7 +534,7 @@ class MainWindow(QMainWindow):
             return self.palette_panel.current_operator()
         found = self.canvas.search.current_operator()
         selected = self.canvas.selected()
-        node = self.document.graph.nodes[selected[0]] if selected else None
+        node = self.document.graph.nodes.get(selected[0]) if selected else None
         return found or (node.op if node is not None and node.op in self.document.ops else "")
 
     def _refresh(self) -> None:
@@ -446,7 +542,8 @@ class MainWindow(QMainWindow):
         self.empty_canvas.show_if(is_empty)
         self.hints.set_quiet(is_empty)
         name = self.document.path.name if self.document.path else self.document.graph.name
-        self.setWindowTitle(f"{name}[*] – GHN Studio")
+        self.setWindowFilePath(str(self.document.path or ""))
+        self.setWindowTitle(f"{name}[*]{' (read-only)' if self.files.file.read_only_reason else ''} – GHN Studio")
         self.setWindowModified(self.document.is_modified)
         self._refresh_problems()
 
@@ -459,6 +556,8 @@ class MainWindow(QMainWindow):
         self._notices = notices(self.document, info)
         if self.document.shapes.problems:
             self.hints.happened("problem")
+        else:
+            self.hints.done("problem")
         self.problems.show_notices(self._notices)
         number = len(self._notices)
         self.totals.show_problems(number)
@@ -468,12 +567,14 @@ class MainWindow(QMainWindow):
     def _refresh_actions(self) -> None:
         document = self.document
         self.actions_by_id.refresh(WindowState(
-            nodes=len(document.graph.nodes), selected=len(self.canvas.selected()), can_paste=_can_paste(),
+            nodes=len(document.graph.nodes), selected=len(self.canvas.selected()), can_paste=holds_nodes(),
             undo_label=document.undo_label if document.can_undo else None,
             redo_label=document.redo_label if document.can_redo else None,
             problems=sum(not n.about_dataset for n in self._notices),
+            groups=len(document.graph.groups), in_group=self.canvas.groups.target() is not None,
+            is_inside=bool(self.canvas.groups.scope),
             is_running=self.desk.is_running, is_stopping=self.desk.is_stopping,
-            has_result=self.results.report is not None, has_explanation=self.overlays.has_worth,
+            has_result=self.results.report is not None, has_explanation=self.overlays.is_explained,
             all_pinned=self.canvas.arranging.all_pinned(self.canvas.selected()),
         ))
         self.actions_by_id[f"view.overlay.{self.overlays.wanted or 'none'}"].setChecked(True)
@@ -491,15 +592,26 @@ class MainWindow(QMainWindow):
                 dock.show()
             self._put_away = []
 
-    def _show_tab(self, panel: QWidget) -> None:
+    def show_tab(self, panel: QWidget) -> None:
+        """Show one of the panels below the canvas."""
         self.show_canvas()
         self._docks[2].show()
+        self.tabs.setCurrentWidget(panel)
+        self.tabs.set_open(True)
         wide = panel not in (self.problems, self.log)
         if wide and self._docks[2].height() < RESULTS_HEIGHT and not self._is_grown:
             self._is_grown = True  # once: afterwards the height is the person's choice
+            self._shelf_height = RESULTS_HEIGHT
             self.resizeDocks([self._docks[2]], [RESULTS_HEIGHT], Qt.Orientation.Vertical)
             QTimer.singleShot(0, self, self.canvas.fit)
-        self.tabs.setCurrentWidget(panel)
+
+    def _on_shelf(self, is_open: bool) -> None:
+        """Give the panels below the canvas the height they had, or the room they leave to the canvas."""
+        dock = self._docks[2]
+        if is_open:
+            self.resizeDocks([dock], [self._shelf_height], Qt.Orientation.Vertical)
+        elif dock.height() > self.tabs.maximumHeight():
+            self._shelf_height = dock.height()
 
     def _show_torch(self) -> None:
         if self.loader.error is not None:
@@ -524,9 +636,9 @@ class MainWindow(QMainWindow):
 
     def _restyle(self) -> None:
         self.actions_by_id.refresh_icons()
-        for panel in (self.palette_panel, self.inspector, self.problems, self.results, self.curve, self.gallery,
-                      self.banner, self.empty_canvas, self.help, self.hints, self.run_bar, self.explanations,
-                      self.ghns, self.training):
+        for panel in (self.palette_panel, self.outline, self.find_bar, self.inspector, self.problems, self.results,
+                      self.curve, self.gallery, self.banner, self.empty_canvas, self.help, self.hints, self.run_bar,
+                      self.explanations, self.ghns, self.training, self.tabs):
             panel.restyle()
 
     def _restore(self) -> None:
@@ -554,29 +666,24 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Give the run bar the room it needs: a tool bar hides a widget that does not fit."""
         super().resizeEvent(event)
-        self.run_bar.set_compact(event.size().width() < ROOMY_WIDTH)
+        self.run_bar.set_room(event.size().width())
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take networks, and operators meant for an empty canvas."""
-        file = _dropped_file(event.mimeData())
-        if file is not None:
-            event.acceptProposedAction()
-            self._drop_hint.say(f"Drop to open {file.name}")
-        elif event.mimeData().hasFormat(OPERATOR_MIME):
+        if not self._dropping.enter(event) and event.mimeData().hasFormat(OPERATOR_MIME):
             event.acceptProposedAction()
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         """Take the hint away."""
-        self._drop_hint.hide()
+        self._dropping.leave()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Open the first network dropped, or add the operator."""
-        self._drop_hint.hide()
-        file = _dropped_file(event.mimeData())
-        if file is not None:
+        """Open the networks dropped, the first one here, or add the operator."""
+        names = [str(file) for file in self._dropping.drop(event.mimeData())]
+        if names:
             event.acceptProposedAction()
             # Queued: a question about unsaved changes must not run inside the drop.
-            QTimer.singleShot(0, self, lambda: self.files.open(str(file)))
+            QTimer.singleShot(0, self, lambda: windows.shared().open(names, self))
         elif event.mimeData().hasFormat(OPERATOR_MIME):
             op_id = bytes(event.mimeData().data(OPERATOR_MIME).data()).decode("utf-8", "replace")
             if op_id in self.document.ops:
@@ -587,44 +694,37 @@ class MainWindow(QMainWindow):
         """Ask about a running job and unsaved changes, then stop what runs."""
         if self._is_closed:
             return
-        if self.files.is_busy or not self._may_stop_job() or not self.files.may_discard():
+        if self.files.is_busy or not self._may_close():
             event.ignore()
             return
         self._is_closed = True
         self._give_room(False)
         self.desk.stop_and_wait(CLOSE_WAIT_S)
         self.explanations.sketching.stop(CLOSE_WAIT_S)
-        self.gallery.models.stop(CLOSE_WAIT_S)
+        self.gallery.stop(CLOSE_WAIT_S)
+        self.empty_canvas.stop(CLOSE_WAIT_S)
         self.canvas.arranging.stop(CLOSE_WAIT_S)
         self.loader.hold()
         self.log.close_log()
+        self.autosave.close()
+        self.files.close()
         choices = self.run_bar.choices()
         for key in ("head", "device", "ghn"):
             self.settings.set_text(f"run/{key}", getattr(choices, key))
+        self.settings.set_text("canvas/recent", ",".join(self.canvas.search.recent))
+        self.settings.set_flag("window/shelf", self.tabs.is_open)
         self.settings.remember_window(self.saveGeometry(), self.saveState(STATE_VERSION))
         self.settings.flush()
         super().closeEvent(event)
+        self.closed.emit()
 
-    def _may_stop_job(self) -> bool:
+    def _may_close(self) -> bool:
+        """Ask about unsaved changes and a running job, in one question where there are both."""
         if not self.desk.is_running:
-            return True
-        buttons = QMessageBox.StandardButton
-        box = QMessageBox(QMessageBox.Icon.Question, "Something is running",
-                          f"{self.desk.title} has not ended. Stop it and close?", buttons.Close | buttons.Cancel, self)
-        box.setObjectName("dialog.running")
-        box.button(buttons.Close).setText("Stop and close")
-        return box.exec() == buttons.Close
+            return self.files.may_discard()
+        if not self.document.is_modified:
+            return ask_about_job(self, self.desk.title) is Answer.STOP
+        answer = ask_about_closing(self, self.document.graph.name, self.desk.title)
+        return self.files.save() if answer is Answer.SAVE else answer is Answer.DISCARD
 
 
-def _can_paste() -> bool:
-    """True if the clipboard holds nodes; a look at its first line, for it may be large."""
-    return f'"{PROJECT_FORMAT}"' in QApplication.clipboard().text()[:200]
-
-
-def _dropped_file(data: QMimeData) -> Path | None:
-    """The first network among dropped files."""
-    for url in data.urls() if data.hasUrls() else ():
-        path = Path(url.toLocalFile())
-        if path.suffix.lower() in (".ghn", ".onnx"):
-            return path
-    return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from ghn_studio.app.document import Change, Document
@@ -9,8 +11,8 @@ from ghn_studio.app.figures import LiveFigures
 from ghn_studio.app.overlays import BY_ID, Overlay, measured
 from ghn_studio.gui.canvas import CanvasView
 
-#: The overlay that a prediction's explanation offers; the others are always there.
-WORTH = "worth"
+#: The overlays that a prediction's explanation offers; the others are always there.
+WORTH, SCALE = EXPLAINED = ("worth", "scale")
 #: An edit's shapes and drawing come first; figures follow when typing pauses this long.
 DELAY_MS = 60
 
@@ -25,7 +27,7 @@ class Overlays(QObject):
         super().__init__(parent)
         self._document, self._canvas, self._figures = document, canvas, figures
         self._wanted = ""
-        self._offered: Overlay | None = None
+        self._offered: Mapping[str, Overlay] = {}
         self._scales: dict[str, bool] = {}
         self._later = QTimer(self, singleShot=True, interval=DELAY_MS)
         self._later.timeout.connect(self._draw)
@@ -39,12 +41,12 @@ class Overlays(QObject):
         return self._wanted
 
     @property
-    def has_worth(self) -> bool:
+    def is_explained(self) -> bool:
         """True while an explanation of this network can be shown."""
-        return self._offered is not None
+        return bool(self._offered)
 
     def show(self, overlay_id: str) -> None:
-        """Show an overlay of ``app.overlays.BY_ID``, :data:`WORTH`, or none for an empty text."""
+        """Show an overlay of ``app.overlays.BY_ID`` or :data:`EXPLAINED`, or none for an empty text."""
         if overlay_id != self._wanted:
             self._wanted = overlay_id
             self._draw()
@@ -54,11 +56,12 @@ class Overlays(QObject):
         """Show an overlay, or take it off if it is shown."""
         self.show("" if overlay_id == self._wanted else overlay_id)
 
-    def offer(self, overlay: Overlay | None) -> None:
-        """Give the overlay that belongs to the explanation of this network, or take it back."""
-        if overlay != self._offered:
-            self._offered = overlay
-            if self._wanted == WORTH:
+    def offer(self, overlays: Iterable[Overlay]) -> None:
+        """Give the overlays that belong to the explanation of this network; none takes them back."""
+        offered = {overlay.id: overlay for overlay in overlays}
+        if offered != self._offered:
+            self._offered = offered
+            if self._wanted in EXPLAINED:
                 self._draw()
             self.changed.emit(self._wanted)
 
@@ -75,8 +78,8 @@ class Overlays(QObject):
         self._canvas.show_overlay(self._overlay())
 
     def _overlay(self) -> Overlay | None:
-        if self._wanted == WORTH:
-            return self._offered
+        if self._wanted in EXPLAINED:
+            return self._offered.get(self._wanted)
         measure = BY_ID.get(self._wanted)
         if measure is None:
             return None

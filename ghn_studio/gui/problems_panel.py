@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from ghn_studio.app.fixes import Fix
 from ghn_studio.gui.advice import Notice
@@ -77,13 +78,14 @@ class _Row(QFrame):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(10, 6, 8, 6)
         layout.setSpacing(10)
-        kind = "warning" if notice.about_dataset else "error"
-        layout.addWidget(badge(kind))
+        layout.addWidget(badge(_kind(notice)))
         if notice.node:
             layout.addWidget(label(notice.node, "strong"))
         layout.addWidget(label(notice.message, wrap=True), 1)
-        for fix in notice.fixes:
+        for fix in notice.fixes[:1]:
             layout.addWidget(self._button(fix))
+        if len(notice.fixes) > 1:
+            layout.addWidget(self._more(notice.fixes[1:]))
         if notice.node:
             self.setCursor(Qt.CursorShape.PointingHandCursor)
             self.setToolTip(f"Show '{notice.node}' on the canvas")
@@ -96,6 +98,20 @@ class _Row(QFrame):
         button.clicked.connect(lambda: self.fix_requested.emit(fix))
         return button
 
+    def _more(self, fixes: Sequence[Fix]) -> QToolButton:
+        button = QToolButton()
+        button.setObjectName("problems.more")
+        button.setText(f"{len(fixes)} more")
+        button.setProperty("outlined", True)
+        button.setToolTip("Other edits that put it right")
+        button.setCursor(Qt.CursorShape.ArrowCursor)
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(button)
+        for fix in fixes:
+            menu.addAction(fix.title, partial(self.fix_requested.emit, fix))
+        button.setMenu(menu)
+        return button
+
     def mousePressEvent(self, event: object) -> None:
         if self._notice.node:
             self.clicked.emit(self._notice.node)
@@ -105,6 +121,13 @@ class _Row(QFrame):
             self.clicked.emit(self._notice.node)
         else:
             super().keyPressEvent(event)  # type: ignore[arg-type]
+
+
+def _kind(notice: Notice) -> str:
+    """``error`` where something is wrong, ``incomplete`` where only something is missing, as on the canvas."""
+    if notice.about_dataset:
+        return "warning"
+    return "incomplete" if notice.is_incomplete else "error"
 
 
 def _nothing() -> QWidget:

@@ -17,6 +17,7 @@ class RecentMenu(QMenu):
         self._settings, self._open_file = settings, open_file
         self.menuAction().setObjectName("file.open_recent")
         self.setToolTipsVisible(True)
+        self.aboutToShow.connect(self.fill)  # other windows open files too
         self.fill()
 
     def fill(self) -> None:
@@ -28,7 +29,7 @@ class RecentMenu(QMenu):
             action.setToolTip(str(path) if path.is_file() else f"{path} is not there any more")
             action.triggered.connect(lambda _=False, path=path: self._open_file(str(path)))
         self.addSeparator()
-        self.addAction("Clear", self._forget)
+        self.addAction("Clear list", self._forget)
         self.menuAction().setEnabled(bool(self._settings.recent_files()))
 
     def _forget(self) -> None:

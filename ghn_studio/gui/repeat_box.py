@@ -20,6 +20,7 @@ class RepeatBox(QSpinBox):
         self.setAccessibleName("Copies in a row")
         self.setRange(1, MAX_REPEAT)
         self.setPrefix("× ")
+        self.lineEdit().setTextMargins(6, 0, 0, 0)
         self.valueChanged.connect(self.changed)
 
     def show_group(self, document: Document, path: str) -> None:

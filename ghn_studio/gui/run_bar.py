@@ -37,6 +37,9 @@ OTHER_FOLDER = "folder:"
 #: The entry of the GHN list that asks for a folder.
 OTHER_GHN = "ghn-folder:"
 
+#: Narrower windows leave the titles of the lists out, still narrower ones words on the buttons.
+ROOMY_WIDTH, TIGHT_WIDTH = 1440, 1240
+
 _HEAD_TITLES = {"predicted": "Predicted", "closed-form": "Closed form"}
 _DEVICE_TITLES = {"auto": "Auto", "cpu": "CPU", "cuda": "CUDA", "mps": "MPS"}
 
@@ -73,10 +76,10 @@ class RunBar(QWidget):
     def __init__(self, predict: QAction, compare: QAction, cancel: QAction, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("runBar")
-        self.ghn = ChoiceBox("run.ghn", "Hypernetwork", 92, 200)
-        self.dataset = ChoiceBox("run.dataset", "Dataset", 92, 150)
+        self.ghn = ChoiceBox("run.ghn", "Hypernetwork", 84, 200)
+        self.dataset = ChoiceBox("run.dataset", "Dataset", 86, 150)
         self.head = ChoiceBox("run.head", "How the classifier is made", 104, 136)
-        self.device = ChoiceBox("run.device", "Where to compute", 70, 92)
+        self.device = ChoiceBox("run.device", "Where to compute", 84, 92)
         for name in HEADS:
             self.head.addItem(_HEAD_TITLES.get(name, name), name)
         self.head.setItemData(0, "The GHN predicts the classifier too.", Qt.ItemDataRole.ToolTipRole)
@@ -193,10 +196,14 @@ class RunBar(QWidget):
         self.progress.setVisible(running)
         self.cancel_button.setVisible(running)
 
-    def set_compact(self, compact: bool) -> None:
-        """Leave out the lists' titles, which their tooltips repeat, where the window is narrow."""
+    def set_room(self, window_width: int) -> None:
+        """Leave out what tooltips repeat where the window is narrow: the lists' titles first, then words on buttons."""
         for title in self._titles:
-            title.setVisible(not compact)
+            title.setVisible(window_width >= ROOMY_WIDTH)
+        is_tight = window_width < TIGHT_WIDTH
+        predict, compare, _ = self._actions
+        self.predict_button.setText("Predict" if is_tight else predict.text())
+        self.compare_button.setText("" if is_tight else compare.text())
         # A tool bar hides what does not fit, and what is hidden is not laid out again by itself.
         for widget in (self._choice, self, self.parentWidget()):
             layout = widget.layout() if widget is not None else None

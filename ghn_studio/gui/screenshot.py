@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ghn_studio.gui.main_window import MainWindow
 
 #: What can be shown.
-SCENES = ("start", "gallery", "result", "why", "hypernetworks", "curve", "error")
+SCENES = ("start", "gallery", "empty", "manual", "result", "why", "hypernetworks", "curve", "error")
 
 #: A prediction, with the import of PyTorch on a slow machine, takes no longer.
 PATIENCE_MS = 300_000
@@ -56,6 +56,7 @@ def _shoot(arguments: argparse.Namespace) -> int:
     width, _, height = arguments.size.partition("x")
     window.resize(int(width), int(height))
     window.show()
+    window.hints.silence()
     window.files.open(f"example:{arguments.example}", ask=False)
     _scene(window, arguments.scene)
     _settle(app.processEvents)
@@ -74,6 +75,14 @@ def _scene(window: MainWindow, name: str) -> None:
         window.files.new()
         window.show_gallery()
         _until(lambda: not window.gallery.is_drawing)
+    elif name == "empty":
+        window.files.new()
+        window.show_canvas()
+        _until(lambda: not window.empty_canvas.is_drawing)
+    elif name == "manual":
+        window.canvas.select(tuple(window.document.graph.nodes)[1:2])
+        window.actions_by_id["help.topic"].trigger()
+        _until(lambda: window.help.width() > 300)
     elif name == "result":
         _run(window, "run.predict")
     elif name == "why":

@@ -45,8 +45,10 @@ p { margin-top: 6px; margin-bottom: 6px; line-height: 135%; }
 li { margin-top: 3px; margin-bottom: 3px; line-height: 130%; }
 ul, ol { margin-left: -22px; margin-top: 4px; margin-bottom: 8px; }
 a { color: $edge_hot; text-decoration: none; }
+b { font-weight: 600; }
 pre, code { font-family: "@mono"; font-size: 12px; }
-pre { background-color: $raised; white-space: pre-wrap; margin-top: 10px; margin-bottom: 10px; line-height: 140%; }
+pre { white-space: pre-wrap; margin: 0; line-height: 140%; }
+.code { background-color: $raised; border: none; }
 code { color: $text; }
 th { color: $muted; font-weight: 400; font-size: 12px; border-bottom: 1px solid $border; }
 td { border-bottom: 1px solid $raised; }
@@ -156,6 +158,9 @@ QTreeView::item:hover, QListView::item:hover, QTableView::item:hover { backgroun
 QTreeView::item:selected, QListView::item:selected, QTableView::item:selected {
     background: $raised; color: $text; }
 QTreeView::item:focus, QListView::item:focus, QTableView::item:focus { border: 1px solid $selection; }
+QTreeView[painted="true"] { selection-background-color: transparent; show-decoration-selected: 0; }
+QTreeView[painted="true"]::item, QTreeView[painted="true"]::item:hover, QTreeView[painted="true"]::item:selected {
+    background: transparent; }
 QTreeView::branch { background: transparent; }
 QTreeView::branch:has-children:closed { image: url("@icons/chevron-right-$name.svg"); }
 QTreeView::branch:has-children:open { image: url("@icons/chevron-down-$name.svg"); }
@@ -221,7 +226,6 @@ QFrame#banner { background: $raised; border: none; border-left: 3px solid $edge_
 QFrame#banner[kind="error"] { border-left-color: $error; }
 QFrame#banner[kind="warning"] { border-left-color: $warning; }
 QFrame#banner[kind="ok"] { border-left-color: $ok; }
-QLabel#dropHint { background: $panel; border: 2px dashed $selection; font-size: 24px; font-weight: 600; }
 QFrame#familiarity { background: $raised; border: 1px solid $border; border-radius: 11px; }
 QFrame#familiarity[kind="ok"] { border-color: $ok; }
 QFrame#familiarity[kind="warning"] { border-color: $warning; }
@@ -240,6 +244,9 @@ QFrame#canvasBar QToolButton { padding: 4px; min-width: 20px; min-height: 20px; 
 QLabel#canvasHint { background: $raised; border: 1px solid $border; border-radius: 6px; padding: 4px 8px;
     font-size: 12px; }
 QLabel#canvasHint[refused="true"] { color: $error; border-color: $error; }
+QFrame#canvasFix { background: $panel; border: 1px solid $border; border-radius: 8px; }
+QFrame#canvasFix QToolButton { padding: 2px 8px 2px 5px; font-size: 12px; }
+QFrame#canvasFix QToolButton#canvas\.fix\.more { padding: 2px 6px; }
 QFrame#canvasSearch QLineEdit { background: $canvas; }
 QFrame#canvasSearch QListWidget { background: transparent; }
 """

@@ -71,7 +71,7 @@ DARK = Tokens(
              "#8FA3BF", "#9AA5B5"),
 )
 LIGHT = Tokens(
-    name="light", canvas="#F4F5F7", dot="#D3D8DF", panel="#FFFFFF", raised="#F0F2F5", body="#FFFFFF",
+    name="light", canvas="#F4F5F7", dot="#D9DDE3", panel="#FFFFFF", raised="#F0F2F5", body="#FFFFFF",
     border="#CBD2DB", text="#1B222C", muted="#566171", edge="#788394", edge_hot="#2563EB", selection="#2563EB",
     on_selection="#FFFFFF", primary="#2563EB", on_primary="#FFFFFF", error="#C8262C", on_error="#FFFFFF",
     warning="#9A6200", ok="#15754A", heat="#DD6B20", guide="#B8306A", tint=0.13, shadow=0.011,

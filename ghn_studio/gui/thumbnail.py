@@ -54,11 +54,6 @@ def draw(found: Sketch, size: QSize) -> QPixmap:
     return picture
 
 
-def thumbnail(project: Project, size: QSize) -> QPixmap:
-    """:func:`draw` a :func:`sketch` of ``project``."""
-    return draw(sketch(project), size)
-
-
 def _wire(source: QRectF, target: QRectF) -> list[QPointF]:
     """A straight line, or one led back between the rows when the target begins a new one."""
     start = QPointF(source.right(), source.top() + PORT_Y)

@@ -6,8 +6,6 @@ happens before the first paint. Qt keeps clicks and keys that arrive meanwhile.
 
 from __future__ import annotations
 
-import atexit
-import gc
 import importlib
 import logging
 import threading
@@ -15,7 +13,7 @@ import time
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from ghn_studio.gui.garbage import guard
+from ghn_studio.gui.garbage import guard, set_aside
 
 #: Time between the first paint and the start of the import, for the window to settle.
 DELAY_MS = 300
@@ -97,11 +95,7 @@ class TorchLoader(QObject):
             _log.exception("PyTorch could not be imported")
             self.failed.emit(error)
         else:
-            # Some 400,000 long-lived objects came in. Walking them in every full collection would
-            # stop all threads for a tenth of a second, so they are set aside for good.
-            gc.freeze()
-            # Given back at the end, or the interpreter reports every one of them as leaked.
-            atexit.register(gc.unfreeze)
+            set_aside()
             self.loaded.emit(time.monotonic() - began)
 
     def _on_loaded(self, seconds: float) -> None:

@@ -12,7 +12,7 @@ their nodes, most of them by identity.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NewType
@@ -365,6 +365,14 @@ class Architecture:
             graph = graph.with_group(Group(f"{path}.{copy}", group.title))
         return graph
 
+    def forget_tables(self) -> None:
+        """Give back the memory of the tables that answer queries; the next query builds them anew.
+
+        For values that are only kept, as a history does: the tables are several times as large as the value.
+        """
+        for name in set(vars(self)) - {line.name for line in fields(self)}:
+            vars(self).pop(name, None)
+
     def members(self, path: str) -> tuple[NodeId, ...]:
         """The nodes below a group's path."""
         return self._below.get(path, ())
@@ -401,6 +409,7 @@ class Architecture:
 
     @cached_property
     def _below(self) -> dict[str, tuple[NodeId, ...]]:
+        # Many groups are asked for at once: a scan of all nodes for each would be quadratic.
         table: dict[str, list[NodeId]] = {}
         for node_id in self.nodes:
             cut = node_id.find(".")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 #: A known extent, or the name of one that is only known at run time ("N").
@@ -27,8 +28,7 @@ class TensorSpec:
     @property
     def extents(self) -> str:
         """The shape without its batch axis as people write it: ``3×32×32``."""
-        first = 0 if self.shape and isinstance(self.shape[0], int) else 1  # learned values have no batch
-        return "×".join(map(str, self.shape[first:])) or "scalar"
+        return _extents(self.shape)
 
     def size(self, axis: int) -> int:
         """Return the extent of ``axis``.
@@ -49,6 +49,12 @@ class TensorSpec:
 
     def __str__(self) -> str:
         return f"[{', '.join(map(str, self.shape))}]"
+
+
+@lru_cache(maxsize=4096)
+def _extents(shape: tuple[Dim, ...]) -> str:
+    first = 0 if shape and isinstance(shape[0], int) else 1  # learned values have no batch
+    return "×".join(map(str, shape[first:])) or "scalar"
 
 
 def window_extent(

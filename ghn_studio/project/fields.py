@@ -11,6 +11,14 @@ from ghn_studio.errors import ProjectError
 Json = dict[str, Any]
 
 
+class FieldError(ProjectError):
+    """A place in a file does not hold what belongs there; ``finding`` says so without file name and advice."""
+
+    def __init__(self, text: str, finding: str) -> None:
+        super().__init__(text)
+        self.finding = finding
+
+
 class Place:
     """A spot in a file, such as ``a.ghn: nodes[3] 'conv1': params.bias``."""
 
@@ -28,9 +36,9 @@ class Place:
         return Place(self.source, f"{self.path}[{index}]{label}")
 
     def fail(self, expected: str, found: object, hint: str = "Restore the file from a copy or correct it.") -> NoReturn:
-        """Raise a :class:`ProjectError` about this place."""
-        where = f"{self.source}: {self.path or 'the file'}"
-        raise ProjectError(f"{where}: expected {expected}, found {shown(found)}. {hint}")
+        """Raise a :class:`FieldError` about this place."""
+        finding = f"{self.path or 'the file'}: expected {expected}, found {shown(found)}"
+        raise FieldError(f"{self.source}: {finding}. {hint}", finding)
 
 
 def shown(value: object) -> str:

@@ -85,8 +85,25 @@ def loads(text: str, ops: OpRegistry = REGISTRY, *, source: str = "project") -> 
         ProjectError: The text is damaged, written by a newer version, or uses an operator
             or an operator version that ``ops`` does not hold.
     """
-    place = Place(source)
-    data = _migrated(parse(text, source), place)
+    check_size(text, source)
+    return from_data(parse(text, source), ops, Place(source))
+
+
+def check_size(text: str, source: str) -> None:
+    """Refuse a text with more objects than the largest project has, before the memory is full of them.
+
+    Raises:
+        ProjectError: There are too many.
+    """
+    # A node has an object for itself and one for its parameters, and lists for its inputs, its place and some sizes.
+    objects = text.count("{")
+    if objects > 3 * MAX_NODES or text.count("[") > 12 * MAX_NODES:
+        (Place(source) / "nodes").fail(f"at most {MAX_NODES} nodes", f"{objects} objects", "Choose another file.")
+
+
+def from_data(data: Json, ops: OpRegistry, place: Place) -> Project:
+    """The project in the plain data of a file; :func:`loads` after parsing."""
+    data = _migrated(data, place)
     only(data, _TOP, place)
     graph = _architecture(data, ops, place)
     return Project(

@@ -107,7 +107,7 @@ def _first_line(text: str) -> str:
 
 def _kind(part: nn.Module) -> str:
     """What a block is called besides its path; a mere container has no other name."""
-    return "" if type(part).__module__ == nn.Sequential.__module__ else type(part).__name__
+    return "" if type(part).__module__ == nn.Sequential.__module__ else type(part).__name__.lstrip("_")
 
 
 def _groups(assembled: Assembled, kinds: Mapping[str, str]) -> list[Group]:

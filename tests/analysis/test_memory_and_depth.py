@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ghn_studio.analysis import infer_shapes, require_shapes
-from ghn_studio.analysis.copies import as_drawn, copies_of
+from ghn_studio.analysis.copies import as_drawn, copies
 from ghn_studio.analysis.depth import depth
 from ghn_studio.analysis.memory import activations
 from ghn_studio.app.architectures import open_architecture
@@ -85,8 +85,8 @@ def test_copies_come_together_where_they_are_drawn() -> None:
     full = graph.expanded()
     counted = as_drawn(graph, dict.fromkeys(full.nodes, 1), sum)
     assert counted == {"image": 1, "stage.block.conv": 6, "stage.block.relu": 6, "stage.last": 3, "end": 1}
-    assert {n: copies_of(graph, n) for n in graph.nodes} == counted
-    assert (copies_of(graph, "stage"), copies_of(graph, "stage.block")) == (3, 6)
+    assert {n: copies(graph)(n) for n in graph.nodes} == counted
+    assert (copies(graph)("stage"), copies(graph)("stage.block")) == (3, 6)
     shapes = infer_shapes(full, REGISTRY)
     assert depth(full, REGISTRY, shapes).most_layers == 9
     plain = branching()

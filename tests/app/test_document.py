@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ghn_studio.app import adding, edits
+from ghn_studio.app import adding, clipboard, edits
 from ghn_studio.app.connecting import refusal
 from ghn_studio.app.document import Change, Document
 from ghn_studio.app.faces import count_text
@@ -64,7 +64,7 @@ def random_edit(chance: random.Random, project: Project) -> edits.Edit:
             return edits.moved({pick(): (float(chance.randrange(900)), 8.0)})
         case 7 if nodes:
             chosen = chance.sample(nodes, min(3, len(nodes)))
-            return lambda p: edits.duplicated(p, chosen)[0]
+            return lambda p: clipboard.pasted(p, clipboard.part(p, chosen), (32.0, 32.0))[0]
         case _:
             return lambda p: replace(p, title=f"title {chance.randrange(5)}")
 
@@ -338,15 +338,15 @@ def test_an_operator_in_front_of_an_input_feeds_it() -> None:
 
 def test_clipboard_text_survives_and_foreign_text_does_not() -> None:
     project = small()
-    text = edits.clip(project, [NodeId("conv"), NodeId("sum")], REGISTRY)
-    part = edits.unclipped(text, REGISTRY)
+    text = clipboard.text_of(clipboard.part(project, [NodeId("conv"), NodeId("sum")]), REGISTRY)
+    part = clipboard.part_of(text, REGISTRY)
     assert part is not None
-    assert part.architecture.nodes[NodeId("conv")].inputs == ()
-    pasted, names = edits.pasted(project, part, (16.0, 8.0))
+    assert part.project.architecture.nodes[NodeId("conv")].inputs == ()
+    pasted, names = clipboard.pasted(project, part, (16.0, 8.0))
     assert names == ("conv_2", "sum_2")
     assert pasted.layout[NodeId("conv_2")] == (216.0, 8.0)
-    assert edits.unclipped("hello", REGISTRY) is None
-    assert edits.unclipped('{"some": "json"}', REGISTRY) is None
+    assert clipboard.part_of("hello", REGISTRY) is None
+    assert clipboard.part_of('{"some": "json"}', REGISTRY) is None
 
 
 def test_renaming_keeps_the_place() -> None:

@@ -105,7 +105,7 @@ def test_h02_a_cancelled_export_leaves_nothing(
 
 KILLED = """
 import os, sys
-import ghn_studio.project.files as files
+import ghn_studio.project.staging as files
 real = os.replace
 def waiting(source, target):
     print("ready", flush=True)

@@ -63,6 +63,8 @@ FIGURES: Figures = LiveFigures(Document(Project(GRAPH))).now
     ("field=7", "stem bn1"),
     ("out=128", "layer2.conv layer2.twin layer2.other pool"),
     ("in=3", "stem"),
+    ("out=32x32", "image"),
+    ("out=1x1", "pool"),
     ("problem", "fc"),
     ("problems", "fc"),
     ("bypassed", "layer1.act"),

@@ -75,6 +75,22 @@ def test_a_name_that_was_taken_meanwhile_gets_a_number() -> None:
     assert graph.nodes[NodeId("sum")].inputs[0] == Source(NodeId("relu_2"))
 
 
+def test_ungrouping_gives_no_name_that_another_member_asks_for() -> None:
+    """With ``bn`` outside, the ``bn`` inside becomes a number that the ``bn_2`` beside it does not have."""
+    nodes = [Node(NodeId("image"), "input", InputParams(3, 8, 8))]
+    for name in ("bn", "g.bn", "g.bn_2"):
+        nodes.append(Node(NodeId(name), "relu", NoParams(), (Source(nodes[-1].id),)))
+    project = Project(Architecture.build(nodes, [Group("g", "Block")]))
+    assert list(grouping.ungrouped("g")(project).architecture.nodes) == ["image", "bn", "bn_3", "bn_2"]
+def test_a_number_given_to_one_name_does_not_meet_another_that_comes_out() -> None:
+    relu = REGISTRY["relu"].params()
+    names = ("image", "bn", "g.bn", "g.bn_2", "g.bn_3")
+    nodes = [n(names[0], "input", InputParams(3, 8, 8)), *(n(name, "relu", relu, "image") for name in names[1:])]
+    project = Project(Architecture.build(nodes, [Group("g")]))
+    after = grouping.ungrouped("g")(project).architecture
+    assert list(after.nodes) == ["image", "bn", "bn_4", "bn_2", "bn_3"]
+
+
 def test_a_repeat_is_written_out_by_ungrouping() -> None:
     project = grouping.grouped(INSIDE, "Block")(block())
     project = grouping.repeated("block", 3)(project)

@@ -153,7 +153,8 @@ def test_markup() -> None:
     assert markup.to_html(text, resolve).splitlines() == [
         '<p class="h1"><a name="a-b"></a>A <i>b</i></p>',
         '<p>words <code>x &lt; y</code> and <b>strong</b> <a href="manual:canvas">to</a></p>',
-        "<ul><li>one more</li><li>two</li></ul>", "<ol><li>first</li></ol>", "<pre>a | b &lt; c</pre>",
+        "<ul><li>one more</li><li>two</li></ul>", "<ol><li>first</li></ol>",
+        "<table width='100%' cellpadding='8'><tr><td class='code'><pre>a | b &lt; c</pre></td></tr></table>",
     ]
     html = markup.to_html("| A | B |\n|---|:-:|\n| 1 | `c` |")
     assert html.count("<tr>") == 2

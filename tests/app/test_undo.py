@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from ghn_studio.app import edits, grouping
+from ghn_studio.app import clipboard, edits, grouping, inserting
 from ghn_studio.app.architectures import open_architecture
 from ghn_studio.app.document import Document
 from ghn_studio.errors import GhnStudioError
@@ -56,7 +56,7 @@ def insert(document: Document, chance: random.Random) -> edits.Edit:
     if not edges:
         return lambda project: project
     node = Node(document.graph.fresh_id("relu"), "relu", REGISTRY["relu"].params())
-    return edits.inserted(node, chance.choice(edges), (10.0, 20.0))
+    return inserting.inserted(node, chance.choice(edges), {node.id: (10.0, 20.0)})
 
 
 def delete(document: Document, chance: random.Random) -> edits.Edit:
@@ -82,14 +82,14 @@ def widen(document: Document, chance: random.Random) -> edits.Edit:
 
 def copy(document: Document, chance: random.Random) -> edits.Edit:
     chosen = some_nodes(document, chance)
-    return lambda project: edits.duplicated(project, chosen)[0]
+    return lambda project: clipboard.pasted(project, clipboard.part(project, chosen), (32.0, 32.0))[0]
 
 
 def paste(document: Document, chance: random.Random) -> edits.Edit:
-    text = edits.clip(document.project, some_nodes(document, chance), REGISTRY)
-    part = edits.unclipped(text, REGISTRY)
+    text = clipboard.text_of(clipboard.part(document.project, some_nodes(document, chance)), REGISTRY)
+    part = clipboard.part_of(text, REGISTRY)
     assert part is not None
-    return lambda project: edits.pasted(project, part, (32.0, 32.0))[0]
+    return lambda project: clipboard.pasted(project, part, (32.0, 32.0), keep_inputs=chance.random() < 0.5)[0]
 
 
 def group(document: Document, chance: random.Random) -> edits.Edit:

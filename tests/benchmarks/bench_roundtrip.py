@@ -32,6 +32,7 @@ from ghn_studio.engine.initial import kaiming
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.ir import Architecture
 from ghn_studio.jobs import run
+from ghn_studio.ops import REGISTRY
 
 PASSES = 1e-5
 
@@ -64,7 +65,7 @@ def outputs(graph: Architecture, values: dict[str, torch.Tensor]) -> torch.Tenso
 
 
 def measured(name: str, graph: Architecture, folder: Path) -> Row:
-    row = Row(name, program(graph).parameters)
+    row = Row(name, program(graph, REGISTRY).parameters)
     try:
         values = kaiming(Plan(graph), 0)
         began = perf_counter()
@@ -95,7 +96,7 @@ def networks(deepnets: int, torchvision: str) -> Iterator[tuple[str, Architectur
         except GhnStudioError as error:
             print(f"{model}: not opened: {error}")
             continue
-        if program(graph).parameters <= limit:
+        if program(graph, REGISTRY).parameters <= limit:
             yield f"torchvision:{model}", graph
 
 

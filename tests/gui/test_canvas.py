@@ -459,7 +459,7 @@ def test_tab_opens_the_search_and_enter_adds(view: CanvasView, document: Documen
 def test_a_double_click_on_nothing_opens_the_search_and_on_a_node_activates_it(view: CanvasView, hand: Hand,
                                                                              qtbot: QtBot) -> None:
     with qtbot.waitSignal(view.node_activated) as told:
-        hand.send(QEvent.Type.MouseButtonDblClick, hand.at(*title_of("conv")), _LEFT, _LEFT)
+        hand.send(QEvent.Type.MouseButtonDblClick, hand.at(PLACES["conv"][0] + 60, 60), _LEFT, _LEFT)
     assert told.args == ["conv"]
     hand.send(QEvent.Type.MouseButtonDblClick, hand.at(400, 300), _LEFT, _LEFT)
     assert view.search.isVisible()

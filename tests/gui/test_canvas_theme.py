@@ -16,10 +16,8 @@ from ghn_studio.app import faces
 from ghn_studio.gui import fonts, icons, theme
 from ghn_studio.gui.canvas.heat import Heat, colour_of
 from ghn_studio.gui.canvas.routing import Lanes, Obstacles, route
-from ghn_studio.gui.canvas.search import score
 from ghn_studio.gui.style_sheet import style_sheet
 from ghn_studio.gui.theme import DARK, LIGHT, Tokens, contrast, mixed
-from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.spec import Category
 
 THEMES = pytest.mark.parametrize("tokens", [DARK, LIGHT], ids=["dark", "light"])
@@ -126,19 +124,6 @@ def test_every_icon_draws_something(qapp: QApplication, name: str) -> None:
     inked = sum(picture.pixelColor(x, y).alpha() > 100 for x in range(24) for y in range(24))
     assert 20 < inked < 400
     assert not icons.icon(name).isNull()
-
-
-@pytest.mark.parametrize(("typed", "title"), [
-    ("conv", "Conv2d"), ("bn", "BatchNorm"), ("lin", "Linear"), ("gelu", "GELU"), ("cat", "Concatenate"),
-    ("attention", "Self-attention"), ("avgp", "AvgPool2d"), ("drop", "Dropout"),
-])
-def test_a_few_letters_find_the_operator(typed: str, title: str) -> None:
-    ranked = sorted(REGISTRY, key=lambda spec: -score(typed, spec))
-    assert ranked[0].title == title
-
-
-def test_nonsense_finds_nothing() -> None:
-    assert all(score("zzqx", spec) == 0 for spec in REGISTRY)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 
 import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QHelpEvent
 from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSpinBox,
     QApplication,
     QCheckBox,
     QComboBox,
+    QLabel,
     QLineEdit,
+    QMenuBar,
+    QPlainTextEdit,
     QPushButton,
     QRadioButton,
     QSpinBox,
     QTabBar,
+    QTextBrowser,
+    QToolBar,
     QToolButton,
     QToolTip,
     QTreeWidget,
@@ -26,16 +35,19 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from ghn_studio.app.edits import on_graph
 from ghn_studio.app.manual import CONTENTS
 from ghn_studio.gui import theme
 from ghn_studio.gui.actions import ACTIONS, shortcut_rows
 from ghn_studio.gui.choice_box import ChoiceBox
 from ghn_studio.gui.dialogs import ShortcutsDialog
+from ghn_studio.gui.gallery import ExampleCard
 from ghn_studio.gui.gesture_table import GESTURES
 from ghn_studio.gui.help_panel import HelpPanel, manual_of
 from ghn_studio.gui.hints import HINTS
 from ghn_studio.gui.main_window import MainWindow
 from ghn_studio.gui.settings import Settings
+from ghn_studio.ir.graph import incoming_edges
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.spec import Category
 
@@ -182,6 +194,15 @@ def test_f1_means_what_the_keyboard_is_on(qtbot: QtBot, window: MainWindow) -> N
     assert window.help.address == CONTENTS
 
 
+def test_the_inspector_leads_to_the_page_of_the_operator(qtbot: QtBot, window: MainWindow) -> None:
+    node = next(n for n in window.document.graph.nodes.values() if n.op == "linear")
+    window.canvas.select((node.id,))
+    button = window.inspector.findChild(QToolButton, "inspector.help")
+    assert button is not None
+    qtbot.mouseClick(button, LEFT)
+    assert window.help.address == "manual:op/linear"
+
+
 def test_escape_in_the_manual_closes_it_and_gives_the_keyboard_back(qtbot: QtBot, window: MainWindow) -> None:
     window.helping.show("manual:canvas")
     window.help.view.setFocus()
@@ -202,11 +223,15 @@ def test_the_sheet_has_every_command_with_keys_and_every_gesture(qtbot: QtBot, w
     for spec in ACTIONS:
         if spec.shortcut is not None:
             assert any(title == spec.title.rstrip("…").replace("&&", "&") and keys for _, title, keys in shown), spec.id
+    assert len({what for what, _ in GESTURES}) == len(GESTURES)
     assert {("Canvas", *gesture) for gesture in GESTURES} <= shown
     assert set(shortcut_rows()) <= shown
     chapter = manual_of(REGISTRY).page("manual:canvas").markdown
     for _, title, keys in shown:
         assert title in chapter and keys in chapter
+    qtbot.keyClicks(sheet.search, "undo ctrl")
+    left = [row for row in range(sheet.table.rowCount()) if not sheet.table.isRowHidden(row)]
+    assert [sheet.table.item(row, 1).text() for row in left] == ["Undo"]
     sheet.reject()
 
 
@@ -279,6 +304,33 @@ def test_the_names_in_the_run_bar_are_whole_at_the_usual_width(qtbot: QtBot, win
         assert box.shown_text == box.currentText(), box.objectName()
 
 
+@pytest.mark.parametrize("width", [1024, 1200, 1300, 1440])
+def test_everything_that_runs_is_in_the_bar_at_every_width(qtbot: QtBot, window: MainWindow, width: int) -> None:
+    window.resize(width, 800)
+    qtbot.waitUntil(lambda: window.width() == width)
+    bar = window.run_bar
+    for control in (bar.ghn, bar.dataset, bar.head, bar.device, bar.compare_button, bar.budget_button,
+                    bar.predict_button):
+        assert control.isVisible()
+        right = control.mapTo(window, control.rect().topRight()).x()
+        assert right <= width, control.objectName()
+    assert bar.compare_button.accessibleName() == "Compare with SGD", "also where there is only its icon"
+
+
+def test_a_narrow_window_shows_the_manual_in_the_place_of_the_inspector(qtbot: QtBot, window: MainWindow) -> None:
+    window.resize(1100, 800)
+    qtbot.waitUntil(lambda: window.width() == 1100)
+    window.actions_by_id["help.manual"].trigger()
+    qtbot.waitUntil(lambda: window.help.isVisible() and window.help.width() >= 380)
+    assert window.canvas.width() > 350
+    qtbot.mouseClick(window.help.close_button, LEFT)
+    qtbot.waitUntil(lambda: window.inspector.isVisible())
+    window.resize(1440, 800)
+    qtbot.waitUntil(lambda: window.width() == 1440)
+    window.actions_by_id["help.manual"].trigger()
+    qtbot.waitUntil(lambda: window.help.isVisible() and window.inspector.isVisible() and window.inspector.width() > 200)
+
+
 # --- hints --------------------------------------------------------------------------------------
 
 
@@ -302,6 +354,30 @@ def test_each_first_use_has_one_hint_that_never_comes_back(qtbot: QtBot, window:
     assert hint(window) == HINTS["network"]
 
 
+def test_a_hint_goes_when_what_it_says_was_done(qtbot: QtBot, window: MainWindow) -> None:
+    qtbot.waitUntil(lambda: hint(window) == HINTS["network"])
+    window.add_operator("relu")
+    assert hint(window) != HINTS["network"]
+    assert window.settings.flag("hints/network", False)
+
+
+def test_a_problem_offers_its_best_fix_and_a_menu_of_others(qtbot: QtBot, window: MainWindow) -> None:
+    conv = next(n for n in window.document.graph.nodes.values() if n.op == "conv2d")
+    wrong = replace(conv.params, groups=5)
+    window.document.apply("groups", on_graph(lambda g: g.with_params(conv.id, wrong)))
+    notice = window.problems.notices[0]
+    buttons = [b.text() for b in window.problems.widget().findChildren(QPushButton, "problems.fix")]
+    assert buttons == [notice.fixes[0].title]
+    more = window.problems.widget().findChild(QToolButton, "problems.more")
+    others = [fix.title for fix in notice.fixes[1:]]
+    assert ([a.text() for a in more.menu().actions()] if more is not None else []) == others
+    if more is not None:
+        more.menu().actions()[0].trigger()
+    else:
+        qtbot.mouseClick(window.problems.widget().findChild(QPushButton, "problems.fix"), LEFT)
+    qtbot.waitUntil(lambda: not window.problems.notices)
+
+
 def test_who_wants_no_hints_gets_none(qtbot: QtBot, window: MainWindow) -> None:
     qtbot.waitUntil(lambda: hint(window) != "")
     qtbot.mouseClick(window.hints.card.enough, LEFT)
@@ -323,7 +399,7 @@ def test_an_empty_canvas_offers_templates_and_three_ways_to_begin(qtbot: QtBot, 
     assert hint(window) == "", "a hint about a network would mean nothing here"
     assert len(empty.cards) == 6
     qtbot.waitUntil(lambda: not empty.is_drawing)
-    assert all(not card._picture.pixmap().isNull() for card in empty.cards)
+    assert all(not card.picture.pixmap().isNull() for card in empty.cards)
     qtbot.mouseClick(empty.layer, LEFT)
     assert window.canvas.search.isVisible()
     qtbot.keyClick(window.canvas.search.field, Qt.Key.Key_Escape)
@@ -391,3 +467,39 @@ def test_every_category_has_a_drawing(qapp: QApplication) -> None:
 
     pictures = [category_icon(c).pixmap(16).toImage() for c in Category if c is not Category.HIDDEN]
     assert all(a != b for i, a in enumerate(pictures) for b in pictures[:i])
+
+
+def test_what_is_missing_looks_other_than_what_is_wrong(window: MainWindow) -> None:
+    graph = window.document.graph
+    linear = next(n for n in graph.nodes.values() if n.op == "linear")
+    conv = next(n for n in graph.nodes.values() if n.op == "conv2d")
+    wire = next(incoming_edges(linear))
+    window.document.apply("cut", on_graph(lambda g: g.without_edge(wire)))
+    assert _badges(window) == ["incomplete"]
+    wrong = replace(conv.params, groups=5)
+    window.document.apply("groups", on_graph(lambda g: g.with_params(conv.id, wrong)))
+    assert sorted(_badges(window)) == ["error", "incomplete"]
+
+
+def _badges(window: MainWindow) -> list[str]:
+    names = (label.accessibleName() for label in window.problems.widget().findChildren(QLabel))
+    return [name for name in names if name]
+
+
+def test_whatever_takes_the_keyboard_has_a_name(window: MainWindow) -> None:
+    """A screen reader says something for every control; a label that names its field counts."""
+    window.helping.show(CONTENTS)
+    window.canvas.select(tuple(window.document.graph.nodes)[1:2])
+    buddies = {label.buddy() for label in window.findChildren(QLabel) if label.buddy() is not None}
+    nameless = []
+    for kind in (QAbstractButton, QLineEdit, QComboBox, QAbstractItemView, QTextBrowser, QPlainTextEdit, ExampleCard):
+        for widget in window.findChildren(kind):
+            home = widget.parentWidget()
+            inside = (isinstance(home, QComboBox | QAbstractSpinBox | QTabBar | QMenuBar | QToolBar)
+                      or home.metaObject().className() == "QComboBoxPrivateContainer")
+            if widget.focusPolicy() == Qt.FocusPolicy.NoFocus or widget.objectName().startswith("qt_") or inside:
+                continue
+            text = widget.text() if isinstance(widget, QAbstractButton) else ""
+            if not (widget.accessibleName() or text or widget in buddies or home in buddies):
+                nameless.append(f"{type(widget).__name__} {widget.objectName()} in {home.objectName()}")
+    assert not nameless, "\n".join(nameless)

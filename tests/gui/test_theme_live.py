@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -68,16 +69,20 @@ def open_window(qtbot: QtBot) -> Iterator[Callable[[str], MainWindow]]:
 
 
 def picture(qtbot: QtBot, window: MainWindow) -> QImage:
-    """The window when everything has been drawn and laid out."""
+    """The window when it has not changed for a while: docks and totals follow some turns of the event loop later."""
     qtbot.waitUntil(lambda: not window.gallery.is_drawing and not window.empty_canvas.is_drawing)
-    QApplication.processEvents()
-    window.canvas.fit()
-    zoom = -1.0
-    while zoom != window.canvas.zoom:  # docks are laid out over several turns of the event loop
-        zoom = window.canvas.zoom
-        QApplication.processEvents()
+    last, since = QImage(), time.monotonic()
+
+    def is_at_rest() -> bool:
+        nonlocal last, since
         window.canvas.fit()
-    return window.grab().toImage()
+        now = window.grab().toImage()
+        if now != last:
+            last, since = now, time.monotonic()
+        return time.monotonic() - since > 0.2
+
+    qtbot.waitUntil(is_at_rest)
+    return last
 
 
 def differing(one: QImage, other: QImage) -> float:

@@ -82,6 +82,10 @@ def test_explain_shows_bars_colours_the_canvas_and_a_click_selects_the_node(wind
     assert all(nodes[NodeId(layer.node)].heat.text for layer in report.layers)
     assert nodes[NodeId("flat")].heat.level is None, "a node without parameters steps back"
     assert window.canvas.legend.isVisible()
+    window.actions_by_id["view.overlay.scale"].trigger()
+    assert nodes[NodeId("head")].heat.text.startswith("×") and not why.heat.isChecked(), "one overlay at a time"
+    why.heat.click()
+    assert window.canvas.legend.title.text() == "Accuracy lost without a layer"
     click(qtbot, window.canvas.legend.close_button)
     assert not why.heat.isChecked() and all(item.heat is None for item in nodes.values())
 

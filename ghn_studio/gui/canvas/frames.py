@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
@@ -15,14 +16,19 @@ from ghn_studio.app.picture import Picture
 from ghn_studio.gui.canvas.group_paint import draw_chevron
 from ghn_studio.gui.canvas.items import Layer, NodeItem
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures
+from ghn_studio.gui.canvas.routing import Obstacles
 from ghn_studio.gui.theme import Tokens, faded, ui_font
-from ghn_studio.ir.graph import Group
+from ghn_studio.ir.graph import Group, NodeId
 
 _NO_PEN = QPen(Qt.PenStyle.NoPen)
 #: The title's size where it is read on the canvas, and the least it has on the screen far out.
 FONT, FAR_FONT = 12.0, 11.0
 #: More would not fit into the frame's upper edge.
 MOST_FONT = 26.0
+#: Of a frame's corners in scene units, and the least that is drawn round, in pixels on the screen.
+RADIUS, LEAST_RADIUS = 12.0, 2.0
+#: Narrower frames have no title, in pixels on the screen: the arrow and a few letters.
+LEAST_TITLE = 120.0
 
 
 class FrameItem(QGraphicsRectItem):
@@ -39,6 +45,8 @@ class FrameItem(QGraphicsRectItem):
 
     def show_group(self, group: Group, boxes: list[Box], *, is_outer: bool, depth: int) -> None:
         """Draw frames at ``boxes``; ``is_outer`` if other groups lie inside."""
+        if (group, tuple(boxes), is_outer) == (self.shown, self.boxes, self._is_outer):
+            return
         self.shown, self._is_outer = group, is_outer
         self.setZValue(depth)
         self.boxes = tuple(boxes)
@@ -95,19 +103,27 @@ class FrameItem(QGraphicsRectItem):
 
     @property
     def _has_title(self) -> bool:
-        # Far out, an outer title would lie on the inner ones.
-        return bool(self.boxes) and not (self._is_outer and TITLE * self._pictures.zoom < 13)
+        # Far out, an outer title would lie on the inner ones, and one over a narrow frame could not be read.
+        zoom = self._pictures.zoom
+        if not self.boxes or (self._is_outer and TITLE * zoom < 13):
+            return False
+        return (self.boxes[0][2] - self.boxes[0][0]) * zoom >= LEAST_TITLE
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         tokens, zoom = self._pictures.tokens, self._pictures.zoom
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        is_round = RADIUS * zoom >= LEAST_RADIUS  # of many small frames, round corners take most of the time
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, is_round)
         color = tokens.selection if self.is_selected else tokens.muted
         width = (2.0 if self.is_selected else 1.0) if zoom > 0.5 else 0.0
         painter.setPen(QPen(faded(color, 0.9 if self.is_selected else 0.38), width))
         painter.setBrush(faded(color, 0.07))
         for box in self.boxes:
-            painter.drawRoundedRect(_rect(box), 12, 12)
+            if is_round:
+                painter.drawRoundedRect(_rect(box), RADIUS, RADIUS)
+            else:
+                painter.drawRect(_rect(box))
         if self._has_title:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
             self._draw_title(painter, tokens)
 
     def _draw_title(self, painter: QPainter, tokens: Tokens) -> None:
@@ -115,10 +131,8 @@ class FrameItem(QGraphicsRectItem):
         font = ui_font(round(size), QFont.Weight.DemiBold)
         badge = f"× {self.shown.repeat}" if self.shown.repeat > 1 else ""
         box = _rect(self.boxes[0])
-        metrics = QFontMetricsF(font)
-        space = metrics.horizontalAdvance(badge) + 1.3 * size if badge else 0.0
-        room = max(0.0, box.width() - space - 3.6 * size)
-        shown = metrics.elidedText(caption(self.shown), Qt.TextElideMode.ElideRight, room)
+        space = QFontMetricsF(font).horizontalAdvance(badge) + 1.3 * size if badge else 0.0
+        shown = _elided(caption(self.shown), round(size), max(0, int(box.width() - space - 3.6 * size)))
         color = QColor(tokens.selection if self.is_selected else tokens.muted)
         painter.setFont(font)
         painter.setPen(color)
@@ -154,25 +168,30 @@ class Frames:
         return iter(self._items)
 
     def update(
-        self, picture: Picture, nodes: Mapping[str, NodeItem], direction: Direction, near: Iterable[str] | None = None
+        self, picture: Picture, nodes: Mapping[NodeId, NodeItem], direction: Direction, obstacles: Obstacles,
+        near: Iterable[str] | None = None,
     ) -> None:
-        """Draw the frames around where the blocks lie; of those around the blocks ``near``, if given."""
+        """Draw the frames around where the blocks lie; of those around the blocks ``near``, if given.
+
+        ``obstacles`` are all blocks, to find strangers in between; in the mirror where the drawing runs down.
+        """
         shown = set(picture.frames)
         for path in [p for p in self._items if p not in shown]:
             self._remove(self._items.pop(path))
         around = None if near is None else {n[:i] for n in near for i, letter in enumerate(n) if letter == "."}
+        inner: dict[str, list[Box]] = {}
         # Inner frames first: outer ones go around them.
-        for path in sorted(shown, key=lambda p: -p.count(".")):
-            if path in self._items and around is not None and path not in around:
-                continue
+        for path in reversed(picture.frames):
             group = picture.graph.groups[path]
             item = self._items.get(path)
             if item is None:
                 item = self._items[path] = FrameItem(group, self._pictures, self._layer)
-            members = picture.blocks_below(path)
-            inner = [p for p in self._items if p.startswith(path + ".")]
-            boxes = _frames_of(members, [b for p in inner for b in self._items[p].boxes], nodes, direction)
-            item.show_group(group, boxes, is_outer=bool(inner), depth=path.count("."))
+            elif around is not None and path not in around:
+                inner.setdefault(_outer(path, shown), []).extend(item.boxes)
+                continue
+            boxes = _frames_of(picture.blocks_below(path), inner.get(path, []), nodes, direction, obstacles)
+            item.show_group(group, boxes, is_outer=path in inner, depth=path.count("."))
+            inner.setdefault(_outer(path, shown), []).extend(boxes)
 
     def redraw(self) -> None:
         """Draw again: the theme is another one, or the zoom."""
@@ -203,25 +222,36 @@ class Frames:
         return max((p for p, f in self._items.items() if f.contains_chevron(x, y)), key=len, default=None)
 
 
+def _outer(path: str, shown: set[str]) -> str:
+    """The innermost of the groups ``shown`` around a group; empty if there is none."""
+    while path:
+        path = path.rpartition(".")[0]
+        if path in shown:
+            break
+    return path
+
+
 def _frames_of(
-    members: tuple[str, ...], inner: list[Box], nodes: Mapping[str, NodeItem], direction: Direction
+    members: tuple[str, ...], inner: list[Box], nodes: Mapping[NodeId, NodeItem], direction: Direction,
+    obstacles: Obstacles,
 ) -> list[Box]:
     """One frame around everything, or one for each row where strangers lie in between."""
-    boxes = [*(nodes[n].box for n in members if n in nodes), *inner]
+    boxes = [*(nodes[NodeId(n)].box for n in members if n in nodes), *inner]
     if not boxes:
         return []
     around = joined(boxes)
-    left, top, right, bottom = around
-    own = set(members)
-    strangers = any(
-        i.left < right and left < i.left + i.face.width and i.top < bottom and top < i.top + i.face.height
-        and n not in own for n, i in nodes.items()
-    )
-    if not strangers:
+    if not obstacles.has_others(turned(around) if direction is Direction.DOWN else around, set(members)):
         return [framed(around)]
     if direction is Direction.DOWN:
         return [framed(turned(b)) for b in bands(map(turned, boxes))]
     return [framed(b) for b in bands(boxes)]
+
+
+@lru_cache(maxsize=2048)
+def _elided(text: str, size: int, width: int) -> str:
+    """A title of ``size`` cut to ``width``, both in scene units."""
+    metrics = QFontMetricsF(ui_font(size, QFont.Weight.DemiBold))
+    return metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)
 
 
 def _rect(box: Box) -> QRectF:

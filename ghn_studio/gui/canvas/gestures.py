@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 
-from ghn_studio.app import edits
-from ghn_studio.app.connecting import CYCLE, downstream, port_refusal, refusal, upstream
+from ghn_studio.app import block_wires, edits, wiring
 from ghn_studio.app.group_faces import short_name
 from ghn_studio.app.layout import snapped
 from ghn_studio.app.snapping import Snap, Snapper
@@ -20,7 +19,7 @@ from ghn_studio.gui.canvas.guides import Guides
 from ghn_studio.gui.canvas.paint import PORT, draw_port
 from ghn_studio.gui.canvas.scene import PortRef
 from ghn_studio.gui.theme import faded
-from ghn_studio.ir.graph import Edge, NodeId, Source
+from ghn_studio.ir.graph import Edge, NodeId
 
 if TYPE_CHECKING:
     from ghn_studio.gui.canvas.view import CanvasView
@@ -132,10 +131,7 @@ class Move:
         self._wire: Edge | None = None
         self._guides = Guides(view)
         self._snapper: Snapper | None = None
-        graph, ops = view.document.graph, view.document.ops
-        node = graph.nodes.get(grabbed)  # None for a collapsed group
-        lone = len(self._from) == 1 and node is not None and not node.sources and not graph.consumers(grabbed)
-        self._may_insert = lone and node is not None and node.op in ops and bool(ops[node.op].inputs)
+        self._may_insert = view.commands.can_be_inserted()
 
     def move(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
         dx, dy = at.x() - self._start.x(), at.y() - self._start.y()
@@ -157,15 +153,13 @@ class Move:
         places = {n: (scene.nodes[n].left, scene.nodes[n].top) for n in self._from}
         if places == self._from:
             return
-        document = self._view.document
-        if wire is not None:
-            node = document.graph.nodes[self._grabbed]
-            title = document.ops[node.op].title
-            self._view.apply(f"Insert {title}", edits.inserted(node, wire, places[self._grabbed]))
+        if wire is not None and self._view.commands.insert_selection(wire, places):
             return
         count = len(places)
         what = short_name(self._group) if self._group else "node" if count == 1 else f"{count} nodes"
         self._view.apply(f"Move {what}", edits.moved(places))
+        if self._group is None:
+            self._view.groups.mention_membership(tuple(places))
 
     def cancel(self) -> None:
         self._point_at_wire(None)
@@ -200,7 +194,7 @@ class Move:
     def _wire_below(self) -> Edge | None:
         item = self._view.canvas.nodes[self._grabbed]
         x, y = item.left + item.face.width / 2, item.top + 16
-        return self._view.canvas.wire_at(x, y, 26.0, frozenset((self._grabbed,)))
+        return self._view.canvas.wire_at(x, y, 26.0, frozenset(self._from))
 
     def _point_at_wire(self, wire: Edge | None) -> None:
         if wire == self._wire:
@@ -222,17 +216,15 @@ class Connect:
         self._view, self._at = view, at
         self._picked: Edge | None = None
         if not port.is_output:
-            source = view.document.graph.nodes[port.node].source(port.index)
-            if source is not None:
-                self._picked = Edge(source.node, source.port, port.node, port.index)
-                port = PortRef(source.node, True, source.port)
+            self._picked = block_wires.feeding(view.canvas.picture, port.node, port.index)
+            if self._picked is not None:
+                port = PortRef(self._picked.source, True, self._picked.source_port)
         self._port = port
         self._start = at
         self._is_dragging = False
         self._target: PortRef | None = None
-        graph = view.document.graph
         # Wires that would close a cycle lead back to where this one comes from.
-        self._barred = upstream(graph, port.node) if port.is_output else downstream(graph, port.node)
+        self._barred = block_wires.barred(view.canvas.picture, port.node, port.index, is_output=port.is_output)
         self._open: list[PortRef] | None = None
 
     def move(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
@@ -243,12 +235,12 @@ class Connect:
             self._begin()
         self._at = at
         found = self._port_below(at)
-        self._target, reason = None, ""
+        self._target, reason, told = None, "", ""
         if found is not None:
             reason = self._reason(found)
             if not reason:
-                self._target = found
-        self._view.hint.say(reason, QPointF(self._view.mapFromScene(at)), refused=True)
+                self._target, told = found, self._replaced(found)
+        self._view.hint.say(reason or told, QPointF(self._view.mapFromScene(at)), refused=bool(reason))
         self._view.viewport().update()
 
     def finish(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
@@ -263,7 +255,8 @@ class Connect:
             self._connect(self._edge(found))
         elif self._picked is not None:
             if self._view.canvas.node_at(at.x(), at.y()) is None:
-                self._view.apply("Disconnect", edits.disconnected(self._picked, self._view.document.ops))
+                self._view.apply("Disconnect", wiring.cut(self._view.canvas.picture.carried(self._picked),
+                                                          self._view.document.ops))
         elif self._view.canvas.node_at(at.x(), at.y()) is None:
             self._view.ask_for_wire(self._port, at)
 
@@ -336,25 +329,24 @@ class Connect:
 
     def _reason(self, other: PortRef) -> str:
         """Why the two ports cannot be joined; empty if they can."""
-        document = self._view.document
-        if other.node in self._barred:
-            return CYCLE
-        edge = self._edge(other)
-        node = document.graph.nodes[edge.target]
-        if node.op not in document.ops:
-            return refusal(document.graph, document.shapes, document.ops, edge)
-        given = document.shapes.outputs.get(edge.source)
-        value = given[edge.source_port] if given is not None and edge.source_port < len(given) else None
-        return port_refusal(document.ops[node.op], edge.target_port, value)
+        document, picture = self._view.document, self._view.canvas.picture
+        return block_wires.refusal(picture, document.shapes, document.ops, self._edge(other), self._barred,
+                                   from_output=self._port.is_output)
 
-    def _connect(self, edge: Edge) -> None:
-        document = self._view.document
+    def _replaced(self, other: PortRef) -> str:
+        """What a wire dropped here takes the place of; empty for a free input."""
+        end = self._port if other.is_output else other
+        used = block_wires.feeding(self._view.canvas.picture, end.node, end.index)
+        return f"Replaces the wire from {used.source}" if used is not None and used != self._picked else ""
+
+    def _connect(self, wire: Edge) -> None:
+        picture, ops = self._view.canvas.picture, self._view.document.ops
         if self._picked is not None:
-            self._view.apply("Move wire", edits.rewired(self._picked, edge, document.ops))
-            return
-        used = document.graph.nodes[edge.target].source(edge.target_port)
-        if used != Source(edge.source, edge.source_port):
-            self._view.apply("Connect" if used is None else "Replace wire", edits.connected(edge))
+            self._view.apply("Move wire", block_wires.rewired(picture, self._picked, wire, ops))
+        elif not block_wires.is_drawn(picture, wire):
+            used = any(picture.graph.nodes[n].source(i) is not None
+                       for n, i in picture.targets(wire.target, wire.target_port))
+            self._view.apply("Replace wire" if used else "Connect", block_wires.connected(picture, wire))
 
     def _point(self, port: PortRef) -> tuple[float, float]:
         item = self._view.canvas.nodes[port.node]

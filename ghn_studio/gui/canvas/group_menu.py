@@ -12,8 +12,9 @@ from ghn_studio.app import grouping
 from ghn_studio.app.document import Document
 from ghn_studio.app.faces import count_text
 from ghn_studio.app.group_faces import caption, short_name
-from ghn_studio.gui import icons
+from ghn_studio.gui import icons, theme
 from ghn_studio.gui.look import label
+from ghn_studio.gui.operator_tips import tip
 from ghn_studio.gui.repeat_box import RepeatBox
 from ghn_studio.ir.graph import Group
 
@@ -80,7 +81,7 @@ def describe_group(document: Document, path: str) -> str:
     members = document.graph.members(path)
     face = document.block_face(path)
     inside = f"{len(members)} layers" + (f", × {group.repeat}" if group.repeat > 1 else "")
-    lines = [f"<b>{escape(caption(group))}</b>", escape(inside)]
+    lines = [escape(inside)]
     taken, given = document.ends(path)
     if taken and given:
         lines.append(escape(f"{', '.join(taken)} → {', '.join(given)}"))
@@ -88,6 +89,5 @@ def describe_group(document: Document, path: str) -> str:
     if cost.parameters or cost.macs:
         lines.append(f"{count_text(cost.parameters)} parameters, {count_text(cost.macs)} multiply-adds")
     if face.error:
-        lines.append(f"<b>{escape(' '.join(face.error))}</b>")
-    lines.append("<i>Double click or Return: show its inside. E: expand or collapse.</i>")
-    return f"<div style='white-space:normal; width:320px'>{'<br>'.join(lines)}</div>"
+        lines.append(f"<span style='color:{theme.current().tokens.error}'>{escape(' '.join(face.error))}</span>")
+    return tip(caption(group), lines, "Double-click or Return shows its inside, E opens or closes it")

@@ -62,7 +62,7 @@ class Groups(QObject):
 
     def drawing(self) -> Drawing:
         """What is drawn, and where."""
-        return Drawing(self._scene.picture, dict(self._scene.positions()), self._scene.direction)
+        return self._view.commands.drawing
 
     # --- gathering -------------------------------------------------------------------------
 
@@ -108,6 +108,14 @@ class Groups(QObject):
         chosen = tuple(names)
         title = f"Add to {short_name(path)}" if path else "Take out of group"
         return self._view.apply(title, grouping.rehomed(chosen, path))
+
+    def mention_membership(self, blocks: tuple[NodeId, ...]) -> None:
+        """Say that blocks moved over a frame are not in its group yet. Its own members a frame follows everywhere."""
+        homes = {next(iter(reversed(grouping.enclosing(self._document.graph, b))), "") for b in blocks}
+        frame = self._scene.frame_around(blocks)
+        if frame is not None and frame not in homes and not any((frame + ".").startswith(b + ".") for b in blocks):
+            name = short_name(frame)
+            self._view.status_message.emit(f"Not part of {name} yet: “Add to {name}” in the menu changes that.")
 
     def edit_title(self, path: str) -> None:
         """Open a line where the title stands."""

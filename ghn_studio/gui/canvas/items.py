@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QLineF, QPointF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsPathItem, QGraphicsRectItem, QStyleOptionGraphicsItem, QWidget
 
@@ -27,12 +27,14 @@ from ghn_studio.gui.theme import Tokens
 from ghn_studio.ir.graph import Edge, NodeId
 
 if TYPE_CHECKING:
-    from ghn_studio.gui.canvas.scene import CanvasScene
+    from ghn_studio.gui.canvas.block_scene import BlockScene
 
 _NO_PEN = QPen(Qt.PenStyle.NoPen)
 #: A caption is shown where the wire is this much longer than it, in scene units.
 PILL_ROOM = 40.0
 PILL_ROOM_DOWN = 24.0
+#: What a selection's ring, and a hairline, cover beside their box at the smallest zoom, in scene units.
+RING, HAIR = 50.0, 25.0
 #: Of what lies around an entered group.
 NEIGHBOUR_OPACITY = 0.45
 
@@ -83,6 +85,10 @@ class NodeItem(QGraphicsRectItem):
         """Put the top left corner at a scene position."""
         self.left, self.top = x, y
         self.setPos(x, y)
+
+    def shown_rect(self) -> QRectF:
+        """What the node covers in the overview, with the ring of a selection far out."""
+        return QRectF(self.left, self.top, self.face.width, self.face.height).adjusted(-RING, -RING, RING, RING)
 
     @property
     def box(self) -> Box:
@@ -146,7 +152,8 @@ class Wire:
     """One edge and its native path item, which is drawn without any Python call."""
 
     __slots__ = (
-        "box", "caption", "ceiling", "edge", "is_bad", "is_floating", "is_hot", "item", "lines", "route", "text",
+        "box", "caption", "ceiling", "edge", "is_bad", "is_floating", "is_hot", "item", "lines", "pen", "route",
+        "text", "value",
     )
 
     def __init__(self, edge: Edge, layer: Layer) -> None:
@@ -159,11 +166,16 @@ class Wire:
         self.ceiling = 0.0
         self.lines: list[QLineF] | None = None
         self.is_hot = self.is_bad = self.is_floating = False
+        self.pen: QPen | None = None
+        #: What flows, to see at a glance whether the caption still holds.
+        self.value: object = None
+
+    def is_laid(self, route: Route, ceiling: float) -> bool:
+        """True if the wire takes this course already."""
+        return route == self.route and ceiling == self.ceiling and not self.is_floating
 
     def set_route(self, route: Route, ceiling: float) -> None:
         """Take a course. ``ceiling`` is the top of the higher of the two nodes."""
-        if route == self.route and ceiling == self.ceiling and not self.is_floating:
-            return
         self.float_along(route)
         self.is_floating = False
         self.ceiling = ceiling
@@ -187,10 +199,20 @@ class Wire:
 
     def set_state(self, pens: Pens, *, is_hot: bool, is_bad: bool) -> None:
         """Draw the wire plain, emphasised, or as the place of a mistake."""
+        pen = pens.bad if is_bad else pens.hot if is_hot else pens.plain
+        if pen is not self.pen:
+            self.pen = pen
+            self.item.setPen(pen)
+            self.item.setZValue(2 if is_bad else 1 if is_hot else 0)
+        moves = is_bad != self.is_bad
         self.is_hot, self.is_bad = is_hot, is_bad
-        self.item.setPen(pens.bad if is_bad else pens.hot if is_hot else pens.plain)
-        self.item.setZValue(2 if is_bad else 1 if is_hot else 0)
-        self._place_caption()
+        if moves:
+            self._place_caption()
+
+    def shown_rect(self) -> QRectF:
+        """What the wire covers in the overview."""
+        left, top, right, bottom = self.box
+        return QRectF(left - HAIR, top - HAIR, right - left + 2 * HAIR, bottom - top + 2 * HAIR)
 
     def straight_lines(self) -> list[QLineF]:
         """The course as straight lines, for the overview."""
@@ -241,7 +263,7 @@ class Pens:
 class Sheet(QGraphicsRectItem):
     """An item as large as the network that draws many small things in one call."""
 
-    def __init__(self, scene: CanvasScene, z: float) -> None:
+    def __init__(self, scene: BlockScene, z: float) -> None:
         super().__init__()
         self._scene = scene
         self.setPen(_NO_PEN)
@@ -253,7 +275,7 @@ class Sheet(QGraphicsRectItem):
 class PillSheet(Sheet):
     """The captions of all wires, or of those where something is wrong: these lie over the nodes."""
 
-    def __init__(self, scene: CanvasScene, z: float, *, bad: bool) -> None:
+    def __init__(self, scene: BlockScene, z: float, *, bad: bool) -> None:
         super().__init__(scene, z)
         self._bad = bad
 

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent, QKeySequence
 
+from ghn_studio.app.stepping import Step
 from ghn_studio.gui.canvas.commands import FINE_NUDGE, NUDGE
 
 if TYPE_CHECKING:
     from ghn_studio.gui.canvas.view import CanvasView
 
 _ARROWS = {
-    Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0), Qt.Key.Key_Up: (0, -1), Qt.Key.Key_Down: (0, 1),
+    Qt.Key.Key_Left: Step.LEFT, Qt.Key.Key_Right: Step.RIGHT, Qt.Key.Key_Up: Step.UP, Qt.Key.Key_Down: Step.DOWN,
 }
+_WALK = Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.ControlModifier
 
 
 def press(view: CanvasView, event: QKeyEvent) -> bool:
@@ -26,7 +28,7 @@ def _standard(view: CanvasView, event: QKeyEvent) -> bool:
     keys = QKeySequence.StandardKey
     document = view.document
     for key, act in (
-        (keys.SelectAll, view.select_all), (keys.Copy, view.copy), (keys.Cut, view.cut), (keys.Paste, view.paste),
+        (keys.SelectAll, view.select_all), (keys.Copy, view.copy), (keys.Cut, view.cut), (keys.Paste, view.paste_here),
         (keys.Undo, document.undo), (keys.Redo, document.redo), (keys.ZoomIn, view.zoom_in),
         (keys.ZoomOut, view.zoom_out), (keys.Delete, view.delete_selection),
     ):
@@ -37,12 +39,22 @@ def _standard(view: CanvasView, event: QKeyEvent) -> bool:
 
 
 def _arrow(view: CanvasView, event: QKeyEvent) -> bool:
+    """Arrows move the selected nodes; with Alt or Ctrl, or without a selection, they go from node to node.
+
+    Shift then adds the next node to the selection.
+    """
     step = _ARROWS.get(Qt.Key(event.key()))
-    if step is None or not view.selected():
+    if step is None:
         return False
     fine = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
     by = FINE_NUDGE if fine else NUDGE
-    view.commands.nudge(step[0] * by, step[1] * by)
+    if view.notes.selected and not view.selected():
+        view.notes.nudge(step.value[0] * by, step.value[1] * by)
+        return True
+    if event.modifiers() & _WALK or not view.selected():
+        view.step(step, extend=bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+        return True
+    view.commands.nudge(step.value[0] * by, step.value[1] * by)
     return True
 
 
@@ -52,6 +64,18 @@ def _plain(view: CanvasView, event: QKeyEvent) -> bool:
     match key, control, shift:
         case (Qt.Key.Key_Backspace, False, _):
             view.delete_selection()
+        case (Qt.Key.Key_V, True, True):
+            view.paste_here(keep_inputs=True)
+        case (Qt.Key.Key_C, True, True):
+            view.copy_source()
+        case (Qt.Key.Key_W, False, False):
+            view.commands.link()
+        case (Qt.Key.Key_M, False, False):
+            view.toggle_bypass()
+        case (Qt.Key.Key_F2, False, False):
+            view.rename()
+        case (Qt.Key.Key_Return | Qt.Key.Key_Enter, False, False):
+            view.activate()
         case (Qt.Key.Key_D, True, False):
             view.duplicate_selection()
         case (Qt.Key.Key_G, True, False):
@@ -68,10 +92,16 @@ def _plain(view: CanvasView, event: QKeyEvent) -> bool:
             view.arranging.toggle_pins()
         case (Qt.Key.Key_G, True, True):
             view.groups.ungroup()
+        case (Qt.Key.Key_N, False, False):
+            view.add_note()
+        case (Qt.Key.Key_C, False, False):
+            view.notes.frame_selection()
         case (Qt.Key.Key_E, False, False):
             view.groups.toggle()
-        case (Qt.Key.Key_Return | Qt.Key.Key_Enter, False, False):
-            view.open_selection()
+        case (Qt.Key.Key_E, False, True):
+            view.groups.collapse_all()
+        case (Qt.Key.Key_E, True, True):
+            view.groups.expand_all()
         case (Qt.Key.Key_Escape, _, _):
             if not view.groups.leave():
                 view.select(())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QWheelEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
 
@@ -11,6 +11,8 @@ from ghn_studio.gui.canvas.scene import CanvasScene
 from ghn_studio.gui.theme import faded
 
 MINIMAP = QSize(200, 146)
+#: How long after a change the minimap follows, in milliseconds.
+REDRAW_MS = 100
 
 
 class ZoomBar(QFrame):
@@ -101,6 +103,8 @@ class MiniMap(QWidget):
         self._view = QRectF()
         self._picture: QPixmap | None = None
         self._bounds = QRectF()
+        self._later = QTimer(self, singleShot=True, interval=REDRAW_MS)
+        self._later.timeout.connect(self.forget)
 
     def show_view(self, visible: QRectF) -> None:
         """Mark the visible part of the scene."""
@@ -109,9 +113,14 @@ class MiniMap(QWidget):
             self.update()
 
     def forget(self) -> None:
-        """Draw the network anew next time."""
+        """Draw the network anew in the next frame."""
+        self._later.stop()
         self._picture = None
         self.update()
+
+    def forget_soon(self) -> None:
+        """Draw the network anew a moment after the last change, so that no edit waits for the map."""
+        self._later.start()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         ratio = self.devicePixelRatioF()
@@ -150,13 +159,18 @@ class MiniMap(QWidget):
         painter.setBrush(QColor(tokens.panel))
         painter.drawRoundedRect(QRectF(0.5, 0.5, MINIMAP.width() - 1, MINIMAP.height() - 1), 10, 10)
         painter.setPen(Qt.PenStyle.NoPen)
-        round_off = 1.5 if len(self._scene.nodes) < 300 else 0.0
+        is_small = len(self._scene.nodes) < 300
+        k, middle = self._scale(), self._bounds.center()
+        dx, dy = MINIMAP.width() / 2 - middle.x() * k, MINIMAP.height() / 2 - middle.y() * k
         for color, boxes in self._scene.overview_boxes().items():
             painter.setBrush(QColor(color))
-            for box in boxes:
-                small = self._to_map(box)
-                small.setSize(small.size().expandedTo(QRectF(0, 0, 1.5, 1.5).size()))
-                painter.drawRoundedRect(small, round_off, round_off)
+            small = [QRectF(dx + b.left() * k, dy + b.top() * k, max(1.5, b.width() * k), max(1.5, b.height() * k))
+                     for b in boxes]
+            if is_small:
+                for box in small:
+                    painter.drawRoundedRect(box, 1.5, 1.5)
+            else:
+                painter.drawRects(small)
         painter.end()
         return picture
 

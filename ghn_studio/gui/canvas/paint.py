@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import floor
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import (
@@ -26,6 +27,7 @@ from PySide6.QtGui import (
 
 from ghn_studio.app.faces import FOOTER, HEADER, PAD_X, ROW, NodeFace, Slot
 from ghn_studio.app.flow import Direction
+from ghn_studio.gui.canvas.bypassed import dimmed, draw_passing
 from ghn_studio.gui.canvas.group_paint import draw_badge, draw_mark, draw_stack, title_room
 from ghn_studio.gui.canvas.heat import Heat, draw_tag, heated
 from ghn_studio.gui.theme import SHADOW_INK, Tokens, faded, mixed, mono_font, ui_font
@@ -97,13 +99,8 @@ class Pictures:
             found = self._picture(face.width + 2 * MARGIN, face.height + 2 * MARGIN)
             painter = _painter(found)
             painter.translate(MARGIN, MARGIN)
-            tokens = self.tokens if heat is None else heated(self.tokens, heat)
-            if compact:
-                draw_compact(painter, face, tokens)
-            else:
-                draw_node(painter, face, tokens, faded_ports=faded_ports, direction=self.direction)
-            if heat is not None:
-                draw_tag(painter, face, heat, self.tokens, compact=compact)
+            draw_block(painter, face, self.tokens, faded_ports=faded_ports, heat=heat, direction=self.direction,
+                       compact=compact)
             painter.end()
             self._nodes[key] = found
         return found
@@ -151,12 +148,17 @@ def blit(
         return
     world = painter.worldTransform()
     ratio = pictures.ratio
-    left = round((world.dx() + x * world.m11()) * ratio) / ratio
-    top = round((world.dy() + y * world.m22()) * ratio) / ratio
+    left = _whole((world.dx() + x * world.m11()) * ratio) / ratio
+    top = _whole((world.dy() + y * world.m22()) * ratio) / ratio
     painter.resetTransform()
     picture.pixmap.setDevicePixelRatio(ratio)
     painter.drawPixmap(QPointF(left, top), picture.pixmap)
     painter.setWorldTransform(world)
+
+
+def _whole(pixels: float) -> float:
+    """The nearest pixel; of two, always the one to the same side: to the even one, nodes would tremble in a pan."""
+    return floor(pixels + 0.501)
 
 
 def _painter(picture: Picture) -> QPainter:
@@ -169,22 +171,41 @@ def _painter(picture: Picture) -> QPainter:
 # --- nodes -------------------------------------------------------------------------------------
 
 
+def draw_block(
+    painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports: bool = False, heat: Heat | None = None,
+    direction: Direction = Direction.RIGHT, compact: bool = False,
+) -> None:
+    """Draw a node as it stands: measured or not, bypassed or not; its top left corner at the origin."""
+    colours = dimmed(tokens) if face.is_bypassed else tokens
+    colours = colours if heat is None else heated(colours, heat)
+    if compact:
+        draw_compact(painter, face, colours)
+    else:
+        draw_node(painter, face, colours, faded_ports=faded_ports, direction=direction)
+    if face.is_bypassed:
+        draw_passing(painter, face, tokens, RADIUS, direction, compact=compact)
+    if heat is not None:
+        draw_tag(painter, face, heat, tokens, compact=compact)
+
+
 def draw_node(
     painter: QPainter, face: NodeFace, tokens: Tokens, *, faded_ports: bool = False,
     direction: Direction = Direction.RIGHT,
 ) -> None:
     """Draw a node with its top left corner at the origin."""
     accent = tokens.accent(face.category)
-    _shadow(painter, face, tokens)
+    if tokens.shadow:
+        _shadow(painter, face, tokens)
     if face.group is not None:
         draw_stack(painter, face, face.group, tokens, RADIUS)
     body = _box(face)
     painter.fillPath(body, QColor(tokens.body))
-    painter.save()
-    painter.setClipPath(body)
-    painter.fillRect(QRectF(0, 0, face.width, HEADER), mixed(tokens.body, accent, tokens.tint))
-    painter.fillRect(QRectF(0, 0, 4, face.height), QColor(accent))
-    painter.restore()
+    # Cut to size here, not by the painter: a vector file knows no clipping.
+    for part, color in ((QRectF(0, 0, face.width, HEADER), mixed(tokens.body, accent, tokens.tint)),
+                        (QRectF(0, 0, 4, face.height), QColor(accent))):
+        piece = QPainterPath()
+        piece.addRect(part)
+        painter.fillPath(body.intersected(piece), color)
     _outline(painter, body, tokens, trouble(face, tokens))
     _header(painter, face, tokens)
     _rows(painter, face, tokens)
@@ -371,7 +392,7 @@ def _port(painter: QPainter, at: QPointF, slot: Slot, accent: QColor, tokens: To
     if not slot.is_free:
         draw_port(painter, at.x(), at.y(), accent, ring)
         return
-    # Nothing is connected: an open ring, quieter where nothing has to be.
+    # Nothing is connected: an open ring, red where something has to be.
     draw_port(painter, at.x(), at.y(), ring, ring, PORT + 0.5)
     color = faded(tokens.muted, 0.7) if slot.is_spare else accent
     painter.setPen(QPen(color, 1.6))
@@ -407,6 +428,7 @@ def _text(
 # --- wires -------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)
 def pill_size(text: str) -> tuple[float, float]:
     """Width and height of a wire's caption, in scene units."""
     return QFontMetricsF(mono_font(10)).horizontalAdvance(text) + 14, 18.0

@@ -5,7 +5,7 @@ Pure geometry on floats, no Qt: tests and the scene use the same functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -63,18 +63,41 @@ class Route:
 class Obstacles:
     """The boxes of nodes, found quickly by region."""
 
-    cells: dict[tuple[int, int], list[tuple[object, Box]]] = field(default_factory=dict)
+    boxes: dict[object, Box] = field(default_factory=dict)
+    cells: dict[tuple[int, int], dict[object, Box]] = field(default_factory=dict)
     titles: Obstacles | None = None
 
     @classmethod
     def of(cls, boxes: Iterable[tuple[object, Box]], titles: Iterable[tuple[object, Box]] = ()) -> Obstacles:
         """Index ``boxes``, each with the node it belongs to. Lanes also keep clear of ``titles``."""
-        named = list(titles)
-        made = cls({}, cls.of(named) if named else None)
-        for owner, box in boxes:
-            for cell in _cells(box):
-                made.cells.setdefault(cell, []).append((owner, box))
+        made = cls()
+        made.follow(boxes)
+        made.keep_clear_of(titles)
         return made
+
+    def follow(self, boxes: Iterable[tuple[object, Box]]) -> None:
+        """Index these instead; only what differs costs more than a comparison."""
+        now = dict(boxes)
+        for owner in [o for o in self.boxes if o not in now]:
+            self._drop(owner)
+        for owner, box in now.items():
+            before = self.boxes.get(owner)
+            if box == before:
+                continue
+            if before is not None:
+                self._drop(owner)
+            self.boxes[owner] = box
+            for cell in _cells(box):
+                self.cells.setdefault(cell, {})[owner] = box
+
+    def keep_clear_of(self, titles: Iterable[tuple[object, Box]]) -> None:
+        """Let lanes avoid these as well."""
+        named = list(titles)
+        self.titles = Obstacles.of(named) if named else None
+
+    def _drop(self, owner: object) -> None:
+        for cell in _cells(self.boxes.pop(owner)):
+            del self.cells[cell][owner]
 
     def in_lane(self, region: Box, *ignored: object) -> list[Box]:
         """Like :meth:`inside`, titles included."""
@@ -86,10 +109,26 @@ class Obstacles:
         found: dict[object, Box] = {}
         left, top, right, bottom = region
         for cell in _cells(region):
-            for owner, box in self.cells.get(cell, ()):
+            for owner, box in self.cells.get(cell, {}).items():
                 if box[0] < right and left < box[2] and box[1] < bottom and top < box[3] and owner not in ignored:
                     found[owner] = box
         return list(found.values())
+
+    def has_others(self, region: Box, known: Container[object]) -> bool:
+        """True if a box overlaps ``region`` that belongs to none of ``known``."""
+        left, top, right, bottom = region
+        return any(
+            box[0] < right and left < box[2] and box[1] < bottom and top < box[3] and owner not in known
+            for cell in _cells(region) for owner, box in self.cells.get(cell, {}).items()
+        )
+
+    def meets(self, region: Box) -> bool:
+        """True if any box overlaps ``region``."""
+        left, top, right, bottom = region
+        return any(
+            box[0] < right and left < box[2] and box[1] < bottom and top < box[3]
+            for cell in _cells(region) for box in self.cells.get(cell, {}).values()
+        )
 
 
 @dataclass(slots=True)

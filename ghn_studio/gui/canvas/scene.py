@@ -1,29 +1,25 @@
-"""The drawing of a document: applies its changes, answers what lies where. It edits nothing."""
+"""The drawing of a document: applies its changes to what the canvas shows. It edits nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
-from PySide6.QtCore import QRectF, Signal
-from PySide6.QtWidgets import QGraphicsScene
+from PySide6.QtCore import Signal
 
-from ghn_studio.app.boxes import joined
 from ghn_studio.app.document import Change, Document
 from ghn_studio.app.entering import neighbour_places, surviving
-from ghn_studio.app.faces import HEADER
 from ghn_studio.app.flow import Direction, direction_of
 from ghn_studio.app.layout import place_missing
-from ghn_studio.app.picture import Picture, PictureDiff, changes
+from ghn_studio.app.picture import PictureDiff, changes
 from ghn_studio.gui import theme
-from ghn_studio.gui.canvas.frames import Frames
-from ghn_studio.gui.canvas.group_paint import on_chevron
+from ghn_studio.gui.canvas.block_scene import BlockScene, PortRef
 from ghn_studio.gui.canvas.heat import UNMEASURED, Heat, worst
-from ghn_studio.gui.canvas.items import Layer, NodeItem, Pens, PillSheet, Wire
-from ghn_studio.gui.canvas.overview import OverviewSheet
-from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures
-from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, Point, Route, direct, route, turned_box
+from ghn_studio.gui.canvas.items import NodeItem, Pens, Wire
+from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM
+from ghn_studio.gui.canvas.routing import Box, Lanes, Obstacles, route, turned_box
 from ghn_studio.ir.graph import Edge, NodeId
+
+__all__ = ["CanvasScene", "PortRef"]
 
 #: Room to pan around the network, in scene units.
 MARGIN = 20_000.0
@@ -31,16 +27,7 @@ MARGIN = 20_000.0
 MANY_WIRES = 900
 
 
-@dataclass(frozen=True, slots=True)
-class PortRef:
-    """One port of a block: of a node, or of a collapsed group by its path."""
-
-    node: NodeId
-    is_output: bool
-    index: int
-
-
-class CanvasScene(QGraphicsScene):
+class CanvasScene(BlockScene):
     """Shows ``document``: the whole network, or the inside of one group, the *scope*.
 
     Nodes and wires go by the ids of the picture's blocks: a collapsed group is one block by its
@@ -52,32 +39,10 @@ class CanvasScene(QGraphicsScene):
     scope_changed = Signal(str)
 
     def __init__(self, document: Document) -> None:
-        super().__init__()
-        self.document = document
-        self.pictures = Pictures(theme.current().tokens)
-        self.pens = Pens(self.pictures.tokens)
-        #: Which way networks without places are laid out.
-        self.preferred = Direction.RIGHT
-        self.nodes: dict[NodeId, NodeItem] = {}
-        self.wires: dict[Edge, Wire] = {}
-        self.captioned: list[Wire] = []
-        self.scope = ""
-        self.picture = Picture(document.graph, "", (), {}, ())
+        super().__init__(document)
         self._heat: Mapping[NodeId, Heat] | None = None
-        self._selected_group: str | None = None
-        self._selected: dict[NodeId, None] = {}
-        self._selected_wire: Edge | None = None
         self._spots: dict[NodeId, tuple[float, float]] = {}
         self._obstacles = Obstacles()
-        #: Called before places are read or change; ends what only pretends to be at other places.
-        self.before_reading: Callable[[], object] = lambda: None
-        self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
-        self._frame_layer, self._wire_layer, self._node_layer = (Layer(z) for z in (0, 1, 3))
-        for layer in (self._frame_layer, self._wire_layer, self._node_layer):
-            self.addItem(layer)
-        self._frames = Frames(self.pictures, self._frame_layer, self.removeItem)
-        self._pill_sheets = (PillSheet(self, 2, bad=False), PillSheet(self, 4, bad=True))
-        self._overview = OverviewSheet(self, 0.5)
         #: Ends listening to the document; may be called more than once.
         self.unsubscribe = document.subscribe(self._on_change)
         self._rebuild()
@@ -97,17 +62,22 @@ class CanvasScene(QGraphicsScene):
             self.enter(scope)
             return
         before, self.picture = self.picture, self.document.picture(scope)
-        self._show(changes(before, self.picture, change.diff), change)
+        chosen = (self._selected_group,) if self._selected_group is not None else tuple(self._selected)
+        is_folded = before.groups.keys() != self.picture.groups.keys()
+        self._show(changes(before, self.picture, change.diff), change, is_folded=is_folded)
+        if is_folded:  # what was selected may be drawn otherwise now
+            graph = self.document.graph
+            self.select([n for n in chosen if n in graph.nodes or n in graph.groups], self._selected_wire)
         self.redrawn.emit()
 
-    def _show(self, shown: PictureDiff, change: Change) -> None:
+    def _show(self, shown: PictureDiff, change: Change, *, is_folded: bool) -> None:
         for edge in shown.disconnected:
             self._remove_wire(edge)
         for block in shown.removed:
             self._remove_node(NodeId(block))
         for block in shown.added:
             self._add_node(NodeId(block))
-        is_same = change.diff.is_empty and not change.redrawn
+        is_same = change.diff.is_empty and not is_folded
         touched = self._place(map(NodeId, shown.added))
         if not is_same:
             touched |= self._refresh_faces()
@@ -117,15 +87,18 @@ class CanvasScene(QGraphicsScene):
         touched |= self._place_missing()
         touched |= self._place_neighbours()
         for edge in shown.connected:
-            self.wires[edge] = Wire(edge, self._wire_layer)
+            self._add_wire(edge)
             touched.add(edge.target)
-        self._reroute(None if len(self.wires) <= MANY_WIRES else touched)
+        if touched or shown.disconnected or shown.removed or change.diff.groups_changed or is_folded:
+            self._reroute(None if len(self.wires) <= MANY_WIRES else touched)
         if not is_same:
             self._caption_wires()
         if self._selected_group is not None and self._selected_group not in self._frames:
             self._selected_group = None
-        self._show_pins()
-        self._overview.forget()
+        if change.redrawn:
+            self._show_notes()
+            self._show_pins()
+        self._overview.show_all()
 
     def _rebuild(self) -> None:
         for edge in tuple(self.wires):
@@ -143,11 +116,12 @@ class CanvasScene(QGraphicsScene):
         self._place_missing()
         self._place_neighbours()
         for edge in self.picture.wires:
-            self.wires[edge] = Wire(edge, self._wire_layer)
+            self._add_wire(edge)
+        self.notes.show_notes({} if self.scope else self.document.project.notes)
         self._reroute(None)
         self._caption_wires()
         self._show_pins()
-        self._overview.forget()
+        self._overview.show_all()
 
     def enter(self, path: str) -> None:
         """Show the inside of a group, or the whole network for an empty path."""
@@ -165,12 +139,19 @@ class CanvasScene(QGraphicsScene):
         item.set_heat(self._heat_of(node_id))
         if node_id in self.picture.neighbours:
             item.step_back()
+        self._overview.forget()
 
     def _remove_node(self, node_id: NodeId) -> None:
+        self._overview.forget()
         self._selected.pop(node_id, None)
         self.removeItem(self.nodes.pop(node_id))
 
+    def _add_wire(self, edge: Edge) -> None:
+        self.wires[edge] = Wire(edge, self._wire_layer)
+        self._overview.forget()
+
     def _remove_wire(self, edge: Edge) -> None:
+        self._overview.forget()
         if edge == self._selected_wire:
             self._selected_wire = None
         self.removeItem(self.wires.pop(edge).item)
@@ -178,14 +159,21 @@ class CanvasScene(QGraphicsScene):
     def _refresh_faces(self) -> set[NodeId]:
         """Show what each node says now; return those whose ports may have moved."""
         resized = set()
+        document, faces = self.document, self.document.faces
         for node_id, item in self.nodes.items():
-            face, old = self.document.block_face(node_id), item.face
+            face, old = faces.get(node_id) or document.block_face(node_id), item.face
             if face is old or face == old:
                 continue
-            if (face.width, face.inputs, face.outputs) != (old.width, old.inputs, old.outputs):
+            if not face.is_shaped_like(old):
                 resized.add(node_id)
             item.set_face(face)
+            self._overview.renew(item)
         return resized
+
+    def _show_notes(self) -> None:
+        """Notes stand beside the whole network, so inside a group there are none."""
+        self.notes.show_notes({} if self.scope else self.document.project.notes)
+        self._measure()
 
     def _show_pins(self) -> None:
         pinned = self.document.project.pinned
@@ -198,7 +186,7 @@ class CanvasScene(QGraphicsScene):
         for node_id in node_ids:
             position = layout.get(node_id)
             if position is not None and node_id in self.nodes and node_id not in neighbours:
-                self.nodes[node_id].place(*position)
+                self._put(self.nodes[node_id], *position)
                 placed.add(node_id)
         return placed
 
@@ -217,25 +205,22 @@ class CanvasScene(QGraphicsScene):
             self._spots.update(found)
         moved = {n for n in loose if (self.nodes[n].left, self.nodes[n].top) != self._spots[n]}
         for node_id in moved:
-            self.nodes[node_id].place(*self._spots[node_id])
+            self._put(self.nodes[node_id], *self._spots[node_id])
         return moved
 
     def _place_neighbours(self) -> set[NodeId]:
         """Show what lies around an entered group beside it."""
         if not self.picture.neighbours:
             return set()
-        boxes = {n: i.box for n, i in self.nodes.items() if not i.is_neighbour}
-        sizes = {n: (i.face.width, i.face.height) for n, i in self.nodes.items() if i.is_neighbour}
+        boxes: dict[str, Box] = {n: i.box for n, i in self.nodes.items() if not i.is_neighbour}
+        sizes: dict[str, tuple[float, float]] = {
+            n: (i.face.width, i.face.height) for n, i in self.nodes.items() if i.is_neighbour
+        }
         found = {NodeId(n): p for n, p in neighbour_places(self.picture, boxes, sizes, self.direction).items()}
         moved = {n for n, p in found.items() if (self.nodes[n].left, self.nodes[n].top) != p}
         for node_id in moved:
-            self.nodes[node_id].place(*found[node_id])
+            self._put(self.nodes[node_id], *found[node_id])
         return moved
-
-    @property
-    def direction(self) -> Direction:
-        """Which way the drawing runs: it follows from where the nodes lie."""
-        return self.pictures.direction
 
     def _turn(self) -> bool:
         """Follow a drawing that runs the other way now; True if it does."""
@@ -249,45 +234,28 @@ class CanvasScene(QGraphicsScene):
             item.update()
         return True
 
-    def positions(self) -> dict[NodeId, tuple[float, float]]:
-        """Where each block is drawn now, those that nobody placed included, those around the scope not."""
-        self.before_reading()
-        return {n: (i.left, i.top) for n, i in self.nodes.items() if not i.is_neighbour}
-
-    def sizes(self) -> dict[NodeId, tuple[float, float]]:
-        """Width and height of each block, those around the scope not."""
-        return {n: (i.face.width, i.face.height) for n, i in self.nodes.items() if not i.is_neighbour}
-
     def preview(self, positions: Mapping[NodeId, tuple[float, float]]) -> None:
         """Draw nodes elsewhere while a gesture lasts; the document is not touched."""
-        self._overview.leave_out(positions)
-        wires = self.wires_at(positions)
-        stale = self._extent(positions, wires)
         for node_id, (x, y) in positions.items():
-            self.nodes[node_id].place(x, y)
-        for wire in wires:
+            self._put(self.nodes[node_id], x, y)
+        for wire in self.wires_at(positions):
             self._lay(wire, None)
-        self._frames.update(self.picture, self.nodes, self.direction, positions)
-        self._overview.follow(stale, self._extent(positions, wires))
+        self._frames.update(self.picture, self.nodes, self.direction, self._obstacles, positions)
+        self._content = None
 
-    def _extent(self, node_ids: Iterable[NodeId], wires: Iterable[Wire]) -> QRectF:
-        """The part of the scene that nodes and wires cover."""
-        boxes = [*(self.nodes[n].box for n in node_ids), *(w.box for w in wires)]
-        if not boxes:
-            return QRectF()
-        left, top, right, bottom = joined(boxes)
-        around = 4 / self.pictures.zoom
-        return QRectF(left - around, top - around, right - left + 2 * around, bottom - top + 2 * around)
-
-    def wires_at(self, node_ids: Iterable[NodeId]) -> list[Wire]:
-        """The wires that begin or end at nodes, each once."""
-        return list({id(w): w for w in self._wires_of(node_ids)}.values())
+    def _put(self, item: NodeItem, x: float, y: float) -> None:
+        self._overview.show_part(item.shown_rect())
+        item.place(x, y)
+        self._overview.show_part(item.shown_rect())
+        self._overview.renew(item)
 
     def refresh_moving(self, *, frames: bool) -> None:
         """Follow nodes and wires that were placed from outside; without ``frames`` these are left out."""
         self._frame_layer.setVisible(frames)
         if frames:
-            self._frames.update(self.picture, self.nodes, self.direction)
+            self._follow_boxes()
+            self._frames.update(self.picture, self.nodes, self.direction, self._obstacles)
+        self._content = None
         self._overview.forget()
 
     def turn_to(self, direction: Direction) -> None:
@@ -296,19 +264,6 @@ class CanvasScene(QGraphicsScene):
             self.pictures.turn(direction)
             self._reroute(None)
             self.update()
-
-    def _wires_of(self, node_ids: Iterable[NodeId]) -> Iterator[Wire]:
-        if not self.picture.is_plain:
-            chosen = set(node_ids)
-            yield from (w for w in self.wires.values() if w.edge.source in chosen or w.edge.target in chosen)
-            return
-        graph, wires = self.document.graph, self.wires
-        for node_id in node_ids:
-            for edge in graph.consumers(node_id):
-                yield wires[edge]
-            for port, source in enumerate(graph.nodes[node_id].inputs):
-                if source is not None:
-                    yield wires[Edge(source.node, source.port, node_id, port)]
 
     def _lay(self, wire: Wire, lanes: Lanes | None) -> None:
         edge = wire.edge
@@ -320,37 +275,47 @@ class CanvasScene(QGraphicsScene):
         else:  # the same in a mirror
             ends = start[::-1], end[::-1]
             course = route(*ends, edge.source, edge.target, self._obstacles, lanes, value).turned()
-        wire.set_route(course, min(source.top, target.top))
-
-    def straight_course(self, start: Point, end: Point) -> Route:
-        """The course of a wire when nothing is in its way."""
-        if self.direction is Direction.RIGHT:
-            return direct(start, end)
-        return direct(start[::-1], end[::-1]).turned()
+        if wire.is_laid(course, ceiling := min(source.top, target.top)):
+            return
+        self._overview.show_part(wire.shown_rect())
+        wire.set_route(course, ceiling)
+        self._overview.show_part(wire.shown_rect())
+        self._overview.renew(wire)
 
     def _reroute(self, touched: set[NodeId] | None) -> None:
         """Lay the wires anew: all of them, or those at and near the ``touched`` nodes."""
-        self._frames.update(self.picture, self.nodes, self.direction)
+        self._follow_boxes()
+        self._frames.update(self.picture, self.nodes, self.direction, self._obstacles)
+        self._content = None
         titles = self._frames.titles()
-        boxes = ((n, i.box) for n, i in self.nodes.items())
-        if self.direction is Direction.DOWN:  # wires are laid in a mirror
-            boxes = ((n, turned_box(box)) for n, box in boxes)
+        if self.direction is Direction.DOWN:
             titles = [(p, turned_box(box)) for p, box in titles]
-        self._obstacles = Obstacles.of(boxes, titles)
+        self._obstacles.keep_clear_of(titles)
         if touched is None:
             lanes = Lanes()
             for wire in self.wires.values():
                 self._lay(wire, lanes)
         else:
-            near = [self.nodes[n].box for n in touched if n in self.nodes]
+            near = Obstacles.of((n, self.nodes[n].box) for n in touched if n in self.nodes)
             for wire in self.wires.values():
                 ends = wire.edge.source in touched or wire.edge.target in touched
-                if ends or wire.route is None or _overlaps(wire.box, near):
+                if ends or wire.route is None or near.meets(wire.box):
                     self._lay(wire, None)
+        self._measure()
+
+    def _measure(self) -> None:
+        """Make the scene as large as what is drawn."""
+        self._content = None
         bounds = self.content_rect()
         for sheet in (*self._pill_sheets, self._overview):
             sheet.setRect(bounds)
         self.setSceneRect(bounds.adjusted(-MARGIN, -MARGIN, MARGIN, MARGIN))
+
+    def _follow_boxes(self) -> None:
+        boxes = ((n, i.box) for n, i in self.nodes.items())
+        if self.direction is Direction.DOWN:  # wires are laid in a mirror
+            boxes = ((n, turned_box(box)) for n, box in boxes)
+        self._obstacles.follow(boxes)
 
     def _caption_wires(self) -> None:
         shapes, picture = self.document.shapes, self.picture
@@ -362,11 +327,13 @@ class CanvasScene(QGraphicsScene):
         for edge, wire in self.wires.items():
             source = picture.source(edge.source, edge.source_port)
             given = shapes.outputs.get(source.node)
-            text = given[source.port].extents if given and source.port < len(given) else ""
-            if edge in bad and text:
-                text = self._clash(bad[edge], text)
-            wire.set_text(text)
-            wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=edge in bad)
+            value = given[source.port] if given and source.port < len(given) else None
+            is_bad = edge in bad
+            if value is not wire.value or is_bad or wire.is_bad:
+                wire.value = value
+                text = value.extents if value is not None else ""
+                wire.set_text(self._clash(bad[edge], text) if is_bad and text else text)
+            wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=is_bad)
         self._collect_captions()
 
     def _clash(self, edge: Edge, text: str) -> str:
@@ -393,6 +360,7 @@ class CanvasScene(QGraphicsScene):
         for edge, wire in self.wires.items():
             wire.set_state(self.pens, is_hot=self._is_hot(edge), is_bad=wire.is_bad)
         self._frames.redraw()
+        self.notes.redraw()
         self._overview.forget()
         self.update()
 
@@ -421,167 +389,3 @@ class CanvasScene(QGraphicsScene):
         if block in self._heat or block not in self.picture.groups:
             return self._heat.get(block, UNMEASURED)
         return worst(self._heat[n] for n in self.document.graph.members(block) if n in self._heat)
-
-    def overview_boxes(self) -> dict[str, list[QRectF]]:
-        """The blocks' boxes by colour; those with something the matter are drawn last, those on the move very last."""
-        return self._overview.boxes()
-
-    def content_rect(self, node_ids: Iterable[NodeId] | None = None) -> QRectF:
-        """The box around all nodes, or around some, with a little air."""
-        boxes = [self.nodes[n].box for n in (self.nodes if node_ids is None else node_ids)]
-        if node_ids is None:
-            boxes += self._frames.boxes()
-        if not boxes:
-            return QRectF(-400, -300, 800, 600)
-        left, top = min(b[0] for b in boxes), min(b[1] for b in boxes)
-        right, bottom = max(b[2] for b in boxes), max(b[3] for b in boxes)
-        return QRectF(left - 48, top - 64, right - left + 96, bottom - top + 128)
-
-    # --- selection -------------------------------------------------------------------------
-
-    @property
-    def selected(self) -> tuple[NodeId, ...]:
-        """The selected blocks, in the order they were chosen."""
-        return tuple(self._selected)
-
-    def selected_nodes(self) -> tuple[NodeId, ...]:
-        """The nodes that the selected blocks stand for."""
-        return self.picture.nodes_of(self._selected)
-
-    @property
-    def selected_group(self) -> str | None:
-        """The one group that is selected: an open one by its frame, or a collapsed one."""
-        if self._selected_group is not None:
-            return self._selected_group
-        only = next(iter(self._selected)) if len(self._selected) == 1 else None
-        return only if only in self.picture.groups else None
-
-    @property
-    def selected_wire(self) -> Edge | None:
-        """The selected wire; never together with nodes."""
-        return self._selected_wire
-
-    def selected_items(self) -> list[NodeItem]:
-        """The items of the selected blocks."""
-        return [self.nodes[n] for n in self._selected]
-
-    def select(self, names: Iterable[str], wire: Edge | None = None) -> bool:
-        """Select exactly these; says whether that changed anything.
-
-        A name is a node's id or a group's path. What is hidden in a collapsed group selects its
-        block, an open group its members; an open group alone is the selected group as well.
-        """
-        names = tuple(names)
-        group = names[0] if len(names) == 1 and names[0] in self._frames else None
-        neighbours = self.picture.neighbours
-        wanted = dict.fromkeys(NodeId(b) for n in names for b in self.picture.blocks_for(n)
-                               if b in self.nodes and b not in neighbours)
-        wire = wire if wire in self.wires and not wanted else None
-        same = wanted.keys() == self._selected.keys() and wire == self._selected_wire
-        if same and group == self._selected_group:
-            return False
-        self._mark_group(group)
-        changed = wanted.keys() ^ self._selected.keys()
-        before, self._selected = self._selected, wanted
-        hot = {self._selected_wire, wire} - {None}
-        self._selected_wire = wire
-        for node_id in changed:
-            self.nodes[node_id].mark(selected=node_id in wanted)
-        edges = {w.edge for w in self._wires_of(before.keys() ^ wanted.keys())} | hot
-        for edge in edges:
-            if edge in self.wires:
-                self.refresh_wire(edge)
-        self._overview.update()
-        return True
-
-    def _mark_group(self, path: str | None) -> None:
-        for name, on in ((self._selected_group, False), (path, True)):
-            if name is not None and name in self._frames:
-                self._frames[name].mark(selected=on)
-        self._selected_group = path
-
-    def refresh_wire(self, edge: Edge, *, emphasised: bool = False) -> None:
-        """Draw a wire as it stands, or emphasised while a gesture points at it."""
-        wire = self.wires[edge]
-        wire.set_state(self.pens, is_hot=emphasised or self._is_hot(edge), is_bad=wire.is_bad and not emphasised)
-        for sheet in self._pill_sheets:
-            sheet.update()
-
-    def _is_hot(self, edge: Edge) -> bool:
-        return edge == self._selected_wire or edge.source in self._selected or edge.target in self._selected
-
-    # --- what lies where -------------------------------------------------------------------
-
-    def node_at(self, x: float, y: float) -> NodeId | None:
-        """The topmost node whose box contains the point."""
-        hit = None
-        for node_id, item in self.nodes.items():
-            if item.left <= x <= item.left + item.face.width and item.top <= y <= item.top + item.face.height:
-                if item.is_selected:
-                    return node_id
-                hit = node_id
-        return hit
-
-    def port_at(self, x: float, y: float, radius: float) -> PortRef | None:
-        """The port nearest to the point, within ``radius``."""
-        best, found = radius * radius, None
-        for node_id, item in self.nodes.items():
-            face = item.face
-            if not (item.left - radius <= x <= item.left + face.width + radius
-                    and item.top - radius <= y <= item.top + face.height + radius):
-                continue
-            for is_output, slots in ((False, face.inputs), (True, face.outputs)):
-                for index in range(len(slots)):
-                    px, py = item.output_point(index) if is_output else item.input_point(index)
-                    distance = (px - x) ** 2 + (py - y) ** 2
-                    if distance <= best:
-                        best, found = distance, PortRef(node_id, is_output, index)
-        return found
-
-    def wire_at(self, x: float, y: float, tolerance: float, ignored: frozenset[NodeId] = frozenset()) -> Edge | None:
-        """The wire nearest to the point, within ``tolerance``, not touching ``ignored`` nodes."""
-        best, found = tolerance * tolerance, None
-        for edge, wire in self.wires.items():
-            left, top, right, bottom = wire.box
-            if not (left - tolerance <= x <= right + tolerance and top - tolerance <= y <= bottom + tolerance):
-                continue
-            if edge.source in ignored or edge.target in ignored:
-                continue
-            distance = wire.distance_sq(x, y)
-            if distance < best:
-                best, found = distance, edge
-        return found
-
-    def nodes_in(self, rect: QRectF) -> list[NodeId]:
-        """Blocks whose box overlaps ``rect``, those around the scope not."""
-        left, top, right, bottom = rect.left(), rect.top(), rect.right(), rect.bottom()
-        return [n for n, i in self.nodes.items() if not i.is_neighbour
-                and i.left < right and left < i.left + i.face.width and i.top < bottom and top < i.top + i.face.height]
-
-    def group_at(self, x: float, y: float) -> str | None:
-        """The innermost open group whose title line contains the point."""
-        return self._frames.title_at(x, y)
-
-    def frame_around(self, blocks: Iterable[NodeId]) -> str | None:
-        """The innermost open group in whose frame the middles of all the blocks lie."""
-        middles = [(i.left + i.face.width / 2, i.top + i.face.height / 2) for i in map(self.nodes.__getitem__, blocks)]
-        return self._frames.around(middles)
-
-    def title_rect(self, path: str) -> QRectF | None:
-        """Where the title of an open or collapsed group stands; None if it is not drawn."""
-        if path in self.picture.groups and path in self.nodes:
-            item = self.nodes[NodeId(path)]
-            return QRectF(item.left, item.top, item.face.width, HEADER)
-        return self._frames[path].title_rect() if path in self._frames else None
-
-    def chevron_at(self, x: float, y: float) -> str | None:
-        """The group whose arrow, on its frame or its block, contains the point."""
-        node_id = self.node_at(x, y)
-        if node_id is None:
-            return self._frames.chevron_at(x, y)
-        item = self.nodes[node_id]
-        return node_id if on_chevron(item.face, x - item.left, y - item.top) else None
-
-
-def _overlaps(box: Box, others: list[Box]) -> bool:
-    return any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in others)

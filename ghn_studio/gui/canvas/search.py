@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QPoint, QRect, QSize, Qt
-from PySide6.QtGui import QColor, QKeyEvent, QPainter
+from PySide6.QtGui import QColor, QFont, QKeyEvent, QPainter
 from PySide6.QtWidgets import (
     QFrame,
     QLineEdit,
@@ -18,43 +19,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ghn_studio.app.operator_search import find_operators, used
 from ghn_studio.gui import theme
-from ghn_studio.gui.look import label
+from ghn_studio.gui.look import ElidedLabel, label
 from ghn_studio.gui.operator_tips import operator_tip
 from ghn_studio.ops.registry import OpRegistry
 from ghn_studio.ops.spec import Category, OpSpec
 
 _OP = Qt.ItemDataRole.UserRole
+_CATEGORY, _VIA, _LETTERS = (_OP + i for i in (1, 2, 3))
 _ROW_HEIGHT = 30
-
-
-def score(wanted: str, spec: OpSpec[object]) -> int:
-    """How well typed letters match an operator; 0 if they do not.
-
-    The start of a title counts most, then the start of a word, any part, and letters in
-    order with others between them (``bn`` finds BatchNorm).
-    """
-    text = wanted.strip().lower().replace(" ", "")
-    if not text:
-        return 1
-    best = 0
-    for name, weight in ((spec.title, 4), (spec.id.replace("_", ""), 3), (spec.category.value, 1)):
-        low = name.lower().replace(" ", "").replace("-", "")
-        capitals = "".join(c for c in name if c.isupper()).lower()
-        if low.startswith(text):
-            best = max(best, 100 * weight - len(low))
-        elif capitals.startswith(text) and weight == 4:
-            best = max(best, 300)
-        elif text in low:
-            best = max(best, 50 * weight - len(low))
-        elif weight > 1 and _in_order(text, low):
-            best = max(best, 20 * weight - len(low))
-    return best
-
-
-def _in_order(letters: str, text: str) -> bool:
-    rest = iter(text)
-    return all(letter in rest for letter in letters)
 
 
 class OperatorSearch(QFrame):
@@ -65,13 +39,18 @@ class OperatorSearch(QFrame):
         self.setObjectName("canvasSearch")
         self._canvas = parent
         self._ops = ops
+        #: Ids of the operators used last, the newest first.
+        self.recent: tuple[str, ...] = ()
         self._chosen: Callable[[str], object] = lambda op_id: None
-        self._accepts: Callable[[OpSpec[object]], bool] = lambda spec: True
+        self._fitting: tuple[OpSpec[Any], ...] = ()
         self.field = QLineEdit(self)
         self.field.setPlaceholderText("Add an operator…")
         self.field.setAccessibleName("Find an operator")
+        self.note = ElidedLabel("muted")
+        self._purpose = ""
         self.list = QListWidget(self)
         self.list.setItemDelegate(_Row(self.list))
+        self.list.setAccessibleName("Operators found")
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.nothing = label("", "muted", wrap=True)
@@ -80,24 +59,27 @@ class OperatorSearch(QFrame):
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(6)
         column.addWidget(self.field)
+        column.addWidget(self.note)
         column.addWidget(self.nothing)
         column.addWidget(self.list)
         self.setFixedWidth(300)
         self.field.textChanged.connect(self._filter)
-        self.field.returnPressed.connect(self._take)
         self.list.itemClicked.connect(lambda item: self._take())
         self.field.installEventFilter(self)
         self.hide()
 
     def ask(
-        self, at: QPoint, chosen: Callable[[str], object], accepts: Callable[[OpSpec[object]], bool] | None = None
+        self, at: QPoint, chosen: Callable[[str], object], accepts: Callable[[OpSpec[Any]], bool] | None = None,
+        purpose: str = "",
     ) -> None:
         """Open at ``at`` (parent coordinates) and call ``chosen`` with the operator's id.
 
-        ``accepts`` leaves out operators that do not fit where the node will go.
+        ``accepts`` leaves out operators that do not fit where the node will go, and ``purpose``
+        says in a few words where that is.
         """
         self._chosen = chosen
-        self._accepts = accepts or (lambda spec: True)
+        self._fitting = tuple(s for s in self._ops if accepts is None or accepts(s))
+        self._purpose = purpose
         room = self._canvas.rect()
         self.field.clear()
         self._filter("")
@@ -107,6 +89,10 @@ class OperatorSearch(QFrame):
         self.show()
         self.raise_()
         self.field.setFocus()
+
+    def remember(self, op_id: str) -> None:
+        """Show an operator that was added first the next time."""
+        self.recent = used(op_id, self.recent)
 
     def current_operator(self) -> str:
         """Id of the operator that Enter would take, or "" while the field is closed."""
@@ -119,8 +105,11 @@ class OperatorSearch(QFrame):
             if key == Qt.Key.Key_Escape:
                 self._close()
                 return True
-            if key in (Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_Tab):
-                step = -1 if key == Qt.Key.Key_Up else 1
+            if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):  # not for the canvas below
+                self._take()
+                return True
+            if key in (Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
+                step = -1 if key in (Qt.Key.Key_Up, Qt.Key.Key_Backtab) else 1
                 self.list.setCurrentRow((self.list.currentRow() + step) % max(1, self.list.count()))
                 return True
         if watched is self.field and event.type() == QEvent.Type.FocusOut:
@@ -128,22 +117,24 @@ class OperatorSearch(QFrame):
         return super().eventFilter(watched, event)
 
     def _filter(self, text: str) -> None:
-        ranked = [(score(text, spec), i, spec) for i, spec in enumerate(self._ops)
-                  if spec.category is not Category.HIDDEN and self._accepts(spec)]
         self.list.clear()
-        for rank, _, spec in sorted(ranked, key=lambda r: (-r[0], r[1])):
-            if rank > 0:
-                item = QListWidgetItem(spec.title)
-                item.setData(_OP, spec.id)
-                item.setData(_OP + 1, spec.category)
-                item.setToolTip(operator_tip(spec))
-                self.list.addItem(item)
+        for hit in find_operators(text, self._fitting, self.recent):
+            item = QListWidgetItem(hit.spec.title)
+            item.setData(_OP, hit.spec.id)
+            item.setData(_CATEGORY, hit.spec.category)
+            item.setData(_VIA, hit.via if hit.via != hit.spec.category else "")
+            item.setData(_LETTERS, hit.positions)
+            item.setToolTip(operator_tip(hit.spec))
+            self.list.addItem(item)
         self.list.setCurrentRow(0)
         self.nothing.setText(f"Nothing that fits here is called “{text.strip()}”." if text.strip()
                              else "No operator fits here.")
-        self.nothing.setVisible(self.list.count() == 0)
-        self.list.setVisible(self.list.count() > 0)
-        self.setFixedHeight(62 + _ROW_HEIGHT * max(1, min(9, self.list.count())))
+        rows = min(9, self.list.count())
+        self.nothing.setVisible(not rows)
+        self.list.setVisible(rows > 0)
+        self.note.set_full_text(self._purpose)
+        self.note.setVisible(bool(self._purpose))
+        self.setFixedHeight(62 + _ROW_HEIGHT * max(1, rows) + (20 if self._purpose else 0))
 
     def _take(self) -> None:
         item = self.list.currentItem()
@@ -166,7 +157,7 @@ class _Row(QStyledItemDelegate):
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> None:
         look = theme.current()
-        tokens, category = look.tokens, Category(index.data(_OP + 1))
+        tokens, category = look.tokens, Category(index.data(_CATEGORY))
         box: QRect = option.rect
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -176,15 +167,23 @@ class _Row(QStyledItemDelegate):
             painter.drawRoundedRect(box.adjusted(0, 1, 0, -1), 6, 6)
         painter.setBrush(look.color(category))
         painter.drawEllipse(box.left() + 10, box.center().y() - 3, 8, 8)
-        painter.setFont(theme.ui_font(13))
-        painter.setPen(QColor(tokens.text))
-        middle = Qt.AlignmentFlag.AlignVCenter
-        title = index.data()
-        painter.drawText(box.adjusted(28, 0, -8, 0), middle | Qt.AlignmentFlag.AlignLeft, title)
-        used = painter.fontMetrics().horizontalAdvance(title) + 48
+        title, via = index.data(), index.data(_VIA)
+        used_up = _draw_title(painter, box.adjusted(28, 0, -8, 0), title, set(index.data(_LETTERS)), tokens)
         painter.setFont(theme.ui_font(11))
         painter.setPen(QColor(tokens.muted))
-        room = box.adjusted(used, 0, -8, 0)
-        name = painter.fontMetrics().elidedText(category.value, Qt.TextElideMode.ElideRight, room.width())
-        painter.drawText(room, middle | Qt.AlignmentFlag.AlignRight, name)
+        room = box.adjusted(28 + used_up + 20, 0, -8, 0)
+        name = painter.fontMetrics().elidedText(via or category.value, Qt.TextElideMode.ElideRight, room.width())
+        painter.drawText(room, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, name)
         painter.restore()
+
+
+def _draw_title(painter: QPainter, room: QRect, title: str, letters: set[int], tokens: theme.Tokens) -> int:
+    """Write a title with the typed letters standing out; returns its width in pixels."""
+    x = room.left()
+    for index, letter in enumerate(title):
+        painter.setFont(theme.ui_font(13, theme.SEMIBOLD if index in letters else QFont.Weight.Normal))
+        painter.setPen(QColor(tokens.edge_hot if index in letters else tokens.text))
+        painter.drawText(QRect(x, room.top(), room.width(), room.height()),
+                         Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, letter)
+        x += painter.fontMetrics().horizontalAdvance(letter)
+    return x - room.left()

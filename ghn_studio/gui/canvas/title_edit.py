@@ -15,6 +15,7 @@ class TitleEdit(QLineEdit):
     def __init__(self, canvas: QWidget) -> None:
         super().__init__(canvas)
         self.setObjectName("canvas.title")
+        self.setAccessibleName("Title")
         self._canvas = canvas
         self._taken: Callable[[str], object] | None = None
         self.hide()

@@ -22,26 +22,36 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
-from ghn_studio.app.connecting import port_refusal
 from ghn_studio.app.document import Document
 from ghn_studio.app.edits import Edit
+from ghn_studio.app.faces import HEADER
 from ghn_studio.app.layout import snapped
+from ghn_studio.app.stepping import Step, neighbour
 from ghn_studio.gui.canvas import keys, menus
 from ghn_studio.gui.canvas.arranging import Arranging
 from ghn_studio.gui.canvas.commands import Commands
+from ghn_studio.gui.canvas.copying import DragCopy
+from ghn_studio.gui.canvas.cutting import Cut, PullWires
+from ghn_studio.gui.canvas.fix_button import FixButton
 from ghn_studio.gui.canvas.gestures import PORT_REACH_PX, WIRE_REACH_PX, Connect, Gesture, Move, Pan, RubberBand
 from ghn_studio.gui.canvas.groups import Groups
+from ghn_studio.gui.canvas.notes import Notes
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, TEXT_ZOOM
+from ghn_studio.gui.canvas.renaming import Renaming
 from ghn_studio.gui.canvas.scene import CanvasScene, PortRef
 from ghn_studio.gui.canvas.search import OperatorSearch
 from ghn_studio.gui.canvas.viewport import ZOOM_STEP, Viewport
 from ghn_studio.ir.graph import Edge, NodeId
-from ghn_studio.ops.spec import OpSpec
 
 OPERATOR_MIME = "application/x-ghn-operator"
 
 _EXTEND = Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier
-_LEFT, _MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton
+_SHIFT, _CONTROL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
+_ALT = Qt.KeyboardModifier.AltModifier
+_LEFT, _MIDDLE, _RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton, Qt.MouseButton.RightButton
+
+#: Where the pointer holds a new node: in its title.
+HELD_X, HELD_Y = 72.0, 16.0
 
 
 class CanvasView(Viewport):
@@ -62,9 +72,13 @@ class CanvasView(Viewport):
         self.commands = Commands(document, scene, self.status_message.emit)
         self.arranging = Arranging(self)
         self.groups = Groups(self)
+        self.notes = Notes(self)
         self.search = OperatorSearch(self, document.ops)
+        self.commands.added = self.search.remember
+        self.renaming = Renaming(self)
+        self.fix_button = FixButton(self)
         self._gesture: Gesture | None = None
-        self._is_space_down = False
+        self._is_space_down = self._is_cut_key_down = self._is_cutting = False
         self._hovered: NodeId | None = None
         self._drop_wire: Edge | None = None
         self._pointer: QPointF | None = None
@@ -76,6 +90,8 @@ class CanvasView(Viewport):
         self.bar.arrange.clicked.connect(self.arrange)
         self.bar.fit.clicked.connect(self.glide_to_all)
         scene.redrawn.connect(self._after_redraw)
+        scene.redrawn.connect(self.fix_button.refresh)
+        self.fix_button.refresh()
         # The document outlives the widget: stop listening with it.
         self.destroyed.connect(scene.unsubscribe)
         self.restyle()
@@ -86,12 +102,17 @@ class CanvasView(Viewport):
         """The selected blocks, nodes and collapsed groups by their path, in the order they were chosen."""
         return self.canvas.selected
 
+    def selected_nodes(self) -> tuple[NodeId, ...]:
+        """The nodes that the selected blocks stand for."""
+        return self.canvas.selected_nodes()
+
     def selected_group(self) -> str | None:
         """The one selected group, open or collapsed."""
         return self.canvas.selected_group
 
     def select(self, names: Iterable[str], wire: Edge | None = None) -> None:
         """Select exactly these nodes and groups, or one wire; what is hidden selects the group that hides it."""
+        self.notes.select(())
         self.canvas.select(names, wire)
         self._tell_selection()
 
@@ -113,26 +134,71 @@ class CanvasView(Viewport):
         return node_id
 
     def delete_selection(self) -> None:
-        """Delete the selected nodes with their wires, or the selected wire."""
-        self.commands.delete()
-
-    def duplicate_selection(self) -> tuple[NodeId, ...]:
-        """Copy the selected nodes beside themselves and select the copies."""
-        return self._chosen(self.commands.duplicate())
-
-    def copy(self) -> bool:
-        """Put the selected nodes on the clipboard."""
-        return self.commands.copy()
-
-    def cut(self) -> None:
-        """Copy the selected nodes and delete them."""
-        if self.commands.copy():
+        """Delete the selected nodes with their wires, the selected wire, or the selected notes."""
+        if not self.notes.delete():
             self.commands.delete()
 
-    def paste(self, scene_pos: QPointF | None = None) -> tuple[NodeId, ...]:
-        """Add the nodes on the clipboard and select them."""
+    def duplicate_selection(self, offset: tuple[float, float] | None = None) -> tuple[NodeId, ...]:
+        """Copy the selected nodes beside themselves, or ``offset`` away, and select the copies; or notes."""
+        if self.notes.duplicate():
+            return ()
+        return self._chosen(self.commands.duplicate(offset))
+
+    def copy(self) -> bool:
+        """Put the selected nodes and notes on the clipboard."""
+        return self.commands.copy(self.notes.selected)
+
+    def cut(self) -> None:
+        """Copy the selected nodes or notes and delete them."""
+        if self.copy():
+            self.delete_selection()
+
+    def paste(self, scene_pos: QPointF | None = None, *, keep_inputs: bool = False) -> tuple[NodeId, ...]:
+        """Add the nodes on the clipboard at a place, or beside the originals, and select them."""
         at = (scene_pos.x(), scene_pos.y()) if scene_pos is not None else None
-        return self._chosen(self.commands.paste(at))
+        return self._chosen(self.commands.paste(at, keep_inputs=keep_inputs))
+
+    def paste_here(self, *, keep_inputs: bool = False) -> tuple[NodeId, ...]:
+        """Paste at the pointer; beside the originals where the pointer is not over the canvas."""
+        spot = self.scene_point(self._pointer) if self._pointer is not None else None
+        return self.paste(spot, keep_inputs=keep_inputs)
+
+    def toggle_bypass(self) -> bool:
+        """Bypass the selected nodes, or use them again."""
+        return self.commands.toggle_bypass()
+
+    def copy_source(self) -> bool:
+        """Put PyTorch source of the selection, or of the whole network, on the clipboard."""
+        return self.commands.copy_source()
+
+    def rename(self) -> None:
+        """Edit the name of the one selected node in its place."""
+        chosen = self.selected()
+        if self.canvas.selected_group is not None:
+            self.groups.edit_title(self.canvas.selected_group)
+        elif len(chosen) == 1 and chosen[0] in self.document.graph.nodes:
+            self.renaming.begin(chosen[0])
+        else:
+            self.status_message.emit("Select one node to rename it.")
+
+    def activate(self) -> None:
+        """Enter the selected group, or ask for the parameters of the selected node; without either, add an operator."""
+        if self.canvas.selected_group is not None:
+            self.groups.enter(self.canvas.selected_group)
+        elif self.selected():
+            self.node_activated.emit(self.selected()[-1])
+        else:
+            self.ask_for_operator()
+
+    def step(self, direction: Step, *, extend: bool = False) -> None:
+        """Select the connected node that lies in a direction, or add it to the selection; the first node where none
+        is selected."""
+        chosen = self.selected()
+        found = neighbour(self.document.graph, self.commands.picture, chosen[-1] if chosen else None, direction,
+                          self.canvas.positions())
+        if found is not None:
+            self.select((*(n for n in chosen if n != found), found) if extend else (found,))
+            self.reveal(found)
 
     def arrange(self) -> None:
         """Lay all nodes out in layers and show them."""
@@ -149,6 +215,10 @@ class CanvasView(Viewport):
     def group_selection(self) -> tuple[NodeId, ...]:
         """Frame the selected blocks as a group; returns their new names."""
         return self.groups.group()
+
+    def add_note(self) -> None:
+        """Put a note at the pointer, or into the middle of the view."""
+        self.notes.add(self.scene_point(QPointF(self._pointer_or_middle())))
 
     def apply(self, label: str, edit: Edit, merge_key: object = None) -> bool:
         """Make an edit on behalf of a gesture; False if nothing changed."""
@@ -194,7 +264,7 @@ class CanvasView(Viewport):
         return node_ids
 
     def _after_redraw(self) -> None:
-        self.minimap.forget()
+        self.minimap.forget_soon()
         self._place_overlays()
         self._update_minimap()
         self.viewport().update()
@@ -216,32 +286,29 @@ class CanvasView(Viewport):
         """Open the search field at a viewport point and add what is chosen there."""
         at = at if at is not None else self._pointer_or_middle()
         spot = self.scene_point(QPointF(at))
+        place = (snapped(spot.x() - HELD_X), snapped(spot.y() - HELD_Y))
 
         def add(op_id: str) -> None:
             if wire is not None:
-                self._chosen((self.commands.drop(op_id, (snapped(spot.x()), snapped(spot.y())), wire),))
+                self._chosen((self.commands.drop(op_id, place, wire),))
             elif len(self.selected()) == 1:
                 self.add_operator(op_id)
             else:
                 self.add_operator(op_id, spot)
 
-        self.search.ask(at, add)
+        fits, purpose = self.commands.fitting(wire) if wire is not None else (None, "")
+        if wire is None and len(self.selected()) == 1:
+            purpose = f"Goes behind {self.selected()[0]}"
+        self.search.ask(at, add, fits, purpose)
 
     def ask_for_wire(self, port: PortRef, spot: QPointF) -> None:
         """Open the search field for the loose end of a wire pulled out of ``port``."""
-        value = None
-        given = self.document.shapes.outputs.get(port.node)
-        if port.is_output and given is not None and port.index < len(given):
-            value = given[port.index]
-
-        def fits(spec: OpSpec[object]) -> bool:
-            return bool(spec.inputs) and not port_refusal(spec, 0, value) if port.is_output else spec.id != "output"
-
-        def add(op_id: str) -> None:
-            place = (snapped(spot.x()), snapped(spot.y() - 16))
-            self._chosen(self.commands.add_at_port(op_id, port, place))
-
-        self.search.ask(self.mapFromScene(spot), add, fits)
+        place = (snapped(spot.x()), snapped(spot.y() - HELD_Y))
+        fits, purpose = self.commands.fitting_port(port)
+        self.search.ask(
+            self.mapFromScene(spot), lambda op_id: self._chosen(self.commands.add_at_port(op_id, port, place)), fits,
+            purpose,
+        )
 
     def _pointer_or_middle(self) -> QPoint:
         inside = self._pointer is not None and self.viewport().rect().contains(self._pointer.toPoint())
@@ -259,6 +326,11 @@ class CanvasView(Viewport):
         at_px, at = event.position(), self.scene_point(event.position())
         if event.button() == _MIDDLE or (event.button() == _LEFT and self._is_space_down):
             self._begin(Pan(self, at_px))
+        elif event.button() == _RIGHT and event.modifiers() & _CONTROL:
+            self._is_cutting = True  # the menu of this press stays away
+            self._begin(Cut(self, at))
+        elif event.button() == _LEFT and self._is_cut_key_down:
+            self._begin(Cut(self, at))
         elif event.button() == _LEFT:
             self._begin(self._gesture_for(at, event.modifiers()))
 
@@ -267,11 +339,17 @@ class CanvasView(Viewport):
         scene, x, y = self.canvas, at.x(), at.y()
         readable = self.zoom >= OVERVIEW_ZOOM
         fold = scene.chevron_at(x, y)
-        if fold is not None and not modifiers & _EXTEND and (readable or fold not in scene.nodes):
+        # Where blocks show a title only, their arrow is not drawn.
+        if fold is not None and not modifiers & _EXTEND and (self.zoom >= TEXT_ZOOM or fold not in scene.nodes):
             self.groups.toggle(fold)
             return None
-        port = scene.port_at(x, y, PORT_REACH_PX / self.zoom) if readable and not modifiers & _EXTEND else None
-        if port is not None:
+        port = scene.port_at(x, y, PORT_REACH_PX / self.zoom) if readable and not modifiers & _SHIFT else None
+        if port is not None and modifiers & _ALT:
+            self.commands.unplug(port)
+            return None
+        if port is not None and modifiers & _CONTROL and self._is_used(port):
+            return PullWires(self, at, port) if port.is_output else Connect(self, at, port)
+        if port is not None and not modifiers & _CONTROL:
             return Connect(self, at, port)
         node_id = scene.node_at(x, y)
         if node_id is not None:
@@ -284,7 +362,11 @@ class CanvasView(Viewport):
         if group is not None:
             self.select((group,))
             return Move(self, at, scene.selected[0], was_selected=False, group=group)
-        return RubberBand(self, at, modifiers)
+        return self.notes.gesture_at(at, modifiers) or RubberBand(self, at, modifiers)
+
+    def _is_used(self, port: PortRef) -> bool:
+        ends = ((e.source, e.source_port) if port.is_output else (e.target, e.target_port) for e in self.canvas.wires)
+        return (port.node, port.index) in ends
 
     def _press_node(self, node_id: NodeId, at: QPointF, modifiers: Qt.KeyboardModifier) -> Gesture | None:
         if self.canvas.nodes[node_id].is_neighbour:
@@ -297,6 +379,8 @@ class CanvasView(Viewport):
             return None
         if not was_selected:
             self.select((node_id,))
+        if modifiers & _ALT:
+            return DragCopy(self, at, node_id)
         return Move(self, at, node_id, was_selected=was_selected)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -313,6 +397,7 @@ class CanvasView(Viewport):
         if gesture is not None:
             gesture.finish(self.scene_point(event.position()), event.modifiers())
             self._hover(event.position())
+            self.fix_button.follow()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         if event.button() != _LEFT:
@@ -320,30 +405,33 @@ class CanvasView(Viewport):
         at = self.scene_point(event.position())
         node_id = self.canvas.node_at(at.x(), at.y())
         if node_id is not None:
-            self._activate(node_id)
+            self._double_clicked(node_id, at)
             return
         title = self.canvas.group_at(at.x(), at.y())
         if title is not None:
             self.groups.edit_title(title)
             return
+        if self.notes.edit_at(at):
+            return
         wire = self.canvas.wire_at(at.x(), at.y(), WIRE_REACH_PX / self.zoom)
         self.ask_for_operator(event.position().toPoint(), wire)
 
-    def _activate(self, block: NodeId) -> None:
-        """What a double click on a block means."""
-        if self.canvas.nodes[block].is_neighbour:
+    def _double_clicked(self, block: NodeId, at: QPointF) -> None:
+        """On a title: rename; anywhere else: ask for the parameters."""
+        item = self.canvas.nodes[block]
+        if item.is_neighbour:
             self.groups.go_to(block)
         elif block in self.canvas.picture.groups:
             self.groups.enter(block)
+        elif block in self.document.graph.nodes and self.zoom >= TEXT_ZOOM and at.y() < item.top + HEADER:
+            self.renaming.begin(block)
         else:
             self.node_activated.emit(block)
 
-    def open_selection(self) -> None:
-        """Enter the selected group, or edit the selected node."""
-        if self.canvas.selected_group is not None:
-            self.groups.enter(self.canvas.selected_group)
-        elif len(self.canvas.selected) == 1:
-            self._activate(self.canvas.selected[0])
+    @property
+    def is_busy(self) -> bool:
+        """True while a gesture lasts."""
+        return self._gesture is not None
 
     def _begin(self, gesture: Gesture | None) -> None:
         self._gesture = gesture
@@ -362,7 +450,7 @@ class CanvasView(Viewport):
             port = self.canvas.port_at(at.x(), at.y(), PORT_REACH_PX / self.zoom)
         node_id = port.node if port is not None else self.canvas.node_at(at.x(), at.y())
         self._show_hover(node_id)
-        if not self._is_space_down:
+        if not self._is_space_down and not self._is_cut_key_down:
             self.viewport().setCursor(Qt.CursorShape.CrossCursor if port is not None else Qt.CursorShape.ArrowCursor)
 
     def _show_hover(self, node_id: NodeId | None) -> None:
@@ -374,7 +462,16 @@ class CanvasView(Viewport):
         self._hovered = node_id
         self.viewport().setToolTip(menus.describe(self.document, node_id) if node_id is not None else "")
 
+    def _place_overlays(self) -> None:
+        super()._place_overlays()
+        self.fix_button.follow()
+
+    def scrollContentsBy(self, dx: int, dy: int) -> None:
+        super().scrollContentsBy(dx, dy)
+        self.fix_button.follow()
+
     def leaveEvent(self, event: QEvent) -> None:
+        self._pointer = None
         self._show_hover(None)
         super().leaveEvent(event)
 
@@ -397,8 +494,26 @@ class CanvasView(Viewport):
         return super().viewportEvent(event)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        if self._gesture is None:
-            menus.context_menu(self, event.pos()).popup(event.globalPos())
+        if self._is_cutting or self._gesture is not None:
+            self._is_cutting = self._gesture is not None
+            return
+        at, where = event.pos(), event.globalPos()
+        if event.reason() == QContextMenuEvent.Reason.Keyboard:  # for what is selected, wherever the pointer is
+            at = self.selection_point()
+            where = self.viewport().mapToGlobal(at)
+        menus.context_menu(self, at).popup(where)
+
+    def selection_point(self) -> QPoint:
+        """A viewport point on the selected node or wire; the middle of the view where nothing is selected."""
+        wire = self.canvas.selected_wire
+        if self.selected():
+            item = self.canvas.nodes[self.selected()[0]]
+            return self.mapFromScene(QPointF(item.left + HELD_X, item.top + HELD_Y))
+        if wire is not None:
+            route = self.canvas.wires[wire].route
+            if route is not None:
+                return self.mapFromScene(QPointF(*list(route.samples(2))[1]))
+        return self.viewport().rect().center()
 
     # --- keys --------------------------------------------------------------------------------
 
@@ -414,6 +529,9 @@ class CanvasView(Viewport):
             if not event.isAutoRepeat():
                 self._is_space_down = True
                 self.viewport().setCursor(Qt.CursorShape.OpenHandCursor)
+        elif event.key() == Qt.Key.Key_Y and event.modifiers() == Qt.KeyboardModifier.NoModifier:
+            self._is_cut_key_down = True
+            self.viewport().setCursor(Qt.CursorShape.CrossCursor)
         elif event.key() == Qt.Key.Key_Escape and self._gesture is not None:
             self._end_gesture()
         elif event.key() == Qt.Key.Key_Escape and self.arranging.cancel():
@@ -427,8 +545,13 @@ class CanvasView(Viewport):
             if not isinstance(self._gesture, Pan):
                 self.viewport().unsetCursor()
 
+        if event.key() == Qt.Key.Key_Y and not event.isAutoRepeat():
+            self._is_cut_key_down = False
+            if self._gesture is None:
+                self.viewport().unsetCursor()
+
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        self._is_space_down = False
+        self._is_space_down = self._is_cut_key_down = False
         super().focusOutEvent(event)
 
     # --- operators dragged from the palette --------------------------------------------------
@@ -443,8 +566,7 @@ class CanvasView(Viewport):
         if not event.mimeData().hasFormat(OPERATOR_MIME):
             event.ignore()
             return
-        at = self.scene_point(event.position())
-        self._point_at_wire(self.canvas.wire_at(at.x(), at.y(), 2.5 * WIRE_REACH_PX / self.zoom))
+        self._point_at_wire(self._wire_for(event))
         event.acceptProposedAction()
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
@@ -458,12 +580,18 @@ class CanvasView(Viewport):
             event.ignore()
             return
         at = self.scene_point(event.position())
-        if wire is None:
-            wire = self.canvas.wire_at(at.x(), at.y(), 2.5 * WIRE_REACH_PX / self.zoom)
+        wire = wire if wire is not None else self._wire_for(event)
         # The pointer holds the node by its title.
-        self._chosen((self.commands.drop(op_id, (snapped(at.x() - 72), snapped(at.y() - 16)), wire),))
+        self._chosen((self.commands.drop(op_id, (snapped(at.x() - HELD_X), snapped(at.y() - HELD_Y)), wire),))
         event.acceptProposedAction()
         self.setFocus()
+
+    def _wire_for(self, event: QDropEvent) -> Edge | None:
+        """The wire that an operator dropped here would go into; Alt keeps it out."""
+        if event.modifiers() & _ALT:
+            return None
+        at = self.scene_point(event.position())
+        return self.canvas.wire_at(at.x(), at.y(), 2.5 * WIRE_REACH_PX / self.zoom)
 
     def _point_at_wire(self, wire: Edge | None) -> None:
         for edge, hot in ((self._drop_wire, False), (wire, True)):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
-from PySide6.QtCore import QPointF, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QBrush, QColor, QPainter, QPixmap, QResizeEvent, QShowEvent
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QBrush, QColor, QPainter, QPaintEvent, QPixmap, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QGraphicsView, QWidget
 
 from ghn_studio.app.overlays import Overlay
@@ -23,6 +25,8 @@ ZOOM_STEP = 1.2
 FIT_ZOOM = 1.0
 #: After this long without a zoom step, pictures are drawn sharp for the zoom reached.
 SETTLE_MS = 120
+#: A frame of more parts than this is painted as one.
+MANY_PARTS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,14 @@ class Viewport(QGraphicsView):
         super().__init__(scene, parent)
         self.canvas = scene
         self._needs_fit = True
+        self._is_scrolling = False
         self.hint = Hint(self)
-        self.bar = ZoomBar(self)
-        self.minimap = MiniMap(self, scene)
-        self.legend = Legend(self)
+        # What lies over the viewport for good lies inside it: beside it, it would keep Qt from moving the
+        # picture while scrolling, and each step would paint everything.
+        inside = self.viewport()
+        self.bar = ZoomBar(inside)
+        self.minimap = MiniMap(inside, scene)
+        self.legend = Legend(inside)
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
@@ -61,6 +69,10 @@ class Viewport(QGraphicsView):
         self.setTransformationAnchor(QGraphicsView.ViewportAnchor.NoAnchor)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        for overlay in (self.bar, self.minimap, self.legend):
+            overlay.setAttribute(Qt.WidgetAttribute.WA_NoMousePropagation)  # a press there is none on the canvas
+        self.bar.setCursor(Qt.CursorShape.ArrowCursor)
+        self.legend.setCursor(Qt.CursorShape.ArrowCursor)
 
     def _wire_up(self) -> None:
         self.bar.zoom_in.clicked.connect(self.zoom_in)
@@ -69,7 +81,7 @@ class Viewport(QGraphicsView):
         self.bar.minimap.toggled.connect(lambda on: self._update_minimap())
         self.minimap.look_at.connect(self.look_at)
         self.minimap.wheel_turned.connect(lambda steps: self.zoom_to(self.zoom * ZOOM_STEP**steps))
-        self._settle.timeout.connect(lambda: self._refresh_detail(settled=True))
+        self._settle.timeout.connect(self.settle)
         theme.current().changed.connect(self.restyle)
 
     @property
@@ -104,11 +116,20 @@ class Viewport(QGraphicsView):
         self._settle.start()
         self.zoom_changed.emit(zoom)
 
+    def settle(self) -> None:
+        """Draw sharply for the zoom reached; happens by itself a moment after the last zoom step."""
+        self._settle.stop()
+        self._refresh_detail(settled=True)
+
     def scroll_by(self, dx: float, dy: float) -> None:
         """Move the view over the scene, in pixels."""
         across, down = self.horizontalScrollBar(), self.verticalScrollBar()
+        # Both ways before anything is put back: Qt moves no picture of which a part is to be painted.
+        self._is_scrolling = True
         across.setValue(across.value() + round(dx))
         down.setValue(down.value() + round(dy))
+        self._is_scrolling = False
+        self._after_scrolling()
 
     def fit(self) -> None:
         """Show the whole network, at most in natural size."""
@@ -231,6 +252,22 @@ class Viewport(QGraphicsView):
         if self._needs_fit:
             self.fit()
 
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Tell the scene which parts are painted: of a strip at two edges, items learn only the box around it."""
+        region = event.region()
+        parts = cast("Iterable[QRect]", region)  # the binding's stubs do not say so
+        rects = list(parts) if region.rectCount() <= MANY_PARTS else [region.boundingRect()]
+        inverse, _ = self.viewportTransform().inverted()
+        boxes = [inverse.mapRect(QRectF(rect).adjusted(-1, -1, 1, 1)) for rect in rects]
+        self.canvas.exposed = [(b.left(), b.top(), b.right(), b.bottom()) for b in boxes]
+        super().paintEvent(event)
+        self.canvas.exposed = []
+
     def scrollContentsBy(self, dx: int, dy: int) -> None:
         super().scrollContentsBy(dx, dy)
+        if not self._is_scrolling:
+            self._after_scrolling()
+
+    def _after_scrolling(self) -> None:
+        self._place_overlays()  # they moved with the picture
         self._update_minimap()
