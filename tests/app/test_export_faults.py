@@ -108,7 +108,7 @@ import os, sys
 import ghn_studio.project.staging as files
 real = os.replace
 def waiting(source, target):
-    print("ready", flush=True)
+    print("ready", file=sys.__stdout__, flush=True)
     sys.stdin.read()
     real(source, target)
 files.os.replace = waiting
