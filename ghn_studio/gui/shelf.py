@@ -54,7 +54,9 @@ class Shelf(QTabWidget):
 
     def tabInserted(self, index: int) -> None:
         """No panel forces its height on the window: each scrolls, or is cut off, where there is too little."""
-        self.widget(index).setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
+        panel = self.widget(index)
+        if panel is not None:
+            panel.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
 
     def restyle(self) -> None:
         """Draw the button's icon in the theme's colour."""
