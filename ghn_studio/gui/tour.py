@@ -181,7 +181,7 @@ def _groups(person: Person) -> Iterator[str]:
     yield "inside"
     person.choose("group.leave")
     person.rest()
-    canvas.select([_node(person, "flatten"), _node(person, "linear")])
+    canvas.select([_node(person, "linear"), _node(person, "output")])
     canvas.setFocus()
     person.press("C", canvas)
     person.type("Classifier")
@@ -259,6 +259,8 @@ def _helping(person: Person) -> Iterator[str]:
     person.choose("help.shortcuts")
     person.rest()
     yield "shortcuts"
+    for dialog in person.over():
+        dialog.close()
 
 
 def _add(person: Person, words: str) -> None:

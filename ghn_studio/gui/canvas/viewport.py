@@ -260,7 +260,9 @@ class Viewport(QGraphicsView):
             self._show_rect(self.canvas.content_rect())
 
     def _is_fitted(self, size: QSize) -> bool:
-        """True if the view, when it had ``size``, was what :meth:`fit` makes it."""
+        """True if the view, when it had ``size``, was what :meth:`fit` makes it; and before it had one."""
+        if not size.isValid():
+            return bool(self.canvas.nodes)
         aim = self.aim_at(self.canvas.content_rect(), size) if self.canvas.nodes else None
         if aim is None or not math.isclose(aim.zoom, self.zoom, rel_tol=1e-6):
             return False
