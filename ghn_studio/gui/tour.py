@@ -207,10 +207,10 @@ def _finding(person: Person) -> Iterator[str]:
     person.rest()
     yield "commands"
     person.press("Escape")
-    window.left_tabs.setCurrentWidget(window.outline)
+    window.places.left_tabs.setCurrentWidget(window.outline)
     person.rest()
     yield "outline"
-    window.left_tabs.setCurrentIndex(0)
+    window.places.left_tabs.setCurrentIndex(0)
 
 
 def _looking(person: Person) -> Iterator[str]:
