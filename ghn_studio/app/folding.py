@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ghn_studio.app import boxes, edits, grouping
-from ghn_studio.app.boxes import Shift, box_at, framed, joined
+from ghn_studio.app.boxes import box_at, joined
 from ghn_studio.app.document import Document
 from ghn_studio.app.edits import Edit, Point
 from ghn_studio.app.flow import Box, Direction
 from ghn_studio.app.layout import free_spot, place_missing
 from ghn_studio.app.picture import Picture, picture
+from ghn_studio.app.rippling import frame_of, ripple
 from ghn_studio.ir.graph import NodeId
 from ghn_studio.project import Project
 
@@ -47,17 +48,18 @@ def opened(document: Document, drawing: Drawing, path: str) -> Edit:
     old = box_at(drawing.places[path], document.block_sizes((path,))[path])
     anchor = _anchor(after, drawing.picture.groups[path].entries, found)
     places = _moved_into(found, sizes, old, anchor, after, path, drawing.direction)
-    new = frame_of(after, path, {b: box_at(p, sizes[b]) for b, p in places.items()})
+    new = frame_of(after.frames, path, {b: box_at(p, sizes[b]) for b, p in places.items()})
     others = {b: box for b, box in drawing.boxes(document).items() if b != path}
-    shifts = boxes.around_change(others, old, _union(old, new), drawing.direction)
-    return _folded(path, drawing, shifts, places, on=False)
+    moved = ripple(drawing.picture.frames, others, path, old, joined((old, new)), drawing.direction,
+                   boxes.around_change)
+    return _folded(path, moved, places, on=False)
 
 
 def closed(document: Document, drawing: Drawing, path: str) -> Edit:
     """Draw an open group as one block, where its frame is."""
     all_boxes = drawing.boxes(document)
     inner = {b: all_boxes[b] for b in drawing.picture.blocks_below(path)}
-    frame = frame_of(drawing.picture, path, inner)
+    frame = frame_of(drawing.picture.frames, path, inner)
     places = {b: drawing.places[b] for b in inner}
     size = document.block_sizes((path,))[path]
     entries = picture(document.graph, document.project.collapsed | {path}, drawing.picture.scope,
@@ -65,8 +67,9 @@ def closed(document: Document, drawing: Drawing, path: str) -> Edit:
     anchor = _anchor(drawing.picture, entries, places)
     others = {b: box for b, box in all_boxes.items() if b not in inner}
     block = _free_box(frame, inner[anchor], size, drawing.direction, others)
-    shifts = boxes.closing_up(others, _union(block, frame), block, drawing.direction)
-    return _folded(path, drawing, shifts, {**places, path: block[:2]}, on=True)
+    frames = [p for p in drawing.picture.frames if not (p + ".").startswith(path + ".")]
+    moved = ripple(frames, others, path, joined((block, frame)), block, drawing.direction, boxes.closing_up)
+    return _folded(path, moved, {**places, path: block[:2]}, on=True)
 
 
 def refolded(collapsed: Iterable[str], places: Mapping[str, Point]) -> Edit:
@@ -80,24 +83,8 @@ def refolded(collapsed: Iterable[str], places: Mapping[str, Point]) -> Edit:
     return edit
 
 
-def frame_of(shown: Picture, path: str, members: Mapping[str, Box]) -> Box:
-    """The frame of an open group around its members and the frames of the groups among them."""
-    inner = [p for p in shown.frames if p.startswith(path + ".")]
-    found = list(members.values())
-    for child in inner:
-        if not any(child.startswith(other + ".") for other in inner):
-            below = {b: box for b, box in members.items() if b.startswith(child + ".")}
-            if below:
-                found.append(frame_of(shown, child, below))
-    return framed(joined(found))
-
-
-def _folded(path: str, drawing: Drawing, shifts: Mapping[str, Shift], places: Mapping[str, Point], *, on: bool) -> Edit:
-    after = {NodeId(b): p for b, p in drawing.places.items()}
-    for block, (dx, dy) in shifts.items():
-        x, y = drawing.places[block]
-        after[NodeId(block)] = x + dx, y + dy
-    after.update({NodeId(b): p for b, p in places.items()})
+def _folded(path: str, moved: Mapping[str, Box], places: Mapping[str, Point], *, on: bool) -> Edit:
+    after = {**{NodeId(b): box[:2] for b, box in moved.items()}, **{NodeId(b): p for b, p in places.items()}}
 
     def edit(project: Project) -> Project:
         project = grouping.collapsed((path,), on=on)(project)
@@ -124,7 +111,7 @@ def _moved_into(
     path: str, direction: Direction,
 ) -> dict[str, Point]:
     """Members moved together so that their frame begins where the block did."""
-    frame = frame_of(shown, path, {b: box_at(p, sizes[b]) for b, p in places.items()})
+    frame = frame_of(shown.frames, path, {b: box_at(p, sizes[b]) for b, p in places.items()})
     x, y = places[anchor]
     if direction is Direction.DOWN:
         dx, dy = (old[0] + old[2] - sizes[anchor][0]) / 2 - x, old[1] - frame[1]
@@ -148,6 +135,3 @@ def _free_box(
     taken = [(b[0], b[1], b[2] - b[0], b[3] - b[1]) for b in others.values()]
     return box_at(free_spot(corner, size, taken), size)
 
-
-def _union(a: Box, b: Box) -> Box:
-    return joined((a, b))

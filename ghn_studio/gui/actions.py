@@ -200,7 +200,6 @@ ACTIONS = (
     ActionSpec("ghn.add", "Add file…", "Hypernetworks", None, "add",
                "Add a GHN-1, GHN-2, MLP or GHN-3 file of the official code", _needs_rest),
     ActionSpec("view.shelf", "Panels below", "View", "Ctrl+J", "", "Open or shut the panels below the canvas"),
-    ActionSpec("view.palette", "Command palette…", "View", "Ctrl+K", "", "Find any command, operator, file or node"),
     ActionSpec("view.palette", "Command palette…", "View", "Ctrl+K", "command",
                "Find any command, operator, file or node"),
     ActionSpec("view.fit", "Fit", "View", "Home", "fit", "Show the whole network", _needs_nodes, on_canvas=True),

@@ -30,7 +30,6 @@ class Helping(QObject):
         self._window, self._beside, self._is_placed = window, beside, False
         self._panel, self._dock, self._topic = panel, dock, topic
         panel.close_requested.connect(self.hide)
-        dock.hide()
 
     @property
     def is_shown(self) -> bool:

@@ -25,8 +25,8 @@ HINTS: Mapping[str, str] = MappingProxyType({
 _MOST_WIDTH, _LEAST_WIDTH = 560, 380
 #: What the zoom bar on the left and the minimap on the right take of the lower edge, with room around them.
 _LEFT, _RIGHT = 268, 228
-#: Height of the minimap with its margins: where there is too little room between the two, the card lies above.
-_UP = 170
+#: Where there is too little room between the two, the card lies above the minimap, or above the bar alone.
+_UP_MAP, _UP_BAR = 170, 64
 
 
 class Hints(QObject):
@@ -162,7 +162,8 @@ class _Card(QFrame):
         self.resize(width, self.heightForWidth(width))
         x = _LEFT + (between - width) // 2 if is_low else (room.width() - width) // 2
         legend = self._canvas.legend
-        floor = room.height() - (12 if is_low else _UP)
+        up = 12 if is_low else _UP_MAP if self._canvas.minimap.isVisible() else _UP_BAR
+        floor = room.height() - up
         if legend.isVisible():
             floor = min(floor, legend.y() - 8)
         self.move(x, max(8, floor - self.height()))

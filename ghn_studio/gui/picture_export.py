@@ -30,7 +30,7 @@ from ghn_studio.jobs import Job, Progress
 
 MAX_SCALE = 4
 #: Larger pictures take more memory than is reasonable, and programs that show them fail.
-_MAX_SIDE, _MAX_PIXELS = 32_000, 300_000_000
+_MAX_SIDE, _MAX_PIXELS = 32_000, 120_000_000
 #: How long one step may draw before the window gets its turn, in seconds.
 _STEP_S = 0.008
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -99,7 +100,13 @@ class Windows(QObject):
         self._open = [kept for kept in self._open if kept is not window]
         window.deleteLater()
         if self._open:  # else the program ends
-            QTimer.singleShot(COLLECT_MS, self, look_again)
+            QTimer.singleShot(COLLECT_MS, self, _collect)
+
+
+def _collect() -> None:
+    """Free a window that was closed: its parts know each other, so only a full collection finds them."""
+    gc.collect()
+    look_again()  # it may have been there when PyTorch came
 
 
 _shared: Windows | None = None

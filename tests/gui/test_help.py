@@ -238,6 +238,7 @@ def test_the_sheet_has_every_command_with_keys_and_every_gesture(qtbot: QtBot, w
 def test_no_key_means_two_things(window: MainWindow) -> None:
     keys = [key.toString() for action in window.actions_by_id for key in action.shortcuts()]
     assert len(keys) == len(set(keys))
+    assert len({spec.id for spec in ACTIONS}) == len(ACTIONS), "nor does a command stand in the menu twice"
 
 
 def test_the_palette_says_what_an_operator_does_computes_and_where_there_is_more(window: MainWindow) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMessageBox, QPushButton
+from PySide6.QtWidgets import QApplication, QDialog, QLabel, QPushButton
 
 from ghn_studio.app.catalogues import suited_ghn
+from ghn_studio.gui import leaving
 from ghn_studio.gui.exporting import HELD, RANDOM_START, STORED
 from ghn_studio.gui.job_desk import Errand
 from ghn_studio.gui.main_window import MainWindow
+from ghn_studio.gui.questions import Answer
 from ghn_studio.gui.run_bar import RANDOM
 from ghn_studio.jobs import Job, Progress
 from ghn_studio.project import read
@@ -346,8 +348,8 @@ def test_an_onnx_file_that_cannot_be_read_is_refused_in_words(window, qtbot, tmp
 
 def test_closing_during_a_job_asks_stops_and_waits(window, qtbot, monkeypatch):
     closed: list[float] = []
-    answers = [QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Close]
-    monkeypatch.setattr(QMessageBox, "exec", lambda self: answers.pop(0))
+    answers = [Answer.CANCEL, Answer.STOP]
+    monkeypatch.setattr(leaving, "ask_about_job", lambda *a: answers.pop(0))
     window.desk.start(Errand("Counting", lambda: counting(10_000, 0.01, closed), lambda _: None, needs_torch=False))
     qtbot.waitUntil(lambda: window.run_bar.progress.stage.text() == "Counting: counting", timeout=5000)
     assert not window.close()

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ghn_studio.gui.canvas.view import CanvasView
 
 
+#: Where the text of an entry begins in a menu, in pixels.
+TEXT_X = 38
+
+
 def group_entries(menu: QMenu, view: CanvasView, path: str) -> None:
     """Add what can be done with a group."""
     groups = view.groups
@@ -31,7 +35,7 @@ def group_entries(menu: QMenu, view: CanvasView, path: str) -> None:
         menu.addAction("Collapse", "E", partial(groups.toggle, path))
     else:
         menu.addAction("Expand", "E", partial(groups.toggle, path))
-    menu.addAction("Rename…", partial(groups.edit_title, path))
+    menu.addAction("Rename…", "F2", partial(groups.edit_title, path))
     menu.addAction(_stepper(menu, view, path))
     menu.addAction(icons.icon("ungroup"), "Ungroup", "Ctrl+Shift+G", partial(groups.ungroup, path))
 
@@ -40,7 +44,7 @@ def _stepper(menu: QMenu, view: CanvasView, path: str) -> QWidgetAction:
     """A line of the menu that changes how often a group repeats, and stays open meanwhile."""
     line = QWidget()
     row = QHBoxLayout(line)
-    row.setContentsMargins(12, 2, 12, 2)
+    row.setContentsMargins(TEXT_X, 2, 12, 2)
     title = label("Repeat")
     box = RepeatBox()
     title.setBuddy(box)

@@ -192,13 +192,15 @@ class Groups(QObject):
         self._view.arranging.arrange_as(order, label, partial(folding.refolded, wanted))
 
     def expand_around(self, name: str) -> None:
-        """Open the collapsed groups around a node or group, so that it is drawn."""
-        if self.scope and not name.startswith(self.scope + "."):
+        """Open the collapsed groups around a node or group, so that it is drawn.
+
+        Steps of this kind in a row are one.
+        """
+        if self.scope and name != self.scope and not name.startswith(self.scope + "."):
             self.show_scope("")
         for path in grouping.enclosing(self._document.graph, name):
             if path in self._scene.picture.groups:
-                label = f"Expand {short_name(path)}"
-                self._view.apply(label, folding.opened(self._document, self.drawing(), path), ("expand", name))
+                self._view.apply("Open groups", folding.opened(self._document, self.drawing(), path), "go to")
 
     # --- entering and leaving ----------------------------------------------------------------
 

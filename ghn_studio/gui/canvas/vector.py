@@ -15,7 +15,7 @@ from ghn_studio.gui.canvas.pins import draw_pin
 from ghn_studio.gui.canvas.scene import CanvasScene
 
 #: Items drawn between two looks at the clock.
-_CHUNK = 8
+_CHUNK = 2
 
 
 def drawing(scene: CanvasScene, painter: QPainter, *, shadows: bool = True) -> Iterator[float]:
