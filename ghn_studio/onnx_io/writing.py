@@ -367,7 +367,8 @@ def _finer_than_attributes(graph: Architecture) -> dict[str, dict[str, float]]:
     """The settings that float32, which attributes are, does not bring back."""
     found = {
         node.id: {f.name: value for f in fields(node.params)
-                  if isinstance(value := getattr(node.params, f.name), float) and tidy(value) != value}
+                  if isinstance(value := getattr(node.params, f.name), float)
+                  and tidy(float(np.float32(value))) != value}
         for node in graph.nodes.values()
     }
     return {node_id: settings for node_id, settings in found.items() if settings}
