@@ -117,6 +117,8 @@ class Reactions(QObject):
         self._shown_graph = None
         window.show_canvas()
         window.inspector.show_selection(())
+        if window.tabs.currentWidget() in (window.results, window.curve, window.why):
+            window.tabs.set_open(False)  # they have nothing to show of another network
         window.canvas.fit()
         window.refreshing.everything()
 

@@ -181,10 +181,10 @@ def _groups(person: Person) -> Iterator[str]:
     yield "inside"
     person.choose("group.leave")
     person.rest()
-    canvas.select([_node(person, "linear"), _node(person, "output")])
+    canvas.select([_node(person, "input"), _node(person, "conv2d"), _node(person, "relu")])
     canvas.setFocus()
     person.press("C", canvas)
-    person.type("Classifier")
+    person.type("Stem")
     person.press("Return")
     person.choose("view.fit")
     person.rest()
