@@ -15,6 +15,7 @@ from ghn_studio.app.results import (
     ExportReport,
     ImportReport,
     LayerEvidence,
+    LoadWeightsReport,
     PredictReport,
     RemoveGhnReport,
     SampleReport,
@@ -178,16 +179,35 @@ def _(report: ExportReport) -> str:
     lines: Lines = [("file", report.file), ("format", report.format), ("size", f"{report.bytes:,} bytes")]
     if report.tensors:
         lines += [("parameters", f"{report.parameters:,} in {report.tensors} tensors"), ("values", report.origin)]
+    lines += [(label, text) for label, text in (("measured", report.figures), ("checked", report.checked)) if text]
     return table([*lines, ("sha256", report.sha256)])
+
+
+@report_text.register
+def _(report: LoadWeightsReport) -> str:
+    where = " in ".join(f"'{part}'" for part in (report.prefix, report.section) if part)
+    lines: Lines = [
+        ("network", report.architecture),
+        ("matched", f"{report.matched} of {report.tensors} tensors{f', under {where}' if where else ''}"),
+    ]
+    for label, entries in (("other shape", report.misshaped), ("missing", report.missing),
+                           ("unexpected", report.unexpected), ("not finite", report.not_finite)):
+        lines += [(label, text) for text in entries[:SHOWN]]
+        lines += [("", f"… and {len(entries) - SHOWN} more")] if len(entries) > SHOWN else []
+    lines += [("note", text) for text in report.notes]
+    return table([*lines, ("written", report.written or "nothing, only compared")])
 
 
 @report_text.register
 def _(report: ImportReport) -> str:
     lines: Lines = [
         ("network", f"{report.architecture}, {report.nodes} nodes, {report.layers} layers with parameters"),
-        ("parameters", f"{report.parameters:,}"),
+        ("parameters", f"{report.parameters:,}, {report.trainable_parameters:,} of them trainable"),
         ("images", f"{report.input} to {report.output}"),
-        *(("note", text) for text in report.notes),
+        ("difference", "not known" if report.max_relative_error is None else
+         f"{report.max_relative_error:.1e} of the largest value, from onnxruntime"),
+        *([("foreign nodes", f"{report.opaque}: {', '.join(report.opaque_nodes[:5])}")] if report.opaque else []),
+        *(("note", text) for text in report.warnings),
         ("written", report.file),
     ]
     return table(lines)

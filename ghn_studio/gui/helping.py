@@ -32,7 +32,6 @@ class Helping(QObject):
         self._width = panel.sizeHint().width()  # then what the person makes it
         self._width_beside = 0
         panel.close_requested.connect(self.hide)
-        dock.hide()
 
     @property
     def is_shown(self) -> bool:
