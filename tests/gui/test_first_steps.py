@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import QEvent, QPoint
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -145,3 +146,16 @@ def test_the_step_that_duplicates_a_group_is_called_after_it(person) -> None:
     person.press("E", window.canvas)
     person.press("Ctrl+D", window.canvas)
     assert window.document.undo_label == "Duplicate Stem"
+
+
+def test_a_wheel_turned_over_the_run_bar_changes_no_choice(person) -> None:
+    bar = person.window.run_bar
+    for combo in (bar.ghn, bar.head, bar.device):
+        before = combo.currentIndex()
+        middle = QPointF(combo.rect().center())
+        for turn in (-120, 120):
+            QApplication.sendEvent(combo, QWheelEvent(
+                middle, QPointF(combo.mapToGlobal(middle)), QPoint(), QPoint(0, turn), Qt.MouseButton.NoButton,
+                Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+            ))
+            assert combo.currentIndex() == before, combo.objectName()
