@@ -136,6 +136,17 @@ def has_stored_values(text: str) -> bool:
     return open_architecture(text).values is not None
 
 
+def stored_origin(text: str) -> Mapping[str, Any] | None:
+    """Where the values that come with the network ``text`` names come from, without reading them; None if it has none.
+
+    Of a foreign file nothing is known.
+    """
+    if text.startswith((DEEPNETS, TORCHVISION)) or text.lower().endswith(".onnx"):
+        return None
+    values = open_architecture(text).values
+    return values.origin if values is not None else None
+
+
 def read_foreign(text: str) -> Foreign:
     """Read an ``.onnx`` file.
 

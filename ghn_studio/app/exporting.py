@@ -1,4 +1,4 @@
-"""Writing a network to a file: ``.pt``, ``.safetensors``, ``.ghn`` and ``.py``.
+"""Writing a network to a file: weights, programs, source, projects, or a folder of them.
 
 Equal networks and values give equal bytes, whatever the file is called: no file holds a
 time, a path or a random name. A file is written whole or not at all.
@@ -7,7 +7,6 @@ time, a path or a random name. A file is written whole or not at all.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import sys
@@ -18,25 +17,39 @@ from typing import Any
 
 from ghn_studio import __version__
 from ghn_studio.analysis.shapes import require_shapes
+from ghn_studio.app import export_files
 from ghn_studio.app.architectures import stored_values
-from ghn_studio.app.requests import ExportRequest
+from ghn_studio.app.description import (
+    FIGURES,
+    PREPROCESSING,
+    Figures,
+    Preprocessing,
+    known_figures,
+    known_preprocessing,
+)
+from ghn_studio.app.export_files import Written
+from ghn_studio.app.requests import OPSET, ExportRequest
 from ghn_studio.app.results import ExportReport
+from ghn_studio.datasets import portable_name
 from ghn_studio.errors import CheckpointError, UsageError
 from ghn_studio.ir.graph import Architecture
-from ghn_studio.jobs import Job, Progress
+from ghn_studio.jobs import Job, Progress, run
 from ghn_studio.ops import REGISTRY
-from ghn_studio.project import Position, Project, dumps, replace_file, tensors_to_bytes, write
+from ghn_studio.project import Content, Position, Project, dumps, replace_files, replace_folder, write
 
-#: What an ending stands for, in words.
+#: What an ending stands for, in words. A folder has none.
 FORMATS: Mapping[str, str] = {
     ".pt": "PyTorch state dict",
+    ".pt2": "PyTorch program that runs without source",
     ".safetensors": "safetensors",
-    ".ghn": "GHN Studio project with its values beside it",
+    ".onnx": "ONNX model",
     ".py": "PyTorch source",
+    ".ghn": "GHN Studio project with its values beside it",
+    "": "Folder for the Hugging Face hub",
 }
 
-#: Key of our entry in a state dict's ``_metadata``.
-METADATA_KEY = "ghn_studio"
+#: What the option ``format`` calls the endings.
+ENDINGS: Mapping[str, str] = {"huggingface" if not e else e[1:]: e for e in FORMATS}
 
 
 def export(request: ExportRequest, graph: Architecture | None) -> Job[ExportReport]:
@@ -44,53 +57,78 @@ def export(request: ExportRequest, graph: Architecture | None) -> Job[ExportRepo
 
     Raises:
         UsageError: The ending stands for no format, or the folder is not there.
+        OnnxConversionError: An operator has no ONNX form in the operator set; named before anything is predicted.
         PredictionError: Values have to be predicted and the parts do not fit together.
     """
     from ghn_studio.app.fitting import fitted
     from ghn_studio.app.predicting import input_size, origin_of, predict_on, set_up
 
     assert graph is not None
-    ending = check_target(request.to)
+    ending = check_target(request.to, request.format)
     graph = fitted(request, graph)
+    if ending == ".onnx":
+        _require_onnx_forms(graph, request.opset)
     if ending == ".py":
-        yield Progress("writing source")
-        return write_network(request.to, graph, None, {})
+        return (yield from writing(request.to, graph, None, _known(request), format=request.format))
     if request.stored:
         yield Progress("reading values")
         found = stored_values(request.stored)
         if found is None:
             raise CheckpointError(f"'{request.stored}' brings no parameter values; leave --stored out to predict them")
-        return write_network(request.to, graph, found.tensors, found.origin)
-    bench = yield from set_up(request, size=input_size(graph))
-    report = yield from predict_on(bench, graph, evaluate=False)
+        values, origin = found.tensors, found.origin
+    else:
+        bench = yield from set_up(request, size=input_size(graph))
+        report = yield from predict_on(bench, graph, evaluate=False)
+        values, origin = report.values, origin_of(report)
     yield Progress("exporting")
-    return write_network(request.to, graph, report.values, origin_of(report))
+    return (yield from writing(request.to, graph, values, origin, format=request.format, opset=request.opset))
 
 
-def check_target(to: str) -> str:
-    """Return the ending of an export's file, in small letters.
+def check_target(to: str, format: str = "auto") -> str:
+    """Return the ending of an export's format, in small letters: that of the file, or that of ``format``.
 
     Raises:
         UsageError: No such format, no such folder, or no right to write there.
     """
     path = Path(to)
-    ending = path.suffix.lower()
-    if ending not in FORMATS:
+    ending = path.suffix.lower() if format == "auto" else ENDINGS[format]
+    if ending not in FORMATS or (format == "auto" and not ending):
         found = f"'{path.suffix}'" if path.suffix else "no ending"
-        raise UsageError(f"'{to}' has {found}: name a file that ends in {', '.join(FORMATS)}")
-    check_folder(path)
+        known = ", ".join(e for e in FORMATS if e)
+        raise UsageError(f"'{to}' has {found}: name a file that ends in {known}, or say what it is (--format)")
+    if ending:
+        check_folder(path)
+    else:
+        _check_model_folder(path)
     return ending
 
 
 def check_folder(path: Path) -> None:
     """Raise :class:`UsageError` unless a file can be put at ``path``."""
+    if path.is_dir():
+        raise UsageError(f"'{path}' is a folder; name a file")
+    _check_around(path)
+
+
+def _check_around(path: Path) -> None:
     folder = path.parent
     if not folder.is_dir():
         raise UsageError(f"there is no folder '{folder}' to write '{path.name}' into; make it first")
-    if path.is_dir():
-        raise UsageError(f"'{path}' is a folder; name a file")
     if not os.access(folder, os.W_OK):
         raise UsageError(f"'{folder}' does not let you write; choose another folder")
+
+
+def _check_model_folder(path: Path) -> None:
+    """Raise :class:`UsageError` unless a folder can be put there without anybody losing files."""
+    from ghn_studio.app.model_folder import SETTINGS, is_model_folder
+
+    _check_around(path)
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"'{path}' is a file; name a folder")
+    settings = path / SETTINGS
+    ours = settings.is_file() and is_model_folder(settings.read_text("utf-8", errors="replace"))
+    if path.is_dir() and any(path.iterdir()) and not ours:
+        raise UsageError(f"'{path}' holds other files; name a new folder, or one an export has made")
 
 
 def write_network(
@@ -100,35 +138,76 @@ def write_network(
     origin: Mapping[str, Any],
     layout: Mapping[Any, Position] | None = None,
 ) -> ExportReport:
-    """Write a network in the format its file's ending stands for.
+    """:func:`writing` to its end, in the format its file's ending stands for."""
+    return run(writing(to, graph, values, origin, layout))
+
+
+def writing(
+    to: str | Path,
+    graph: Architecture,
+    values: Mapping[str, Any] | None,  # torch.Tensor; this room has no torch
+    origin: Mapping[str, Any],
+    layout: Mapping[Any, Position] | None = None,
+    *,
+    format: str = "auto",
+    opset: int = OPSET,
+) -> Job[ExportReport]:
+    """Write a network.
 
     Args:
         values: Every tensor of the network by state-dict name, running statistics included. None for
             ``.py``, or for a project without values.
-        origin: Where the values come from (``kind`` and more), plain JSON data.
+        origin: Where the values come from (``kind`` and more), plain JSON data; how images are prepared and
+            how well the values did are told by ``app.description``.
         layout: Positions of the nodes, kept in a project.
+        format: A key of :data:`ENDINGS`, or ``auto`` for what the file's ending says.
+        opset: ONNX operator set.
 
     Raises:
         UsageError, ProjectError: The file cannot be written; what was there before is unharmed.
         CheckpointError: The values are not those of the network.
+        OnnxConversionError: It has no ONNX form, or onnxruntime computes something else.
     """
     path = Path(to)
-    ending = check_target(str(to))
+    ending = check_target(str(to), format)
     complete = _complete(graph, values) if values is not None and ending != ".py" else None
     if ending == ".ghn":
-        project = Project(graph, layout or {})
-        write(path, project, complete, dict(origin) if complete is not None else None)
+        write(path, Project(graph, layout or {}), complete, dict(origin) if complete is not None else None)
+        return _report(path, ending, graph, complete, origin, Written(path.read_bytes()))
+    if ending != ".py" and complete is None:
+        raise CheckpointError(f"a {ending} file holds parameter values, and there are none yet: predict them first")
+    written = yield from _contents(path, ending, graph, complete or {}, origin, opset)
+    if isinstance(written.content, Mapping):
+        replace_folder(path, written.content)
     else:
-        replace_file(path, _bytes(ending, graph, complete, origin))
-    return _report(path, ending, graph, complete, origin)
+        beside = [(path.with_name(written.beside[0]), written.beside[1])] if written.beside is not None else []
+        replace_files([*beside, (path, written.content)])
+        if ending == ".onnx":
+            _remove_older_data(path, written.beside[0] if written.beside is not None else "")
+    return _report(path, ending, graph, complete, origin, written)
 
 
 def metadata(graph: Architecture, origin: Mapping[str, Any]) -> dict[str, str | int | float]:
-    """What an exported file says about itself: plain texts and numbers, nothing that differs between equal runs."""
-    facts = {"version": __version__, "architecture": graph.name, "sha256": fingerprint(graph), **origin}
-    plain = {k: v if isinstance(v, str | int | float) else json.dumps(v, sort_keys=True) for k, v in facts.items()}
+    """What an exported file says about itself: plain texts and numbers, nothing that differs between equal runs.
+
+    The preprocessing and the figures are texts of JSON.
+    """
+    told = {PREPROCESSING: known_preprocessing(graph, origin), FIGURES: known_figures(origin)}
+    facts = {
+        "version": __version__, "architecture": graph.name, "sha256": fingerprint(graph), **origin, **_dataset(origin),
+        **{k: v.to_json() for k, v in told.items() if v is not None},
+    }
+    plain = {
+        k: v if isinstance(v, str | int | float) else json.dumps(v, sort_keys=True, ensure_ascii=False)
+        for k, v in facts.items()
+    }
     # Pickle writes a text once per object: only shared objects give equal bytes for equal texts.
     return {sys.intern(k): sys.intern(v) if isinstance(v, str) else v for k, v in plain.items()}
+
+
+def _dataset(origin: Mapping[str, Any]) -> dict[str, str]:
+    """The name of the dataset without the path of a folder on this machine."""
+    return {"dataset": portable_name(str(origin["dataset"]))} if "dataset" in origin else {}
 
 
 def fingerprint(graph: Architecture) -> str:
@@ -136,31 +215,55 @@ def fingerprint(graph: Architecture) -> str:
     return hashlib.sha256(dumps(Project(graph)).encode()).hexdigest()
 
 
-def _bytes(ending: str, graph: Architecture, values: Mapping[str, Any] | None, origin: Mapping[str, Any]) -> bytes:
+def _contents(
+    path: Path, ending: str, graph: Architecture, values: Mapping[str, Any], origin: Mapping[str, Any], opset: int
+) -> Job[Written]:
+    """What goes into the file or folder."""
+    facts = metadata(graph, origin)
+    prepared, figures = known_preprocessing(graph, origin), known_figures(origin)
     if ending == ".py":
-        from ghn_studio.codegen import to_source
-
-        return to_source(graph).encode("utf-8")
-    if values is None:
-        raise CheckpointError(f"a {ending} file holds parameter values, and there are none yet: predict them first")
+        yield Progress("writing source")
+        return Written(export_files.source(graph, prepared, figures).encode())
+    if ending == ".onnx":
+        return (yield from export_files.onnx_model(graph, values, facts, path.stem, opset))
+    if ending == ".pt2":
+        return (yield from export_files.program(graph, values, facts))
     if ending == ".safetensors":
-        return tensors_to_bytes(values, {k: str(v) for k, v in metadata(graph, origin).items()})
-    return _state_dict_bytes(graph, values, origin)
+        return Written(export_files.safetensors_bytes(values, facts))
+    if ending == ".pt":
+        return export_files.state_dict(graph, values, facts)
+    return _folder(graph, values, facts, prepared, figures, origin)
 
 
-def _state_dict_bytes(graph: Architecture, values: Mapping[str, Any], origin: Mapping[str, Any]) -> bytes:
-    """The network's own state dict, loaded strictly into a module first, so that it is sure to fit."""
-    import torch
+def _folder(
+    graph: Architecture, values: Mapping[str, Any], facts: export_files.Facts, prepared: Preprocessing | None,
+    figures: Figures | None, origin: Mapping[str, Any],
+) -> Written:
+    from ghn_studio.app.model_folder import model_folder
 
-    from ghn_studio.engine.build import build
+    return model_folder(graph, values, facts, prepared, figures, _origin_text(origin))
 
-    module = build(graph)
-    module.load_state_dict(dict(values), strict=True)
-    state = module.state_dict()
-    state._metadata[METADATA_KEY] = metadata(graph, origin)  # type: ignore[attr-defined]
-    buffer = io.BytesIO()  # torch names the records after the file it is given; a buffer has no name
-    torch.save(state, buffer)
-    return buffer.getvalue()
+
+def _known(request: ExportRequest) -> Mapping[str, Any]:
+    """What source can say of a network's use: that of its stored values, or else the dataset it was exported for."""
+    from ghn_studio.app.architectures import stored_origin
+
+    return (stored_origin(request.stored) if request.stored else None) or {"dataset": request.dataset}
+
+
+def _require_onnx_forms(graph: Architecture, opset: int) -> None:
+    from ghn_studio import onnx_io
+
+    onnx_io.require_forms(graph, opset=opset)
+
+
+def _remove_older_data(path: Path, current: str) -> None:
+    """Remove the parameters that only the model replaced just now referred to."""
+    from ghn_studio.onnx_io import is_data_of
+
+    for other in path.parent.iterdir():
+        if other.name != current and is_data_of(other.name, path.stem):
+            other.unlink(missing_ok=True)
 
 
 def _complete(graph: Architecture, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,20 +292,41 @@ def _complete(graph: Architecture, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _report(
-    path: Path, ending: str, graph: Architecture, values: Mapping[str, Any] | None, origin: Mapping[str, Any]
+    path: Path, ending: str, graph: Architecture, values: Mapping[str, Any] | None, origin: Mapping[str, Any],
+    written: Written,
 ) -> ExportReport:
-    data = path.read_bytes()
+    size, digest = _measured(written)
     trainable = 0
     full = graph.expanded()
     shapes = require_shapes(full, REGISTRY)
     for node in (n for n in full.nodes.values() if n.shares is None):
         for weight in REGISTRY[node.op].weights(node.params, shapes.inputs[node.id]):
             trainable += prod(weight.shape) if weight.trainable else 0
+    figures = known_figures(origin)
     return ExportReport(
-        architecture=graph.name, file=str(path), format=FORMATS[ending], bytes=len(data),
-        sha256=hashlib.sha256(data).hexdigest(), tensors=len(values) if values is not None else 0,
+        architecture=graph.name, file=str(path), format=FORMATS[ending], bytes=size,
+        sha256=digest, tensors=len(values) if values is not None else 0,
         parameters=trainable, origin=_origin_text(origin) if values is not None else "",
+        checked=written.checked, figures=figures.text if figures is not None else "",
     )
+
+
+def _measured(written: Written) -> tuple[int, str]:
+    """Bytes and SHA-256 of the file; of a folder those of all its files, by name."""
+    if isinstance(written.content, Mapping):
+        parts = {name: _measured(Written(data)) for name, data in sorted(written.content.items())}
+        names = "".join(f"{digest}  {name}\n" for name, (_, digest) in parts.items())
+        return sum(size for size, _ in parts.values()), hashlib.sha256(names.encode()).hexdigest()
+    digest, size = hashlib.sha256(), 0
+    for part in _parts(written.content):
+        digest.update(part)
+        size += len(part)
+    beside = sum(len(part) for part in _parts(written.beside[1])) if written.beside is not None else 0
+    return size + beside, digest.hexdigest()
+
+
+def _parts(content: Content) -> tuple[bytes | memoryview, ...]:
+    return (content,) if isinstance(content, bytes) else tuple(content)
 
 
 def _origin_text(origin: Mapping[str, Any]) -> str:

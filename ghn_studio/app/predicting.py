@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ghn_studio.analysis.shapes import require_shapes
+from ghn_studio.app.description import FIGURES, PREPROCESSING, figures_of, preprocessing_for
 from ghn_studio.app.fitting import fitted
 from ghn_studio.app.requests import CommonRequest, PredictRequest
 from ghn_studio.app.results import EvaluationDetails, PredictReport, Sample, Unpredicted
@@ -195,6 +196,7 @@ def predict_on(
             plan, values, bench.data, images=request.images, batch_norm=request.batch_norm, label=label
         )
     sizes = {w.name: prod(w.shape) for w in plan.parameters if w.trainable}
+    prepared = preprocessing_for(graph, bench.info)
     return PredictReport(
         architecture=graph.name,
         nodes=len(plan.graph.nodes),
@@ -222,16 +224,20 @@ def predict_on(
         graph_note=start.graph_note,
         familiarity=start.familiarity,
         details=_details(bench.data, request.images, result) if bench.data and result else None,
+        preprocessing=prepared.to_json() if prepared is not None else None,
         values={w.name: values[w.name].detach().cpu() for w in plan.parameters if w.name in values},
     )
 
 
 def origin_of(report: PredictReport) -> dict[str, Any]:
-    """Where a report's values come from, as projects and exports record it: plain JSON data, no times."""
+    """Where a report's values come from, how images are prepared for them and how well
+    they did, as projects and exports record it: plain JSON data, no times."""
     kind = "predicted" if report.init == "ghn" else "random"
     origin = {"kind": kind, "ghn": report.ghn, "seed": report.seed, "head": report.head, "dataset": report.dataset,
               "label": report.label}
-    return {k: v for k, v in origin.items() if v != ""}
+    figures = figures_of(report)
+    told = {PREPROCESSING: report.preprocessing, FIGURES: figures.to_json() if figures is not None else None}
+    return {k: v for k, v in {**origin, **told}.items() if v not in ("", None)}
 
 
 def _check_card(card: Card, info: DatasetInfo) -> None:

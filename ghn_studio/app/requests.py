@@ -12,6 +12,9 @@ HEADS = ("predicted", "closed-form")
 BATCH_NORMS = ("calibrated", "batch")
 ADAPTATIONS = ("auto", "on", "off")
 INITS = ("ghn", "kaiming")
+EXPORT_FORMATS = ("auto", "pt", "pt2", "safetensors", "onnx", "py", "ghn", "huggingface")
+#: The ONNX operator set that is written unless another is asked for.
+OPSET = 21
 
 #: The largest seed every generator in use accepts (NumPy's takes 32 bits).
 MAX_SEED = 2**32 - 1
@@ -68,7 +71,8 @@ class PredictRequest(CommonRequest):
     """Predict every parameter and, unless told otherwise, evaluate."""
 
     evaluate: bool = param(True, label="Evaluate", help="Measure the accuracy on test images.")
-    export: str = param("", label="Export to", help="Also write the network there: .pt, .safetensors, .ghn or .py.")
+    export: str = param("", label="Export to",
+                        help="Also write the network there: .pt, .pt2, .safetensors, .onnx, .ghn or .py.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,10 +150,28 @@ class MeasureRequest:
 class ExportRequest(CommonRequest):
     """Write a network with its parameters: those it brings along, or else predicted ones."""
 
-    to: str = param("", label="File", help="The ending decides: .pt, .safetensors, .ghn or .py.")
+    to: str = param("", label="File",
+                    help="The ending decides: .pt, .pt2, .safetensors, .onnx, .py or .ghn; a folder with --format "
+                         "huggingface.")
+    format: str = param("auto", label="Format", choices=EXPORT_FORMATS,
+                        help="What to write, where the ending does not say it.")
+    opset: int = param(OPSET, label="ONNX operator set", low=18, high=24, help="Of an .onnx file.")
     stored: str = param("", label="Stored values",
                         help="Network whose own parameter values are written instead of predicted ones; "
                              "ARCH itself if it has some and neither --ghn nor --init is given.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadWeightsRequest:
+    """Compare a file of weights with a network, and give the network those that fit."""
+
+    weights: str = param("", label="Weights", help="A .pt, .pth, .ckpt or .safetensors file; no code in it is run.")
+    to: str = param("", label="Project", help="The .ghn file to write, values beside it; empty: only compare.")
+    section: str = param("", label="Section", help="Part of the file, as in model_ema; empty: the one that fits best.")
+    partial: bool = param(False, label="Partial", help="Also where some do not fit: these get a random start.")
+    not_finite: bool = param(False, label="Not finite", help="Also values that are NaN or infinite.")
+    seed: int = param(0, label="Seed", low=0, high=MAX_SEED,
+                      help="Of everything random: equal seeds give equal results.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

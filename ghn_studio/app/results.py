@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -98,12 +99,14 @@ class PredictReport:
     familiarity: Familiarity | None = None
     #: Not part of the JSON: for the results panel and for export.
     details: EvaluationDetails | None = field(default=None, repr=False, compare=False)
+    #: How images become the network's input, as JSON data (``app.description``); None where it is not known.
+    preprocessing: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
     #: Parameter name to tensor (``torch.Tensor``; untyped here because this room has no torch).
     values: Any = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON object."""
-        return _object(self, leave_out=("details", "values"))
+        return _object(self, leave_out=("details", "preprocessing", "values"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +258,12 @@ class SplitReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportReport:
-    """A network written to a file. ``origin`` says in words where its values come from; empty for source."""
+    """A network written to a file, or to a folder of files.
+
+    ``origin`` says in words where its values come from, empty for source; ``figures`` what was measured with
+    them, empty if nothing was; ``checked`` how the file was tried before it took its name. ``bytes`` counts all
+    files, ``sha256`` is that of the file, of a folder's list of them as ``sha256sum`` prints it.
+    """
 
     architecture: str
     file: str
@@ -265,6 +273,34 @@ class ExportReport:
     tensors: int
     parameters: int
     origin: str
+    checked: str = ""
+    figures: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON object."""
+        return _object(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadWeightsReport:
+    """How a file's tensors fit a network. ``written`` names the project made with them, empty if only compared.
+
+    ``matched`` and ``tensors`` are numbers of tensors, the file's fitting ones and the network's; the lists hold a
+    text each, name and shapes.
+    """
+
+    architecture: str
+    file: str
+    section: str
+    prefix: str
+    matched: int
+    tensors: int
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    misshaped: tuple[str, ...]
+    not_finite: tuple[str, ...]
+    notes: tuple[str, ...]
+    written: str
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON object."""

@@ -19,6 +19,7 @@ from ghn_studio.app.requests import (
     ExplainRequest,
     ExportRequest,
     ImportRequest,
+    LoadWeightsRequest,
     MeasureRequest,
     PredictRequest,
     RemoveGhnRequest,
@@ -164,6 +165,12 @@ def _import(request: ImportRequest, graph: Architecture | None) -> Job[Any]:
     return (yield from import_network(request, graph))
 
 
+def _load_weights(request: LoadWeightsRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.loading_weights import load_weights
+
+    return (yield from load_weights(request, graph))
+
+
 def _train(request: TrainRequest, graph: Architecture | None) -> Job[Any]:
     from ghn_studio.app.training import train_ghn
 
@@ -246,13 +253,21 @@ TASKS: tuple[Task, ...] = (
     Task(
         id="export", title="Export", request=ExportRequest, run=_export, takes_architecture=True, required=("to",),
         adopt=_with_own_values,
-        summary="Write a network with its parameters to a .pt, .safetensors, .ghn or .py file.",
-        examples=("example:lenet5 --to lenet.pt", "example:lenet5 --to lenet.py", "net.onnx --to net.safetensors"),
+        summary="Write a network with its parameters: .pt, .pt2, .safetensors, .onnx, .py, .ghn or a folder.",
+        examples=("example:lenet5 --to lenet.pt", "example:lenet5 --to lenet.py", "net.onnx --to net.safetensors",
+                  "example:resnet20 --to resnet20 --format huggingface", "net.ghn --to net.onnx --opset 20"),
     ),
     Task(
         id="import", title="Import", request=ImportRequest, run=_import, positional=("file",), required=("to",),
         summary="Turn an ONNX file into a project.",
         examples=("net.onnx --to net.ghn",),
+    ),
+    Task(
+        id="load-weights", title="Load weights", request=LoadWeightsRequest, run=_load_weights, takes_architecture=True,
+        required=("weights",),
+        summary="Compare a file of weights with a network, and give the network those that fit.",
+        examples=("torchvision:resnet18 --weights resnet18.pth --to resnet18.ghn",
+                  "net.ghn --weights last.ckpt --section state_dict --json"),
     ),
     Task(
         id="train", title="Train a GHN", request=TrainRequest, run=_train, required=("out",),

@@ -43,9 +43,7 @@ def region_mask(
 ) -> Tensor:
     """What keeps positions apart that only a cyclic shift brought together, ``(windows, P, P)``."""
     labels = like.new_zeros(1, height, width, 1)
-    bounds = [
-        ((0, -w), (-w, -s), (-s, None)) for w, s in zip(window, shift, strict=True)
-    ]
+    bounds = [((0, -w), (-w, -s), (-s, None)) for w, s in zip(window, shift, strict=True)]
     for i, rows in enumerate(bounds[0]):
         for j, columns in enumerate(bounds[1]):
             labels[:, slice(*rows), slice(*columns)] = 3 * i + j

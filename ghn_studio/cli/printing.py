@@ -15,6 +15,7 @@ from ghn_studio.app.results import (
     ExportReport,
     ImportReport,
     LayerEvidence,
+    LoadWeightsReport,
     PredictReport,
     RemoveGhnReport,
     SampleReport,
@@ -178,7 +179,23 @@ def _(report: ExportReport) -> str:
     lines: Lines = [("file", report.file), ("format", report.format), ("size", f"{report.bytes:,} bytes")]
     if report.tensors:
         lines += [("parameters", f"{report.parameters:,} in {report.tensors} tensors"), ("values", report.origin)]
+    lines += [(label, text) for label, text in (("measured", report.figures), ("checked", report.checked)) if text]
     return table([*lines, ("sha256", report.sha256)])
+
+
+@report_text.register
+def _(report: LoadWeightsReport) -> str:
+    where = " in ".join(f"'{part}'" for part in (report.prefix, report.section) if part)
+    lines: Lines = [
+        ("network", report.architecture),
+        ("matched", f"{report.matched} of {report.tensors} tensors{f', under {where}' if where else ''}"),
+    ]
+    for label, entries in (("other shape", report.misshaped), ("missing", report.missing),
+                           ("unexpected", report.unexpected), ("not finite", report.not_finite)):
+        lines += [(label, text) for text in entries[:SHOWN]]
+        lines += [("", f"… and {len(entries) - SHOWN} more")] if len(entries) > SHOWN else []
+    lines += [("note", text) for text in report.notes]
+    return table([*lines, ("written", report.written or "nothing, only compared")])
 
 
 @report_text.register

@@ -12,6 +12,7 @@ from ghn_studio.codegen.constructors import (
     New,
     Ref,
     Value,
+    is_loop,
     layer,
     printed,
     skeleton,
@@ -200,13 +201,28 @@ class Classes:
 
     def _write_top(self, top: str, doc: str) -> None:
         root = self._tree.root
-        layers = tuple((name, self._new(child, root)) for name, child in self._owned(root))
-        if self._is_sequence(root):
+        is_sequence = self._is_sequence(root)
+        layers = tuple((name, self._noted(child, self._new(child, root), is_sequence))
+                       for name, child in self._owned(root))
+        if is_sequence:
             draft = _Draft(root, "nn.Sequential", layers, None)
         else:
             forward = method(self._tree, root, lambda u: self._access(root, u), self._shape)
             draft = _Draft(root, "nn.ModuleList" if root.is_list else "nn.Module", layers, forward)
         self.source.append(_class_text(top, draft, doc, {}, list(layers)))
+
+    def _noted(self, child: Block | Node, new: New, is_step: bool) -> New:
+        """The call with the shapes of what a stage's layers give, where it lists them one by one."""
+        if isinstance(child, Block) and self._is_sequence(child) and not is_loop(new) and not new.keeps:
+            units = self._tree.units[child]
+            items = tuple(
+                replace(item, note=self._shape(unit)) if isinstance(item, New) else item
+                for unit, item in zip(units, new.items, strict=True)
+            )
+            new = replace(new, items=items)
+        if not is_step:
+            return new
+        return replace(new, note=next(self._shape(u) for u in self._tree.units[self._tree.root] if u.what is child))
 
     def _shape(self, unit: Unit) -> str:
         outputs = self._tree.program.shapes.outputs
@@ -226,7 +242,10 @@ class Classes:
 
     def _doc(self, group: list[_Draft]) -> str:
         paths = [d.block.path for d in group]
-        return f"``{paths[0]}``" if len(paths) == 1 else f"``{paths[0]}`` to ``{paths[-1]}``, {len(paths)} in all"
+        if len(paths) == 1:
+            return f"``{paths[0]}``"
+        text = f"``{paths[0]}`` to ``{paths[-1]}``, {len(paths)} in all"
+        return text if len(text) + 11 <= LINE else f"``{paths[0]}`` and others, {len(paths)} in all"
 
 
 def _columns(group: list[_Draft]) -> dict[int, str]:
@@ -323,9 +342,9 @@ def _init(base: str, layers: list[tuple[str, New]]) -> list[str]:
             left = f"self.{name}" if is_plain_attribute(name) else f'self.{table}["{name}"]'
             rows.append(f"        {left} = {printed(new, 8, LINE - 11 - len(left))}")
         return rows
-    calls = [f"            {printed(new, 12, LINE - 13)}," for _, new in layers]
-    opening, closing = ("([", "])") if base == "nn.ModuleList" else ("(", ")")
-    return [f"        super().__init__{opening}", *calls, f"        {closing}"]
+    wrapper = New("super().__init__", (None,) * len(layers), tuple(new for _, new in layers),
+                  "[]" if base == "nn.ModuleList" else "")
+    return [f"        {printed(wrapper, 8, LINE - 8)}"]
 
 
 def _docstring(text: str) -> list[str]:

@@ -78,7 +78,7 @@ class New:
     ``brackets`` encloses the arguments of containers: ``[]`` for lists, ``{}`` for
     dictionaries (whose keywords are the keys), empty for ordinary calls. ``keeps`` names the
     tensor of a layer that stays when the layer itself is dropped: a bare parameter, or a
-    buffer where ``is_buffer`` is set.
+    buffer where ``is_buffer`` is set. ``note`` is a comment for its line in a list.
     """
 
     target: str
@@ -87,6 +87,7 @@ class New:
     brackets: str = ""
     keeps: str = ""
     is_buffer: bool = False
+    note: str = ""
 
 
 Item = Value | Ref | New
@@ -140,7 +141,7 @@ def printed(new: New, indent: int, room: int) -> str:
     """The call as source: on one line if ``room`` characters suffice, else one argument per line."""
     if new.keeps:
         return f"{printed(replace(new, keeps=''), indent, room - len(new.keeps) - 1)}.{new.keeps}"
-    if _is_loop(new):
+    if is_loop(new):
         inner = printed(new.items[0], indent + 4, room) if isinstance(new.items[0], New) else ""
         loop = f"{inner} for _ in range({len(new.items)})"
         return f"{new.target}([{loop}])" if new.brackets else f"{new.target}(*({loop}))"
@@ -148,18 +149,37 @@ def printed(new: New, indent: int, room: int) -> str:
     words = [prefix + _item(item, 0, 10**6) for prefix, item in shown]
     opening, closing = ("(" + new.brackets[0], new.brackets[1] + ")") if new.brackets else ("(", ")")
     line = f"{new.target}{opening}{', '.join(words)}{closing}"
-    if len(line) <= room or not shown:
+    if (len(line) <= room and not any(map(_note, shown))) or not shown:
         return line
     pad = " " * (indent + 4)
     if not new.brackets and not any(isinstance(item, New) for _, item in shown):
         together = ", ".join(words)
         if len(pad) + len(together) <= LINE:
             return f"{new.target}(\n{pad}{together}\n{' ' * indent})"
-    rows = [f"{pad}{prefix}{_item(item, indent + 4, LINE - indent - 5 - len(prefix))}," for prefix, item in shown]
-    return "\n".join([f"{new.target}{opening}", *rows, f"{' ' * indent}{closing}"])
+    if new.brackets:  # each bracket on a line of its own, as formatters put them
+        return "\n".join([
+            f"{new.target}(", f"{pad}{new.brackets[0]}", *_rows(shown, indent + 8), f"{pad}{new.brackets[1]}",
+            f"{' ' * indent})",
+        ])
+    return "\n".join([f"{new.target}{opening}", *_rows(shown, indent + 4), f"{' ' * indent}{closing}"])
 
 
-def _is_loop(new: New) -> bool:
+def _rows(shown: list[tuple[str, Item]], indent: int) -> list[str]:
+    """One argument per line, ``indent`` characters from the edge."""
+    return [
+        f"{' ' * indent}{prefix}{_item(item, indent, LINE - indent - 1 - len(prefix + note))},{note}"
+        for (prefix, item), note in zip(shown, map(_note, shown), strict=True)
+    ]
+
+
+def _note(shown: tuple[str, Item]) -> str:
+    """The comment of one argument, with the space before it."""
+    note = shown[1].note if isinstance(shown[1], New) else ""
+    return f"  # {note}" if note else ""
+
+
+def is_loop(new: New) -> bool:
+    """True for a container of several equal layers, printed as one."""
     container = new.target in ("nn.Sequential", "nn.ModuleList")
     return container and len(new.items) > 1 and all(item == new.items[0] for item in new.items)
 

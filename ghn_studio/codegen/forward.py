@@ -67,21 +67,43 @@ def method(
 
 
 def _wrapped(statement: str) -> list[str]:
-    """Break a statement that is too long after commas or plus signs, inside its last brackets."""
+    """Break a statement that is too long as formatters do: inside its brackets, or at its operators."""
     if len(statement) + 8 <= LINE:
         return [statement]
-    head, bracket, tail = statement.partition("(") if "(" in statement else statement.partition("= ")
-    closing = tail[-1:] if bracket == "(" else ")"
-    body = tail[:-1] if bracket == "(" else tail
-    rows, row = [], ""
-    for word in body.split(" "):
-        if row and len(row) + len(word) + 13 > LINE:
-            rows.append(row)
-            row = word
-        else:
-            row = f"{row} {word}" if row else word
-    rows.append(row)
-    return [f"{head}{'(' if bracket == '(' else '= ('}", *(f"    {r}" for r in rows), closing]
+    mark = "return " if statement.startswith("return ") else " = "
+    head, _, expression = statement.partition(mark)
+    name, bracket, inside = expression.partition("(")
+    if bracket:
+        return _bracketed(f"{head}{mark}{name}", _items(inside[:-1]), "")
+    sign = " + " if " + " in expression else " * "
+    first, *rest = expression.split(sign)
+    whole = f"    {expression}"
+    rows = [whole] if len(whole) + 8 <= LINE else [f"    {first}", *(f"    {sign.lstrip()}{word}" for word in rest)]
+    return [f"{head}{mark}(", *rows, ")"]
+
+
+def _bracketed(opening: str, items: list[str], ending: str) -> list[str]:
+    """Items in round brackets: all on one line if they fit there, else a line for each."""
+    depth = len(opening) - len(opening.lstrip()) + 4
+    together = " " * depth + ", ".join(items)
+    if len(together) + 8 <= LINE:
+        return [f"{opening}(", together, f"{' ' * (depth - 4)}){ending}"]
+    rows: list[str] = []
+    for item in items:
+        fits = depth + len(item) + 9 <= LINE
+        rows += [f"{' ' * depth}{item},"] if fits else _bracketed(" " * depth, _items(item[1:-1]), ",")
+    return [f"{opening}(", *rows, f"{' ' * (depth - 4)}){ending}"]
+
+
+def _items(text: str) -> list[str]:
+    """What commas separate outside of any bracket."""
+    found, depth, start = [], 0, 0
+    for index, character in enumerate(text):
+        depth += (character in "([") - (character in ")]")
+        if character == "," and depth == 0:
+            found.append(text[start:index].strip())
+            start = index + 1
+    return [*found, text[start:].strip()]
 
 
 def _expression(tree: Tree, unit: Unit, access: Callable[[Unit], str], names: dict[Source, str]) -> str:

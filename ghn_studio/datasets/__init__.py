@@ -4,10 +4,10 @@ import re
 from pathlib import PurePath
 
 from ghn_studio.datasets.folder import PREFIX, describe_folder
-from ghn_studio.datasets.info import DATASETS, DatasetInfo
+from ghn_studio.datasets.info import DATASETS, LUMA, DatasetInfo
 from ghn_studio.errors import DatasetError
 
-__all__ = ["DATASETS", "DatasetInfo", "describe", "is_folder", "portable_name", "several"]
+__all__ = ["DATASETS", "LUMA", "DatasetInfo", "describe", "is_folder", "portable_name", "several"]
 
 
 def is_folder(name: str) -> bool:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+#: Weights of red, green and blue in a grey value (ITU-R BT.601, as in Pillow's mode "L").
+LUMA = (0.299, 0.587, 0.114)
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:

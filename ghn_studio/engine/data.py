@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ghn_studio.datasets import DatasetInfo, describe
+from ghn_studio.datasets import LUMA, DatasetInfo, describe
 from ghn_studio.datasets.division import divide
 from ghn_studio.datasets.folder import PREFIX, Skipped
 from ghn_studio.errors import DatasetError
@@ -18,10 +18,6 @@ from ghn_studio.jobs import Job, Progress, run
 
 #: Largest float32 copy of a split that is kept to save fitting every image again.
 CACHE_BYTES = 256 * 2**20
-
-#: Weights of red, green and blue in a grey value (ITU-R BT.601, as in Pillow's mode "L").
-LUMA = (0.299, 0.587, 0.114)
-
 
 @dataclass(frozen=True, slots=True)
 class Split:

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from ghn_studio.app.document import Document
-from ghn_studio.app.exporting import FORMATS, check_target, write_network
+from ghn_studio.app.exporting import ENDINGS, FORMATS, check_target, writing
 from ghn_studio.app.requests import ExportRequest
 from ghn_studio.app.results import ExportReport
 from ghn_studio.app.tasks import task
@@ -54,7 +54,7 @@ class ExportDialog(QDialog):
         self.format = QComboBox()
         self.format.setObjectName("export.format")
         for ending, title in FORMATS.items():
-            self.format.addItem(f"{title}  ({ending})", ending)
+            self.format.addItem(f"{title}  ({ending})" if ending else title, ending)
         self.file = QLineEdit(str(target.with_suffix(".pt")))
         self.file.setObjectName("export.file")
         self.values = QComboBox()
@@ -114,7 +114,7 @@ class ExportDialog(QDialog):
             self.format.blockSignals(False)
         self.values.setEnabled(ending != ".py")
         try:
-            check_target(str(self.target))
+            check_target(str(self.target), _format(self.target))
             wrong = ""
         except GhnStudioError as error:
             wrong = str(error)
@@ -123,7 +123,7 @@ class ExportDialog(QDialog):
         self.export_button.setEnabled(not wrong)
 
     def _browse(self) -> None:
-        filters = ";;".join(f"{title} (*{ending})" for ending, title in FORMATS.items())
+        filters = ";;".join(f"{title} (*{ending})" for ending, title in FORMATS.items() if ending)
         wanted = f"{FORMATS[self.format.currentData()]} (*{self.format.currentData()})"
         name, _ = QFileDialog.getSaveFileName(
             self, "Export to", str(self.target), filters, wanted,
@@ -181,7 +181,8 @@ class Exporting(QObject):
         project, held, choices = self._document.project, self._files.held, self._bar.choices()
         graph = project.architecture
         if target.suffix.lower() == ".py":
-            return _writing(target, graph, None, {}, project.layout)
+            origin = held.origin if held is not None and held.fit(graph) else {"dataset": choices.dataset}
+            return _writing(target, graph, None, origin, project.layout)
         if source == HELD and held is not None:
             return _writing(target, graph, held, held.origin, project.layout)
         if source == STORED and self._document.path is not None:
@@ -200,7 +201,9 @@ class Exporting(QObject):
 
 
 def _request(target: Path, source: str, choices: Choices) -> ExportRequest:
-    request = ExportRequest(to=str(target), dataset=choices.dataset, device=choices.device)
+    request = ExportRequest(
+        to=str(target), format=_format(target), dataset=choices.dataset, device=choices.device
+    )
     if source == RANDOM_START:
         return replace(request, init="kaiming")
     return replace(request, ghn=choices.ghn, head=choices.head, seed=choices.options.get("seed", 0))
@@ -211,7 +214,9 @@ def _writing(
     layout: Mapping[NodeId, Position],
 ) -> Job[ExportReport]:
     yield Progress("writing")
-    return write_network(target, graph, held.tensors if held else None, origin, layout)
+    return (yield from writing(
+        target, graph, held.tensors if held else None, origin, layout, format=_format(target)
+    ))
 
 
 def _copying(target: Path, path: Path, document: Document) -> Job[ExportReport]:
@@ -220,7 +225,14 @@ def _copying(target: Path, path: Path, document: Document) -> Job[ExportReport]:
     values = read_values(path, project)
     yield Progress("writing")
     assert project.values is not None
-    return write_network(target, project.architecture, values, project.values.origin, project.layout)
+    return (yield from writing(
+        target, project.architecture, values, project.values.origin, project.layout, format=_format(target)
+    ))
+
+
+def _format(target: Path) -> str:
+    """What the option ``format`` would be: a name without an ending is a folder."""
+    return next((name for name, ending in ENDINGS.items() if ending == target.suffix.lower()), "auto")
 
 
 def _consequence(ending: str, source: str, target: Path) -> str:

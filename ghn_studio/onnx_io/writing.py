@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ghn_studio.analysis.shapes import ShapeReport, require_shapes
 from ghn_studio.errors import OnnxConversionError
 from ghn_studio.ir.graph import Architecture, Node, NodeId, Source
 from ghn_studio.ir.tensors import TensorSpec
+from ghn_studio.onnx_io.external import OnnxFiles, moved_out
 from ghn_studio.onnx_io.files import MAX_BYTES, NEWEST_OPSET
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.ops.binding import DOMAIN, OnnxConstant, OnnxForm, OnnxWeight, function_attrs
@@ -34,11 +36,18 @@ SHARES_KEY = "ghn_studio.shares"
 #: The bodies of our functions use inputs that older operator sets have as attributes.
 OLDEST_WRITTEN_OPSET = 18
 
+#: The operator set that is written unless another is asked for.
+OPSET = 21
+
+#: A model without its parameters takes less.
+_ROOM = 2**24
+
 Values = Mapping[str, np.ndarray]
 
 
 def export_model(
-    graph: Architecture, values: Values | None, *, opset: int = 21, ops: OpRegistry = REGISTRY
+    graph: Architecture, values: Values | None, *, opset: int = OPSET, ops: OpRegistry = REGISTRY,
+    properties: Mapping[str, str] = MappingProxyType({}),
 ) -> onnx.ModelProto:
     """Return the checked ONNX model of an architecture.
 
@@ -52,12 +61,49 @@ def export_model(
             weights as rules (``ConstantOfShape``) that take no room.
         opset: 18 to 24.
         ops: The registry the architecture uses.
+        properties: Further entries of the model's metadata.
 
     Raises:
         OnnxConversionError: An operator has no form in that operator set, parameters are
             missing or misshaped, or the model would pass 2 GiB. Nothing is left out silently.
         ArchitectureError: The network is not complete.
     """
+    writer = _checked_writer(graph, values, opset, ops)
+    if writer.stored_bytes() > MAX_BYTES - _ROOM:
+        raise OnnxConversionError(
+            f"the parameters of '{graph.name}' take {writer.stored_bytes() / 2**30:.1f} GiB, an ONNX file holds less "
+            "than 2: keep them beside it"
+        )
+    model = writer.model(values, properties)
+    _check(model, graph.name)
+    return model
+
+
+def export_files(
+    graph: Architecture, values: Values, stem: str, *, opset: int = OPSET, ops: OpRegistry = REGISTRY,
+    properties: Mapping[str, str] = MappingProxyType({}), most: int | None = None,
+) -> OnnxFiles:
+    """Like :func:`export_model`, as bytes; parameters of more than ``most`` bytes go to a file of their own.
+
+    That file is called after the model's (``stem``) and what is in it, so that a new one never takes the
+    place of the one an older model refers to. The model names it without a folder. None stands for what one
+    file of the format can hold, nearly 2 GiB.
+
+    Raises:
+        OnnxConversionError, ArchitectureError: As for :func:`export_model`.
+    """
+    writer = _checked_writer(graph, values, opset, ops)
+    model = writer.model(values, properties)
+    data: list[bytes] = []
+    name = ""
+    if writer.stored_bytes() > (MAX_BYTES - _ROOM if most is None else most):
+        data, name = moved_out(model, stem)
+    _check(model, graph.name)
+    return OnnxFiles(model.SerializeToString(deterministic=True), name, tuple(data))
+
+
+def _checked_writer(graph: Architecture, values: Values | None, opset: int, ops: OpRegistry) -> _Writer:
+    """A writer of the network with its repeats written out, after everything was looked at that could be missing."""
     if not OLDEST_WRITTEN_OPSET <= opset <= NEWEST_OPSET:
         raise OnnxConversionError(
             f"operator set {opset} cannot be written, choose {OLDEST_WRITTEN_OPSET} to {NEWEST_OPSET}"
@@ -67,16 +113,22 @@ def export_model(
     writer.refuse_unwritable()
     if values is not None:
         writer.refuse_missing(values)
-    model = writer.model(values)
+    return writer
+
+
+def _check(model: onnx.ModelProto, name: str) -> None:
     try:
-        onnx.checker.check_model(model, full_check=True)
+        if any(t.data_location == TensorProto.EXTERNAL for t in model.graph.initializer):
+            # The checker looks for the other file, which is not written yet.
+            onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+        else:
+            onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # several types; a model we wrote ourselves has to be valid
-        raise OnnxConversionError(f"the model of '{graph.name}' does not pass the ONNX checker: {error}") from error
-    return model
+        raise OnnxConversionError(f"the model of '{name}' does not pass the ONNX checker: {error}") from error
 
 
 def write(
-    path: Path | str, graph: Architecture, values: Values | None, *, opset: int = 21, ops: OpRegistry = REGISTRY
+    path: Path | str, graph: Architecture, values: Values | None, *, opset: int = OPSET, ops: OpRegistry = REGISTRY
 ) -> None:
     """Write :func:`export_model` to ``path``; an interrupted or failed export leaves the old file or none.
 
@@ -99,6 +151,11 @@ def write(
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OnnxConversionError(f"'{path}' cannot be written: {error.strerror or error}") from error
+
+
+def require_forms(graph: Architecture, *, opset: int, ops: OpRegistry = REGISTRY) -> None:
+    """Raise :class:`OnnxConversionError` for nodes that have no form in that operator set; it names them."""
+    _checked_writer(graph, None, opset, ops)
 
 
 def functions_of(graph: Architecture, *, opset: int, ops: OpRegistry = REGISTRY) -> list[onnx.FunctionProto]:
@@ -138,7 +195,7 @@ class _Writer:
 
     def refuse_missing(self, values: Values) -> None:
         """Check that every stored parameter is there and has its shape."""
-        bad, size = [], 0
+        bad = []
         for node, weight in self._stored_weights():
             name = full_name(node.id, weight.name)
             found = values.get(name)
@@ -146,18 +203,15 @@ class _Writer:
                 bad.append(f"'{name}' is missing")
             elif tuple(found.shape) != weight.shape:
                 bad.append(f"'{name}' has shape {list(found.shape)}, expected {list(weight.shape)}")
-            else:
-                size += 4 * prod(weight.shape)
         if bad:
             more = f" and {len(bad) - 10} more" if len(bad) > 10 else ""
             raise OnnxConversionError(f"parameters do not fit '{self._graph.name}': {'; '.join(bad[:10])}{more}")
-        if size > MAX_BYTES - 2**24:
-            raise OnnxConversionError(
-                f"the parameters of '{self._graph.name}' take {size / 2**30:.1f} GiB, an ONNX file holds less than 2; "
-                "export it as .safetensors"
-            )
 
-    def model(self, values: Values | None) -> onnx.ModelProto:
+    def stored_bytes(self) -> int:
+        """What the parameters take."""
+        return sum(np.dtype(w.dtype).itemsize * prod(w.shape) for _, w in self._stored_weights())
+
+    def model(self, values: Values | None, more: Mapping[str, str]) -> onnx.ModelProto:
         nodes = self.nodes()
         weights, rules = self._weights(values)
         ends = {op: [n for n in self._graph.nodes.values() if n.op == op] for op in ("input", "output")}
@@ -174,7 +228,7 @@ class _Writer:
             graph, opset_imports=imports, producer_name=PRODUCER, functions=self.functions,
             ir_version=max(8, helper.find_min_ir_version_for([helper.make_opsetid("", self._opset)])),
         )
-        properties: dict[str, str] = {}
+        properties = dict(more)
         if self._graph.groups:
             properties[GROUPS_KEY] = json.dumps([[g.path, g.title, g.repeat] for g in self._graph.groups.values()])
         shares = {n.id: n.shares for n in self._graph.nodes.values() if n.shares is not None}

@@ -47,6 +47,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise _refusal(path.name, str(error)) from error
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts that a safetensors file holds beside its tensors; empty if there are none.
+
+    Raises:
+        CheckpointError: As for :func:`read_tensors`.
+    """
+    data = path.read_bytes()
+    check_header(data, path.name)
+    (length,) = struct.unpack_from("<Q", data)
+    found = _parse(data[8:8 + length], path.name).get("__metadata__", {})
+    return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
+
+
 def tensors_to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
     """Return the bytes of a safetensors file; equal tensors and metadata give equal bytes."""
     import safetensors.torch

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -18,11 +15,13 @@ from ghn_studio.errors import CheckpointError
 from ghn_studio.ghn.checkpoints.packed import Reader, is_packed
 from ghn_studio.ghn.checkpoints.pickled import STORAGE_MAGIC, read_pickle
 from ghn_studio.jobs import Job, Progress
+from ghn_studio.project.torch_files import ZIP_MAGIC, check_zip, load_plain
 
-_ZIP_MAGIC = b"PK\x03\x04"
 _PICKLE_MAGIC = b"\x80"
 #: The largest published one has 300.
 _MOST_TENSORS = 10_000
+#: The trainers keep their command-line options beside the weights: a bag of values.
+_SAFE = (argparse.Namespace,)
 _WAY_OUT = "get the file again or choose another"
 
 
@@ -60,11 +59,11 @@ def _load(path: Path) -> Job[Any]:
     try:
         with path.open("rb") as file:
             start = file.read(len(STORAGE_MAGIC))
-        if start.startswith(_ZIP_MAGIC):
-            _check_zip(path)
-            return _load_torch(path)
+        if start.startswith(ZIP_MAGIC):
+            check_zip(path)
+            return load_plain(path, _SAFE)
         if start.startswith(STORAGE_MAGIC):
-            return _load_torch(path)
+            return load_plain(path, _SAFE)
         if start.startswith(_PICKLE_MAGIC) or is_packed(start):
             with Reader(path) as reader:
                 return (yield from read_pickle(reader, path.name))
@@ -72,37 +71,6 @@ def _load(path: Path) -> Job[Any]:
         raise CheckpointError(f"'{path}' cannot be read ({error.strerror}); check the path and its rights") from error
     found = "is empty" if not start else "is no checkpoint of torch or joblib"
     raise CheckpointError(f"'{path.name}' {found}; {_WAY_OUT}")
-
-
-def _load_torch(path: Path) -> Any:
-    try:
-        # The trainers keep their command-line options beside the weights: a bag of values.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        found = re.search(r"GLOBAL ([\w.]+)", str(error))
-        raise CheckpointError(
-            f"'{path.name}' contains code{f' ({found[1]!r})' if found else ''}, where only tensors and containers may "
-            "be, and is refused: ask for the state dict alone"
-        ) from error
-    except (RuntimeError, EOFError, KeyError, ValueError, TypeError, IndexError, AttributeError, MemoryError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise CheckpointError(f"'{path.name}' is damaged or incomplete ({reason}); {_WAY_OUT}") from error
-
-
-def _check_zip(path: Path) -> None:
-    """Refuse what torch never writes: packed members, members that overlap, TorchScript."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise CheckpointError(f"'{path.name}' is incomplete or damaged ({error}); {_WAY_OUT}") from error
-    if any(m.compress_type != zipfile.ZIP_STORED for m in members):
-        raise CheckpointError(f"'{path.name}' has packed members, which torch never writes; it is refused")
-    if sum(m.file_size for m in members) > path.stat().st_size:
-        raise CheckpointError(f"'{path.name}' claims to hold more than its own size; it is refused")
-    if any(m.filename.endswith("/constants.pkl") for m in members):
-        raise CheckpointError(f"'{path.name}' is a TorchScript program, not weights; ask for the state dict")
 
 
 def _require_plain(key: Any, value: Any, name: str) -> None:
