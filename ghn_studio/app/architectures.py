@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ghn_studio import paths
 from ghn_studio.app.collapsing import readable
+from ghn_studio.app.importing.reading import Wanted, read_network
 from ghn_studio.deepnets import SPLITS, sample
 from ghn_studio.errors import ProjectError, UsageError
+from ghn_studio.ir.graph import NodeId
+from ghn_studio.jobs import Job, run
 from ghn_studio.project import Project, read, read_values
 
 EXAMPLE = "example:"
@@ -20,9 +23,6 @@ TORCHVISION = "torchvision:"
 
 #: Endings of files that hold networks.
 OPENABLE = (".ghn", ".onnx")
-
-#: What exporters call every network; the file's name says more.
-GENERIC_NAMES = frozenset({"", "main", "main_graph", "graph", "torch_jit", "torch-jit-export", "untitled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,17 @@ class StoredValues:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A network read from a foreign file, its values as arrays (none if the file has none), and remarks about it."""
+    """A network read from a foreign file, its values as arrays (none if the file has none), and remarks about it.
+
+    ``opaque`` and ``max_relative_error`` as in :class:`ghn_studio.app.importing.reading.Found`.
+    """
 
     project: Project
     arrays: Mapping[str, Any]  # numpy.ndarray; this room has no numpy at the top
     origin: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    opaque: tuple[NodeId, ...] = ()
+    max_relative_error: float | None = None
 
     @property
     def stored(self) -> StoredValues | None:
@@ -147,21 +152,34 @@ def stored_origin(text: str) -> Mapping[str, Any] | None:
     return values.origin if values is not None else None
 
 
-def read_foreign(text: str) -> Foreign:
+def read_foreign(text: str, wanted: Wanted = Wanted()) -> Foreign:
     """Read an ``.onnx`` file.
 
     Raises:
         ProjectError: There is no such file.
-        OnnxConversionError: It is damaged, or has something no operator can express.
+        OnnxConversionError: It is damaged, or has something nothing can express.
     """
-    path = foreign_file(text)
-    from ghn_studio import onnx_io
+    return run(reading_foreign(text, wanted))
 
-    found = onnx_io.read(path)
-    graph = found.architecture
-    if graph.name in GENERIC_NAMES:
-        graph = replace(graph, name=path.stem)
-    return Foreign(readable(Project(graph)), found.values, {"kind": "imported", "file": path.name}, found.warnings)
+
+def reading_foreign(text: str, wanted: Wanted = Wanted()) -> Job[Foreign]:
+    """:func:`read_foreign` as a job; closing it ends the process that reads. The same file is read once in a row."""
+    path = foreign_file(text)
+    status = path.stat()
+    key = (str(path.resolve()), status.st_mtime_ns, status.st_size, wanted)
+    known = _last_read.get(key)
+    if known is None:
+        found = yield from read_network(path, wanted)
+        origin = {"kind": "imported", "file": path.name}
+        known = Foreign(readable(found.project), found.arrays, origin, found.warnings, found.opaque,
+                        found.max_relative_error)
+        _last_read.clear()
+        _last_read[key] = known
+    return known
+
+
+# A command asks for the network, then for its values: both come from one reading.
+_last_read: dict[Any, Foreign] = {}
 
 
 def foreign_file(text: str) -> Path:

@@ -180,6 +180,10 @@ class ImportRequest:
 
     file: str = param("", label="Foreign file", help="An ONNX file.")
     to: str = param("", label="Project", help="The .ghn file to write; values go beside it.")
+    image_size: int | None = param(None, label="Image size", unit="px", low=1, high=4096,
+                                   help="Height and width, where the file leaves them open; 224 by default.")
+    output: str = param("", label="Output", help="The output with the class scores, where the file has several; the "
+                                                 "first by default.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -309,16 +309,26 @@ class LoadWeightsReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
-    """A foreign file turned into a project. ``layers`` counts nodes that own parameters."""
+    """A foreign file turned into a project. ``layers`` counts nodes that own parameters.
+
+    ``opaque`` counts the nodes that only onnxruntime runs, or nothing here; ``opaque_nodes`` names them.
+    ``max_relative_error`` is the largest difference from onnxruntime's result on one seeded batch, over that
+    result's largest value; None if it could not be run.
+    """
 
     architecture: str
     file: str
     nodes: int
     layers: int
     parameters: int
+    trainable_parameters: int
+    opaque: int
+    opaque_nodes: tuple[str, ...]
+    max_relative_error: float | None
+    seconds: float
     input: str
     output: str
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON object."""

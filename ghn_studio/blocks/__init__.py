@@ -23,6 +23,7 @@ from ghn_studio.blocks.attention import (
     self_attention_heads,
     squeeze_excitation,
 )
+from ghn_studio.blocks.foreign import Foreign
 from ghn_studio.blocks.layers import (
     Add,
     ChannelsFirst,
@@ -84,7 +85,7 @@ from ghn_studio.blocks.windows import (
 
 __all__ = [
     "Add", "ChannelsFirst", "ChannelsLast", "Chunk", "ClassToken", "Concat", "Elementwise",
-    "Expand", "Given", "LayerNorm2d", "LayerScale", "Learned", "MatMul", "MultiheadAttention",
+    "Expand", "Foreign", "Given", "LayerNorm2d", "LayerScale", "Learned", "MatMul", "MultiheadAttention",
     "Multiply", "Normalize", "Pad", "Pairwise", "PatchEmbedding", "Permute", "PositionEmbedding",
     "Reduce", "RelativeAttention", "Reshape", "Roll", "Select", "SelfAttention", "Slice",
     "SpaceToDepth", "SpatialMean", "Split", "Squeeze", "SqueezeExcitation", "StochasticDepth", "Stored",

@@ -107,7 +107,7 @@ def window_attention(
 
 
 class WindowAttention(nn.Module):
-    """Shifted window attention with a table of position biases."""
+    """Shifted window attention with a table of biases, a row for each offset or each pair."""
 
     relative_position_index: Tensor
 
@@ -119,13 +119,15 @@ class WindowAttention(nn.Module):
         shift: tuple[int, int] = (0, 0),
         qkv_bias: bool = True,
         proj_bias: bool = True,
+        pairs: bool = False,
     ) -> None:
         super().__init__()
         self.heads, self.window, self.shift = heads, window, shift
-        offsets = (2 * window[0] - 1) * (2 * window[1] - 1)
-        table = nn.init.trunc_normal_(torch.empty(offsets, heads), std=0.02)
+        every = torch.arange((window[0] * window[1]) ** 2)
+        index = every if pairs else relative_position_index(window)
+        table = nn.init.trunc_normal_(torch.empty(int(index.max()) + 1, heads), std=0.02)
         self.relative_position_bias_table = nn.Parameter(table)
-        self.register_buffer("relative_position_index", relative_position_index(window))
+        self.register_buffer("relative_position_index", index)
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim, bias=proj_bias)
 

@@ -202,9 +202,12 @@ def _(report: LoadWeightsReport) -> str:
 def _(report: ImportReport) -> str:
     lines: Lines = [
         ("network", f"{report.architecture}, {report.nodes} nodes, {report.layers} layers with parameters"),
-        ("parameters", f"{report.parameters:,}"),
+        ("parameters", f"{report.parameters:,}, {report.trainable_parameters:,} of them trainable"),
         ("images", f"{report.input} to {report.output}"),
-        *(("note", text) for text in report.notes),
+        ("difference", "not known" if report.max_relative_error is None else
+         f"{report.max_relative_error:.1e} of the largest value, from onnxruntime"),
+        *([("foreign nodes", f"{report.opaque}: {', '.join(report.opaque_nodes[:5])}")] if report.opaque else []),
+        *(("note", text) for text in report.warnings),
         ("written", report.file),
     ]
     return table(lines)

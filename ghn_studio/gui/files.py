@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
-from ghn_studio.app.architectures import TORCHVISION, Foreign, Wish, open_architecture, read_foreign
+from ghn_studio.app.architectures import TORCHVISION, Foreign, Wish, open_architecture, reading_foreign
 from ghn_studio.app.collapsing import placed
 from ghn_studio.app.document import Document
 from ghn_studio.app.journal import Copy
@@ -209,13 +209,11 @@ class Files(QObject):
         direction = self._settings.direction
 
         def job() -> Job[Foreign]:
-            yield Progress("reading")
-            found = read_foreign(str(path))
+            found = yield from reading_foreign(str(path))
             yield Progress("arranging")
             return replace(found, project=placed(found.project, direction))
 
-        return self._desk.start(Errand(f"Import {path.name}", job, lambda found: self._show_foreign(path, found),
-                                       needs_torch=False))
+        return self._desk.start(Errand(f"Import {path.name}", job, lambda found: self._show_foreign(path, found)))
 
     def _show_foreign(self, path: Path, found: Foreign) -> None:
         self._show(found.project, OpenFile())

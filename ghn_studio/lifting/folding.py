@@ -3,7 +3,7 @@
 Exporters compute target shapes at run time (``Shape``, ``Gather``, ``Concat`` …) and derive
 weights from others (``Unsqueeze``, ``Identity``). Each rule takes what is known of a node's
 inputs and gives what is known of its output, None where it cannot say. The batch size goes
-through as the symbol "N".
+through as the symbol "N" (:mod:`ghn_studio.lifting.symbols`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from ghn_studio.ir.tensors import BATCH, Dim
+from ghn_studio.lifting import symbols
 from ghn_studio.lifting.raw import SMALL, RawNode, RawTensor
 from ghn_studio.lifting.stored import Stored, filled, from_numbers
 
@@ -23,7 +23,7 @@ Rule = Callable[[RawNode, Args], Stored | None]
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
-def fold_shape(node: RawNode, shape: tuple[Dim, ...]) -> Stored:
+def fold_shape(node: RawNode, shape: tuple[Any, ...]) -> Stored:
     """The value of ``Shape`` applied to a value of this shape, image-dependent or not."""
     start, end = node.attrs.get("start", 0), node.attrs.get("end", len(shape))
     part = shape[start:end]
@@ -72,7 +72,7 @@ def _cast(node: RawNode, args: Args) -> Stored | None:
     # CastLike follows a value of the network where it follows none of the file: float32.
     dtype = node.attrs.get("to", other.dtype if other else "float32" if node.op_type == "CastLike" else x.dtype)
     kind = float if dtype in FLOATS else bool if dtype == "bool" else int
-    values = None if x.values is None else tuple(v if v == BATCH else kind(v) for v in x.values)
+    values = None if x.values is None else tuple(v if isinstance(v, str) else kind(v) for v in x.values)
     return replace(x, dtype=dtype, values=values)
 
 
@@ -92,7 +92,7 @@ def _constant_of_shape(node: RawNode, args: Args) -> Stored | None:
 
 def _reshape(node: RawNode, args: Args) -> Stored | None:
     x, target = _first(args), _numbers(node, args, "shape", 1)
-    if target is None or BATCH in target:
+    if target is None or any(isinstance(d, str) for d in target):
         return None
     if not node.attrs.get("allowzero", 0):
         target = tuple(x.shape[i] if d == 0 and i < len(x.shape) else d for i, d in enumerate(target))
@@ -139,10 +139,17 @@ def _transpose(node: RawNode, args: Args) -> Stored | None:
 
 def _expand(node: RawNode, args: Args) -> Stored | None:
     x, target = _first(args), _numbers(node, args, "shape", 1)
-    if target is None or not all(isinstance(v, int) for v in target) or prod(x.shape) != 1 or x.values is None:
+    if target is None:
         return None
     rank = max(len(target), len(x.shape))
-    return filled(x.values[0], (1,) * (rank - len(target)) + target, x.dtype)
+    wide, own = (1,) * (rank - len(target)) + target, (1,) * (rank - len(x.shape)) + x.shape
+    if own[0] == 1 and (isinstance(wide[0], str) or wide[0] == 1) and all(
+        d in (1, e) for d, e in zip(wide[1:], own[1:], strict=True)
+    ):
+        return x.reshaped(own)  # the same for every image: operators repeat it by themselves
+    if not all(isinstance(v, int) for v in target) or prod(x.shape) != 1 or x.values is None:
+        return None
+    return filled(x.values[0], wide, x.dtype)
 
 
 def _gather(node: RawNode, args: Args) -> Stored | None:
@@ -176,13 +183,8 @@ def _concat(node: RawNode, args: Args) -> Stored | None:
     return replace(from_numbers(joined, (len(joined),)), dtype=parts[0].dtype)
 
 
-def _arithmetic(compute: Callable[[Any, Any], Any], neutral: int) -> Rule:
-    """A rule for whole numbers; the batch size passes where the other number changes nothing."""
-
-    def one(a: Any, b: Any) -> Any:
-        if a == BATCH or b == BATCH:
-            return BATCH if b == neutral else None
-        return compute(a, b)
+def _arithmetic(compute: Callable[[Any, Any], Any]) -> Rule:
+    """A rule for whole numbers and multiples of the batch."""
 
     def rule(node: RawNode, args: Args) -> Stored | None:
         if len(args) != 2 or any(a is None or a.values is None or a.dtype in FLOATS for a in args):
@@ -192,23 +194,34 @@ def _arithmetic(compute: Callable[[Any, Any], Any], neutral: int) -> Rule:
         if a.shape != b.shape and 1 not in (len(left), len(right)):
             return None
         count = max(len(left), len(right))
-        values = tuple(one(left[i % len(left)], right[i % len(right)]) for i in range(count)) if left and right else ()
-        shape = max(a.shape, b.shape, key=lambda s: (prod(s), len(s)))
+        values = tuple(compute(left[i % len(left)], right[i % len(right)]) for i in range(count)
+                       ) if left and right else ()
+        wide, other = sorted((a.shape, b.shape), key=lambda s: (prod(s), len(s)), reverse=True)
+        shape = (1,) * (len(other) - len(wide)) + wide  # one of the two is a single number, or they are alike
         return None if None in values else replace(from_numbers(values, shape), dtype=a.dtype)
 
     return rule
 
 
-def _divide(a: int, b: int) -> int | None:
-    # ONNX rounds towards zero.
-    return None if b == 0 else int(a / b) if abs(a) < 2**52 else a // b
+def _equal(node: RawNode, args: Args) -> Stored | None:
+    a, b = args[0], args[1]
+    if a is None or b is None or a.values is None or b.values is None or a.shape != b.shape:
+        return None
+    return from_numbers(tuple(x == y for x, y in zip(a.values, b.values, strict=True)), a.shape, "bool")
+
+
+def _where(node: RawNode, args: Args) -> Stored | None:
+    if any(a is None or a.values is None for a in args) or len({a.shape for a in args if a is not None}) != 1:
+        return None
+    condition, yes, no = (a for a in args if a is not None)
+    picked = zip(condition.values or (), yes.values or (), no.values or (), strict=True)
+    return replace(from_numbers(tuple(y if c else n for c, y, n in picked), yes.shape), dtype=yes.dtype)
 
 
 RULES: dict[str, Rule] = {
     "Identity": _same, "Cast": _cast, "CastLike": _cast, "Shape": _shape, "ConstantOfShape": _constant_of_shape,
     "Reshape": _reshape, "Flatten": _flatten, "Unsqueeze": _unsqueeze, "Squeeze": _squeeze, "Transpose": _transpose,
     "Expand": _expand, "Gather": _gather, "Slice": _slice, "Concat": _concat, "Dropout": _same,
-    "Add": _arithmetic(lambda a, b: a + b, 0), "Sub": _arithmetic(lambda a, b: a - b, 0),
-    "Mul": _arithmetic(lambda a, b: a * b, 1), "Div": _arithmetic(_divide, 1),
+    "Add": _arithmetic(symbols.add), "Sub": _arithmetic(symbols.subtract), "Mul": _arithmetic(symbols.multiply),
+    "Div": _arithmetic(symbols.divide), "Equal": _equal, "Where": _where,
 }
-

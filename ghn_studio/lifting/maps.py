@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ghn_studio.ir.graph import Node, NodeId
 from ghn_studio.lifting.joining import Joined, Reader, Rule
+
+
+def _layout(reader: Reader, node: Node) -> Joined | None:
+    """A transposition that moves the channels of a map; what modules call by other names stays."""
+    op = {(0, 2, 3, 1): "channels_last", (0, 3, 1, 2): "channels_first"}.get(reader.order(node) or ())
+    if op is None or reader.values is None:
+        return None
+    return Joined(Node(node.id, op, reader.ops[op].params(), node.inputs), (node.id,), node.id)
 
 
 def _shuffle(reader: Reader, node: Node) -> Joined | None:
@@ -55,7 +64,7 @@ def _patches(reader: Reader, node: Node) -> Joined | None:
     if len({*p.kernel_size, *p.stride}) != 1 or any(p.padding) or p.groups > 1 or p.dilation != (1, 1) or not p.bias:
         return None
     tokens = reader.next(node, "tokens")
-    if tokens is None or has_others(reader, path, {node.id, tokens.id}):
+    if tokens is None or reader.has_others(path, {node.id, tokens.id}):
         return None
     params = reader.ops["patch_embedding"].params(p.out_channels, p.kernel_size[0])
     return Joined(Node(NodeId(path), "patch_embedding", params, node.inputs), (node.id, tokens.id), tokens.id)
@@ -82,20 +91,49 @@ def _gate(reader: Reader, node: Node) -> Joined | None:
     product = reader.next(gate, "multiply") if gate is not None else None
     if first is None or active is None or second is None or gate is None or product is None:
         return None
-    path = first.id.rpartition(".")[0]
-    if (first.id, second.id) != (f"{path}.fc1", f"{path}.fc2") or len(product.sources) != 2 or not path:
+    if len(product.sources) != 2 or node.inputs[0] not in product.inputs:
         return None
-    if any(c.params.kernel_size != (1, 1) or c.shares is not None for c in (first, second)):
+    if any(c.params.kernel_size != (1, 1) or c.params.groups != 1 or c.shares is not None for c in (first, second)):
         return None
-    if node.inputs[0] not in product.inputs or first.params.bias != second.params.bias:
+    if first.params.bias != second.params.bias:
         return None
     inside = (node.id, first.id, active.id, second.id, gate.id, product.id)
     params = reader.ops["cse"].params(
         gate=gate.op, squeeze_channels=first.params.out_channels, activation=active.op, bias=first.params.bias
     )
-    if has_others(reader, path, set(inside)):
+    made = reader.place(inside, "cse")
+    names = ("weight", "bias") if first.params.bias else ("weight",)
+    weights = {**reader.owns(first, *(f"fc1.{n}" for n in names)), **reader.owns(second, *(f"fc2.{n}" for n in names))}
+    return Joined(Node(made, "cse", params, node.inputs), inside, product.id, weights)
+
+
+def _chunk(reader: Reader, node: Node) -> Joined | None:
+    """Slices that together are a value cut into equal parts."""
+    source, axis = node.inputs[0], node.params.dim
+    if source is None or node.params.step != 1 or node.params.start != 0:
         return None
-    return Joined(Node(NodeId(path), "cse", params, node.inputs), inside, product.id)
+    x, size = reader.input(node), reader.output(node).size(axis)
+    count = x.size(axis) // size
+    if not 2 <= count <= 16 or x.size(axis) % size or not 1 <= axis <= 3:
+        return None
+    parts: dict[int, Node] = {}
+    for edge in reader.graph.consumers(source.node):
+        other = reader.graph.nodes[edge.target]
+        if other.op == "slice" and other.inputs == node.inputs and other.params.dim == axis and other.params.step == 1:
+            begin = slice(other.params.start, other.params.stop).indices(x.size(axis))[0]
+            if reader.output(other).size(axis) == size and begin % size == 0:
+                parts.setdefault(begin // size, other)
+    if set(parts) != set(range(count)):
+        return None
+    made = Node(reader.fresh(node.id, "chunk"), "chunk", reader.ops["chunk"].params(count, axis), node.inputs)
+    ports = {part.id: place for place, part in parts.items()}
+    return Joined(made, tuple(ports), _earliest(reader, ports), {}, ports)
+
+
+def _earliest(reader: Reader, ids: Iterable[NodeId]) -> NodeId:
+    """The node that comes first: what takes its place stands before all readers."""
+    wanted = set(ids)
+    return next(n for n in reader.graph.nodes if n in wanted)
 
 
 def _grid(reader: Reader, node: Node) -> Joined | None:
@@ -116,14 +154,11 @@ def _off_grid(reader: Reader, node: Node) -> Joined | None:
     return Joined(made, (turned.id, node.id), node.id)
 
 
-def has_others(reader: Reader, path: str, inside: set[NodeId]) -> bool:
-    """True if other nodes with parameters lie below a path that is to become one node."""
-    others = [reader.graph.nodes[n] for n in reader.graph.members(path) if n not in inside]
-    return any(reader.ops[n.op].weights(n.params, reader.report.inputs[n.id]) for n in others)
-
-
 RULES = (
-    Rule(("reshape",), _shuffle), Rule(("reshape", "flatten_axes"), _tokens), Rule(("channels_last",), _rows),
-    Rule(("conv2d",), _patches), Rule(("channels_last",), _norm), Rule(("global_avg_pool",), _gate),
-    Rule(("window_partition",), _grid), Rule(("window_departition",), _off_grid),
+    Rule(("permute",), _layout, "layout"), Rule(("slice",), _chunk, "chunk"),
+    Rule(("reshape",), _shuffle, "shuffle"),
+    Rule(("reshape", "flatten_axes"), _tokens, "tokens"), Rule(("channels_last",), _rows, "tokens"),
+    Rule(("conv2d",), _patches, "patches"), Rule(("channels_last",), _norm, "norm over channels"),
+    Rule(("global_avg_pool",), _gate, "gate"), Rule(("window_partition",), _grid, "grid"),
+    Rule(("window_departition",), _off_grid, "grid"),
 )

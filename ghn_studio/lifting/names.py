@@ -16,13 +16,15 @@ LONGEST = 100
 @dataclass(frozen=True, slots=True)
 class Hint:
     """What is known of one node's name: the operator, the raw node's name and type, and the
-    names of the tensors it owns. ``exact`` names are kept as they are."""
+    names of the tensors it owns. ``exact`` names are kept as they are. ``bare`` is the tensor that is to be
+    called like the node."""
 
     op: str
     name: str = ""
     op_type: str = ""
     weights: tuple[str, ...] = ()
     exact: bool = False
+    bare: str = ""
 
 
 def assign_ids(hints: Sequence[Hint]) -> list[NodeId]:
@@ -69,9 +71,17 @@ def from_scope(name: str, op_type: str = "") -> str:
     return clean(".".join(parts).removeprefix("node_"))
 
 
+def is_telling(name: str) -> bool:
+    """True if a tensor's name is the path a module gave it, not one an exporter made up."""
+    made_up = re.fullmatch(r"(\w+_)?\d+|onnx::.*|v|t|n|val|index|unsqueeze|const(ant)?", name, re.IGNORECASE)
+    return bool(re.fullmatch(r"[A-Za-z_][\w.-]*", name)) and made_up is None
+
+
 def _wanted(hint: Hint) -> str:
     if hint.exact and len(hint.name) <= 2 * LONGEST and is_valid_id(hint.name):
         return hint.name
+    if hint.bare and is_telling(hint.bare) and (path := clean(hint.bare)):
+        return path
     if hint.name.startswith("/") and hint.name.count("/") > 1 and (path := from_scope(hint.name, hint.op_type)):
         return path
     for weight in hint.weights:

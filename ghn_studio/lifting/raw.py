@@ -21,12 +21,16 @@ SMALL = 64
 
 @dataclass(frozen=True, slots=True)
 class RawTensor:
-    """A tensor stored in the source, by name, shape and element type; ``values`` (flat) if small."""
+    """A tensor stored in the source, by name, shape and element type; ``values`` (flat) if small.
+
+    ``is_learned`` is False for constants that the source computes with but does not hold among its weights.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str = "float32"
     values: tuple[Any, ...] | None = None
+    is_learned: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,18 +14,23 @@ from onnx import AttributeProto, TensorProto, numpy_helper
 from ghn_studio.errors import OnnxConversionError
 from ghn_studio.ir.tensors import BATCH
 from ghn_studio.lifting import RawGraph, RawInput, RawNode, RawTensor, ordered
+from ghn_studio.lifting.lift import QUANTISING
 from ghn_studio.onnx_io.files import opset_of
 from ghn_studio.onnx_io.tensors import TYPES, TensorStore
 from ghn_studio.ops.binding import tidy
 
 ImageSize = int | tuple[int, int] | None
 
+#: Where torch's exporter says in which modules a node was.
+SCOPES_KEY = "pkg.torch.onnx.name_scopes"
+
 _REAL = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 _CONSTANT_NUMBERS = {"value_float": "float32", "value_floats": "float32", "value_int": "int64", "value_ints": "int64"}
 
 
 def to_raw(
-    model: onnx.ModelProto, store: TensorStore, image_size: ImageSize, *, has_ids: bool
+    model: onnx.ModelProto, store: TensorStore, image_size: ImageSize, *, has_ids: bool, output: str = "",
+    default_size: int | None = None,
 ) -> tuple[RawGraph, list[str]]:
     """The raw graph of a model, and warnings.
 
@@ -42,22 +49,21 @@ def to_raw(
         if constant is None:
             nodes.append(_node(proto, store))
         else:
-            tensors[constant.name] = constant
-    entry, batch = _input(model, tensors, image_size, warnings)
-    _outputs_are_tensors(graph)
+            tensors[constant.name] = replace(constant, is_learned=False)
+    outputs = _outputs(graph, output, has_ids, warnings)
+    entry, batch = _input(model, tensors, outputs, (image_size, default_size), warnings)
     _say_precision(tensors.values(), graph, warnings)
+    if any(n.op_type in QUANTISING for n in nodes):
+        warnings.append("the file computes with whole numbers (quantised); the network computes with real ones, so its "
+                        "results differ a little")
     raw = RawGraph(
-        (entry,), tuple(text(o.name) for o in graph.output), tuple(nodes), tensors,
+        (entry,), outputs, tuple(nodes), tensors,
         opset_of(model) or 0, batch, has_ids,
     )
     if any(isinstance(n, bytes) for p in graph.node for n in (p.name, *p.input, *p.output)):
         warnings.append("names that are no UTF-8 text were cleaned")
     if any(a is not b for a, b in zip(ordered(raw), raw.nodes, strict=True)):
         warnings.append("the nodes were not in the order of computation; they were sorted")
-    if len(raw.outputs) > 1 and not has_ids:
-        raise OnnxConversionError(
-            f"it has {len(raw.outputs)} outputs ({_listed(raw.outputs)}); export the model with the class scores alone"
-        )
     return raw, warnings
 
 
@@ -108,7 +114,19 @@ def _node(proto: onnx.NodeProto, store: TensorStore) -> RawNode:
         attrs["to"] = TYPES[attrs["to"]][0]
     domain = "" if proto.domain == "ai.onnx" else text(proto.domain)
     inputs, outputs = tuple(map(text, proto.input)), tuple(map(text, proto.output))
-    return RawNode(text(proto.op_type), inputs, outputs, attrs, text(proto.name), domain)
+    return RawNode(text(proto.op_type), inputs, outputs, attrs, _name(proto), domain)
+
+
+def _name(proto: onnx.NodeProto) -> str:
+    """The node's name, in front of it the modules it was in if the exporter says so beside the name."""
+    scopes = next((p.value for p in proto.metadata_props if p.key == SCOPES_KEY), "")
+    try:
+        path = ast.literal_eval(scopes) if len(scopes) < 4096 else None
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        path = None
+    if isinstance(path, list) and len(path) > 1 and all(isinstance(part, str) for part in path):
+        return "/".join(["", *path[1:-1], text(proto.op_type)])
+    return text(proto.name)
 
 
 def _attribute(proto: AttributeProto, store: TensorStore) -> Any:
@@ -131,7 +149,8 @@ def _attribute(proto: AttributeProto, store: TensorStore) -> Any:
 
 
 def _input(
-    model: onnx.ModelProto, tensors: dict[str, RawTensor], image_size: ImageSize, warnings: list[str]
+    model: onnx.ModelProto, tensors: dict[str, RawTensor], outputs: tuple[str, ...],
+    sizes: tuple[ImageSize, int | None], warnings: list[str],
 ) -> tuple[RawInput, int | None]:
     """The image input with its size settled, and the batch size if the file fixes one.
 
@@ -142,7 +161,7 @@ def _input(
     stored = [text(i.name) for i in graph.input if text(i.name) in tensors]
     if stored and model.ir_version >= 4:
         warnings.append(f"{_listed(stored)}: a stored tensor is also an input; it was read as a weight")
-    used = {text(name) for node in graph.node for name in node.input} | {text(o.name) for o in graph.output}
+    used = _leading_to(graph, outputs)
     entries = [i for i in graph.input if text(i.name) not in tensors and text(i.name) in used]
     if not entries:  # an unused one may be read inside a subgraph
         entries = [i for i in graph.input if text(i.name) not in tensors]
@@ -151,11 +170,30 @@ def _input(
         raise OnnxConversionError(f"it has no image input, so it cannot be a classifier{why}")
     if len(entries) > 1:
         names = _listed(text(i.name) for i in entries)
-        raise OnnxConversionError(f"it has {len(entries)} inputs ({names}); a network here takes one, the images")
-    return _image(entries[0], image_size)
+        raise OnnxConversionError(
+            f"it has {len(entries)} inputs ({names}); a network here takes one, the images. If another output needs "
+            "the images alone, choose that one (`--output`)"
+        )
+    return _image(entries[0], *sizes, warnings)
 
 
-def _image(proto: onnx.ValueInfoProto, image_size: ImageSize) -> tuple[RawInput, int | None]:
+def _leading_to(graph: onnx.GraphProto, outputs: tuple[str, ...]) -> set[str]:
+    """The names of all values that outputs are computed from."""
+    makers = {text(name): node for node in graph.node for name in node.output}
+    found: set[str] = set()
+    stack = list(outputs)
+    while stack:
+        name = stack.pop()
+        if name not in found:
+            found.add(name)
+            if name in makers:
+                stack.extend(text(n) for n in makers[name].input if n)
+    return found
+
+
+def _image(
+    proto: onnx.ValueInfoProto, image_size: ImageSize, default_size: int | None, warnings: list[str]
+) -> tuple[RawInput, int | None]:
     name, kind = text(proto.name), proto.type
     if kind.WhichOneof("value") != "tensor_type":
         raise OnnxConversionError(f"its input '{name}' is no tensor, so it is not an image classifier")
@@ -172,6 +210,11 @@ def _image(proto: onnx.ValueInfoProto, image_size: ImageSize) -> tuple[RawInput,
     channels, height, width = shown[1:]
     if not isinstance(channels, int) or channels < 1:
         raise OnnxConversionError(f"its input '{name}' has {channels} channels; export it with a fixed number")
+    if image_size is None and default_size is not None and not all(isinstance(d, int) and d > 0 for d in shown[2:]):
+        known = [d if isinstance(d, int) and d > 0 else default_size for d in shown[2:]]
+        image_size = (known[0], known[1])
+        warnings.append(f"the file leaves height and width open ({height} × {width}); {known[0]} × {known[1]} px were "
+                        "taken, another size can be chosen (`--image-size`)")
     size = _size(name, (height, width), image_size)
     return RawInput(name, (BATCH, channels, *size)), batch
 
@@ -200,12 +243,23 @@ def _size(name: str, found: tuple[int | str, int | str], wanted: ImageSize) -> t
     return (size[0], size[1])
 
 
-def _outputs_are_tensors(graph: onnx.GraphProto) -> None:
+def _outputs(graph: onnx.GraphProto, wanted: str, has_ids: bool, warnings: list[str]) -> tuple[str, ...]:
+    """The outputs to read: all of a file of ours, else the one that holds the class scores."""
     if not graph.output:
         raise OnnxConversionError("it has no output")
+    names = tuple(text(o.name) for o in graph.output)
+    if wanted and wanted not in names:
+        raise OnnxConversionError(f"it has no output '{wanted}', but {_listed(names)}")
+    if len(names) > 1 and not has_ids:
+        chosen = wanted or names[0]
+        if not wanted:
+            warnings.append(f"it has {len(names)} outputs ({_listed(names)}); '{chosen}' was taken for the class "
+                            "scores, another can be chosen (`--output`)")
+        names = (chosen,)
     for output in graph.output:
-        if output.type.WhichOneof("value") not in ("tensor_type", None):
+        if text(output.name) in names and output.type.WhichOneof("value") not in ("tensor_type", None):
             raise OnnxConversionError(f"its output '{text(output.name)}' is no tensor; export the class scores")
+    return names
 
 
 def _say_precision(tensors: Iterable[RawTensor], graph: onnx.GraphProto, warnings: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,22 @@ import onnx
 
 from ghn_studio.errors import ArchitectureError, OnnxConversionError
 from ghn_studio.ir.graph import Architecture, Group, Node, NodeId
-from ghn_studio.lifting import LiftedWeight, LiftProblem, lift, realise
+from ghn_studio.lifting import LiftedWeight, LiftProblem, RawGraph, lift, realise
+from ghn_studio.lifting.names import clean
+from ghn_studio.onnx_io.advice import advice
 from ghn_studio.onnx_io.files import opset_of, parse, read_bytes
+from ghn_studio.onnx_io.foreign import OPAQUE, keeper
+from ghn_studio.onnx_io.functions import without_branches, without_functions
 from ghn_studio.onnx_io.graphs import ImageSize, to_raw
+from ghn_studio.onnx_io.running import Sample, sample
 from ghn_studio.onnx_io.tensors import TensorStore
 from ghn_studio.onnx_io.writing import GROUPS_KEY, PRODUCER, SHARES_KEY, functions_of
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.ops.binding import DOMAIN
 from ghn_studio.ops.spec import Role
+
+#: Where torch's exporter names the classes of the modules around a node.
+NAMESPACE_KEY = "namespace"
 
 #: Weights that a file describes by one number each are made up to this many elements in all.
 MAX_FILLED = 2**28
@@ -32,15 +40,21 @@ MAX_FILLED = 2**28
 class Imported:
     """What a file held.
 
-    ``values`` are arrays by full name, all of them or, where the file
-    stores no parameters, none. ``warnings`` are sentences to show. ``opaque`` names the nodes
-    only their own runtime understands; this version refuses such files, so it is empty.
+    ``values`` are arrays by full name, all of them or, where the file stores no parameters, none.
+    ``warnings`` are sentences to show. ``opaque`` names the nodes only their own runtime understands, and
+    those nothing here can run. ``fills`` are parameters that the file describes by one number each, and small
+    ones it stores all the same. ``sample`` is what onnxruntime makes of the file, if that was asked for;
+    ``unsampled`` says why there is none. ``is_ours`` says that GHN Studio wrote the file.
     """
 
     architecture: Architecture
     values: Mapping[str, np.ndarray]
     warnings: tuple[str, ...] = ()
     opaque: tuple[NodeId, ...] = ()
+    fills: Mapping[str, float | list[float]] = field(default_factory=dict)
+    sample: Sample | None = None
+    unsampled: str = ""
+    is_ours: bool = False
 
 
 def read(
@@ -48,6 +62,10 @@ def read(
     image_size: ImageSize = None,
     *,
     keep_filled: bool = False,
+    keep_foreign: bool = False,
+    run: bool = False,
+    output: str = "",
+    default_size: int | None = None,
     ops: OpRegistry = REGISTRY,
 ) -> Imported:
     """Import an ONNX file. No code of it is run and no other file is read but external
@@ -59,6 +77,11 @@ def read(
             leaves them open.
         keep_filled: Also make the parameters of files that describe each by one number, as
             files without parameters do.
+        keep_foreign: Keep nodes that no operator takes, for onnxruntime to run; without it
+            they are an error.
+        run: Let onnxruntime run the file on one seeded batch, to compare with.
+        output: The output that holds the class scores, where there are several; the first by default.
+        default_size: Height and width where the file leaves them open and none is given.
         ops: The registry to read with.
 
     Raises:
@@ -68,19 +91,37 @@ def read(
     path = Path(path)
     model = parse(read_bytes(path), path.name)
     store = TensorStore(path.parent)
+    is_ours = model.producer_name == PRODUCER
     try:
-        raw, warnings = to_raw(model, store, image_size, has_ids=model.producer_name == PRODUCER)
-        lifted = lift(raw, ops)
+        model = model if is_ours else without_branches(without_functions(model))
+        raw, warnings = to_raw(model, store, image_size, has_ids=is_ours, output=output, default_size=default_size)
+        lifted = lift(raw, ops, store.load, keeper(model, ops) if keep_foreign else None)
         if lifted.problems:
             raise OnnxConversionError(_refusal(lifted.problems, len(raw.nodes)))
         nodes = _shared(model, lifted.nodes)
-        graph = Architecture.build(nodes, _groups(model, warnings), model.graph.name or path.stem)
-        values = _values(_owned(lifted.weights, nodes), store, keep_filled, warnings)
+        weights = _owned(lifted.weights, nodes)
+        values = _values(weights, lifted.computed, store, keep_filled, warnings)
+        graph = Architecture.build(nodes, _groups(model, nodes, warnings), model.graph.name or path.stem)
+        reference, unsampled = _run(model, store, raw, graph) if run else (None, "")
     except (ValueError, ArchitectureError, OnnxConversionError) as error:
         # Names in a file can have any length; a message is for reading.
         raise OnnxConversionError(f"'{path.name}' cannot be imported: {str(error)[:4000]}") from error
-    warnings += [*_changed_functions(model, graph, ops), *_advice(graph, values)]
-    return Imported(graph, values, tuple(warnings))
+    warnings += [*_changed_functions(model, graph, ops), *advice(graph, values)]
+    opaque = tuple(n.id for n in nodes if n.op == OPAQUE)
+    fills = {} if values else _fills(weights, lifted.computed, store)
+    return Imported(graph, values, tuple(dict.fromkeys(warnings)), opaque, fills, reference, unsampled, is_ours)
+
+
+def _run(
+    model: onnx.ModelProto, store: TensorStore, raw: RawGraph, graph: Architecture
+) -> tuple[Sample | None, str]:
+    """What onnxruntime makes of the file, or why it cannot be run."""
+    entry = next(n.params for n in graph.nodes.values() if n.op == "input")
+    shape = (entry.channels, entry.height, entry.width)
+    try:
+        return sample(model, store, raw.inputs[0].name, shape, raw.batch, raw.outputs[0]), ""
+    except ValueError as error:
+        return None, str(error)
 
 
 def _refusal(problems: Sequence[LiftProblem], total: int) -> str:
@@ -97,7 +138,8 @@ def _refusal(problems: Sequence[LiftProblem], total: int) -> str:
 
 
 def _values(
-    weights: Mapping[str, LiftedWeight], store: TensorStore, keep_filled: bool, warnings: list[str]
+    weights: Mapping[str, LiftedWeight], computed: Mapping[str, np.ndarray], store: TensorStore, keep_filled: bool,
+    warnings: list[str],
 ) -> dict[str, np.ndarray]:
     """The parameters as float32 arrays, tables of positions as int64; empty if the file stores none."""
     if not weights:
@@ -107,7 +149,7 @@ def _values(
         warnings.append("the file holds an architecture without parameters: predict, train or load them")
         return {}
     _refuse_huge_fills(weights)
-    loaded: dict[str, np.ndarray] = {}
+    loaded: dict[str, np.ndarray] = dict(computed)
 
     def load(name: str) -> np.ndarray:
         if name not in loaded:
@@ -118,6 +160,20 @@ def _values(
     for name, weight in weights.items():
         values[name] = np.array(realise(weight.recipe, load), weight.spec.dtype, order="C")
     return values
+
+
+def _fills(
+    weights: Mapping[str, LiftedWeight], computed: Mapping[str, np.ndarray], store: TensorStore
+) -> dict[str, float | list[float]]:
+    """What a file without parameters says of them: a number, or the values of small ones."""
+    found: dict[str, float | list[float]] = {}
+    for name, weight in weights.items():
+        if weight.recipe.is_filled:
+            found[name] = weight.recipe.fill
+        elif prod(weight.spec.shape) <= 2**16:
+            array = realise(weight.recipe, lambda n: computed[n] if n in computed else store.load(n))
+            found[name] = array.astype(float).ravel().tolist()
+    return found
 
 
 def _refuse_huge_fills(weights: Mapping[str, LiftedWeight]) -> None:
@@ -152,10 +208,13 @@ def _owned(weights: Mapping[str, LiftedWeight], nodes: Sequence[Node]) -> dict[s
     }
 
 
-def _groups(model: onnx.ModelProto, warnings: list[str]) -> list[Group]:
-    """The groups an export of ours carries; malformed ones are reported and left out."""
+def _groups(model: onnx.ModelProto, nodes: Sequence[Node], warnings: list[str]) -> list[Group]:
+    """The groups an export of ours carries, malformed ones reported and left out; for files of others, the
+    modules that node names tell of."""
+    if model.producer_name != PRODUCER:
+        return _modules(model, nodes)
     text = next((p.value for p in model.metadata_props if p.key == GROUPS_KEY), None)
-    if text is None or model.producer_name != PRODUCER:
+    if text is None:
         return []
     try:
         groups = [Group(str(path), str(title), int(repeat)) for path, title, repeat in json.loads(text)]
@@ -164,6 +223,22 @@ def _groups(model: onnx.ModelProto, warnings: list[str]) -> list[Group]:
         return []
     # A model's nodes are written out: a repeat would copy them once more.
     return [Group(group.path, group.title) for group in groups]
+
+
+def _modules(model: onnx.ModelProto, nodes: Sequence[Node]) -> list[Group]:
+    """A block for every path that holds nodes, with the class of the module where the exporter names it."""
+    classes: dict[str, str] = {}
+    for proto in model.graph.node:
+        space = next((p.value for p in proto.metadata_props if p.key == NAMESPACE_KEY), "")
+        for part in space.split("/")[1:-1]:
+            path, found, name = part.partition(": ")
+            if found:
+                classes[clean(path)] = name.rpartition(".")[2][:60]
+    paths: dict[str, None] = {}
+    for node in nodes:
+        parts = node.id.split(".")
+        paths.update(dict.fromkeys(".".join(parts[:i]) for i in range(1, len(parts))))
+    return [Group(path, classes.get(path, "")) for path in paths]
 
 
 def _changed_functions(model: onnx.ModelProto, graph: Architecture, ops: OpRegistry) -> list[str]:
@@ -185,24 +260,3 @@ def _changed_functions(model: onnx.ModelProto, graph: Architecture, ops: OpRegis
 def _body(function: onnx.FunctionProto) -> tuple[Any, ...]:
     nodes = tuple(node.SerializeToString(deterministic=True) for node in function.node)
     return (function.name.partition("__")[0], tuple(function.input), tuple(function.output), nodes)
-
-
-def _advice(graph: Architecture, values: Mapping[str, np.ndarray]) -> list[str]:
-    """What a person should know about a network that was read."""
-    found = []
-    used = Counter(node.op for node in graph.nodes.values())
-    if used["conv2d"] and not used["batch_norm"] and all(
-        node.params.bias for node in graph.nodes.values() if node.op == "conv2d"
-    ):
-        found.append(
-            "there is no BatchNorm in this file; if the model had it, its exporter folded it into the convolutions. "
-            "To keep it, export with training=torch.onnx.TrainingMode.PRESERVE and do_constant_folding=False"
-        )
-    broken = [name for name, array in values.items() if not np.isfinite(array).all()]
-    if broken:
-        more = " …" if len(broken) > 5 else ""
-        found.append(f"weights contain NaN or Inf in {', '.join(map(repr, broken[:5]))}{more}")
-    negative = [name for name, array in values.items() if name.endswith(".running_var") and (array < 0).any()]
-    if negative:
-        found.append(f"variances below zero in {', '.join(map(repr, negative[:5]))}")
-    return found

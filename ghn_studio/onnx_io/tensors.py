@@ -82,10 +82,14 @@ class TensorStore:
             array = numpy_helper.to_array(proto)
         return array.astype(np.float32) if _type(proto, name)[0] in ("float64", "float16", "bfloat16") else array
 
-    def _load_external(self, proto: TensorProto, name: str) -> np.ndarray:
+    def external_bytes(self, proto: TensorProto, name: str) -> bytes:
+        """The data of a tensor that lie outside the file, as they are there.
+
+        Raises:
+            OnnxConversionError: They are missing, out of bounds or out of reach.
+        """
         entries = {e.key: e.value for e in proto.external_data}
-        dtype, width, _ = _type(proto, name)
-        shape = tuple(int(d) for d in proto.dims)
+        width, shape = _type(proto, name)[1], tuple(int(d) for d in proto.dims)
         needed = prod(shape) * width
         try:
             offset = int(entries.get("offset", "0"))
@@ -96,7 +100,11 @@ class TensorStore:
             raise OnnxConversionError(
                 f"tensor '{name}' claims {length} bytes of external data from position {offset}, needs {needed}"
             )
-        data = _read_part(self._folder, entries.get("location", ""), offset, length, name)
+        return _read_part(self._folder, entries.get("location", ""), offset, length, name)
+
+    def _load_external(self, proto: TensorProto, name: str) -> np.ndarray:
+        dtype, shape = _type(proto, name)[0], tuple(int(d) for d in proto.dims)
+        data = self.external_bytes(proto, name)
         if dtype == "bfloat16":
             return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32).reshape(shape)
         return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).reshape(shape)

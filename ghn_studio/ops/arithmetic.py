@@ -5,12 +5,22 @@ Palettes show these last: networks that are drawn seldom need them, imported one
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.axes import axes_of_value, axis_of_value
-from ghn_studio.ops.binding import OnnxBinding, OnnxConstant, OnnxForm, OnnxMatch, OnnxNode, plain
-from ghn_studio.ops.merge import all_inputs, broadcast
+from ghn_studio.ops.binding import (
+    OnnxBinding,
+    OnnxConstant,
+    OnnxForm,
+    OnnxMatch,
+    OnnxNode,
+    axes_of,
+    every_input,
+    plain,
+)
+from ghn_studio.ops.merge import broadcast
 from ghn_studio.ops.reach import WHOLE, over_axes
 from ghn_studio.ops.shapes import CHANNELS_LAST, IMAGE, ODD_IMAGE, TOKENS, VECTOR, elements, same
 from ghn_studio.ops.spec import (
@@ -55,11 +65,13 @@ class NormalizeParams:
     eps: float = param(1e-12, label="Epsilon", low=0.0, help="The least length that is divided by.")
 
 
-def _unary(id_: str, title: str, summary: str, formula: str, onnx: str, torch: TorchBinding) -> OpSpec[NoParams]:
+def _unary(
+    id_: str, title: str, summary: str, formula: str, onnx: str, torch: TorchBinding, since: int = 7
+) -> OpSpec[NoParams]:
     return OpSpec(
         id=id_, title=title, category=Category.TENSOR, summary=summary, formula=formula, params=NoParams,
         inputs=(Port("x"),), infer=same, module=lambda p, i: call("ghn_studio.blocks.Elementwise", id_),
-        onnx=plain(onnx, NoParams()),
+        onnx=plain(onnx, NoParams(), since=since),
         torch=torch,
         examples=(Example(NoParams(), (IMAGE,)), Example(NoParams(), (VECTOR,))),
     )
@@ -82,7 +94,7 @@ def _pairwise(
 def _pair_read(node: OnnxNode) -> OnnxMatch[NoParams]:
     if len(node.inputs) != 2:
         raise ValueError(f"it has {len(node.inputs)} inputs, only two can be read")
-    return OnnxMatch(NoParams(), all_inputs(node))
+    return OnnxMatch(NoParams(), every_input(node))
 
 
 def _with_number(
@@ -126,6 +138,18 @@ def _reduce_infer(p: ReduceParams, inputs: Inputs) -> TensorSpec:
     return TensorSpec(tuple(d for i, d in enumerate(x.shape) if i not in axes), x.dtype)
 
 
+def _reduce_read(kind: str) -> Callable[[OnnxNode], OnnxMatch[ReduceParams]]:
+    """Read a reduction along named axes."""
+
+    def read(node: OnnxNode) -> OnnxMatch[ReduceParams]:
+        axes = axes_of(node)
+        if not axes:
+            raise ValueError(f"the {kind} over all axes mixes the images")
+        return OnnxMatch(ReduceParams(kind, axes, bool(node.attrs.get("keepdims", 1))))
+
+    return read
+
+
 def _reduce_graph(p: ReduceParams, inputs: Inputs) -> tuple[PrimitiveNode, ...]:
     return (PrimitiveNode(Primitive.GLOB_AVG),) if p.kind == "mean" else ()
 
@@ -162,7 +186,7 @@ def _matmul_infer(p: NoParams, inputs: Inputs) -> TensorSpec:
 
 
 def _matmul_read(node: OnnxNode) -> OnnxMatch[NoParams]:
-    return OnnxMatch(NoParams(), all_inputs(node))
+    return _pair_read(node)
 
 
 def _normalize_onnx(p: NormalizeParams, inputs: Inputs) -> OnnxForm:
@@ -199,6 +223,7 @@ EXP = _unary("exp", "Exponential", "The exponential of every value.", "y = exp(x
 LOG = _unary("log", "Logarithm", "The natural logarithm of every value.", "y = log(x)", "Log", read.LOG)
 ABS = _unary("abs", "Absolute value", "Every value without its sign.", "y = |x|", "Abs", read.ABS)
 NEG = _unary("neg", "Negate", "Every value with the other sign.", "y = −x", "Neg", read.NEG)
+ERF = _unary("erf", "Error function", "The error function of every value.", "y = erf(x)", "Erf", read.ERF, 9)
 CLIP = OpSpec(
     id="clip", title="Clip", category=Category.TENSOR, summary="Limits values to a range.",
     formula="y = min(max(low, x), high)",
@@ -214,7 +239,9 @@ REDUCE = OpSpec(
     id="reduce", title="Reduce", category=Category.TENSOR, summary="Sums up values along axes.",
     formula="y = Σ x, or mean, max … over the axes",
     params=ReduceParams, inputs=(Port("x"),), infer=_reduce_infer, primitives=_reduce_graph,
-    module=lambda p, i: call("ghn_studio.blocks.Reduce", p.kind, p.dim, p.keepdim), onnx=OnnxBinding(_reduce_onnx),
+    module=lambda p, i: call("ghn_studio.blocks.Reduce", p.kind, p.dim, p.keepdim),
+    onnx=OnnxBinding(_reduce_onnx, {"ReduceMean": _reduce_read("mean"), "ReduceSum": _reduce_read("sum"),
+                                    "ReduceMax": _reduce_read("max"), "ReduceMin": _reduce_read("min")}),
     torch=read.REDUCE,
     reach=lambda p, i: over_axes(i[0], p.dim),
     examples=(

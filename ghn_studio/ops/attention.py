@@ -263,6 +263,13 @@ def _token_onnx(p: ClassTokenParams, inputs: Inputs) -> OnnxForm:
         y = Concat <axis = 1> (tokens, x)""", since=15)
 
 
+def _token_read(node: OnnxNode) -> OnnxMatch[ClassTokenParams]:
+    x, token = node.data(1).spec, node.stored(0).shape
+    if len(node.inputs) != 2 or x.rank != 3 or node.axis(1, 1) != 1 or token != (1, 1, x.shape[2]):
+        raise ValueError(f"puts a constant of shape {list(token)} before {x}, only one token can be read")
+    return OnnxMatch(ClassTokenParams(), (1,), {"weight": StoredAs(0)})
+
+
 def _scale_onnx(p: LayerScaleParams, inputs: Inputs) -> OnnxForm:
     on_map = inputs[0].rank == 4 and p.axis == "channels"
     if p.trailing:
@@ -354,7 +361,8 @@ CLASS_TOKEN = OpSpec(
     formula="y = [token, x[0], x[1], …]", source="arXiv:2010.11929",
     params=ClassTokenParams, inputs=(Port("tokens", (3,)),), infer=lambda p, i: i[0].with_size(1, i[0].size(1) + 1),
     module=lambda p, i: call("ghn_studio.blocks.ClassToken", i[0].size(2)),
-    function=lambda p, i: call("ghn_studio.blocks.prepend_token"), onnx=OnnxBinding(_token_onnx),
+    function=lambda p, i: call("ghn_studio.blocks.prepend_token"),
+    onnx=OnnxBinding(_token_onnx, {"Concat": _token_read}),
     weights=_class_token_weights, primitives=_class_token_graph,
     torch=read.CLASS_TOKEN,
     examples=(Example(ClassTokenParams(), (TOKENS,)), Example(ClassTokenParams(True), (TOKENS,))),

@@ -21,6 +21,9 @@ P = TypeVar("P")
 #: Domain of the functions that stand for operators without an ONNX node of their own.
 DOMAIN = "ghn_studio"
 
+#: Type of the node that stands for a stored tensor used as a value; no file has one.
+STORED = "stored tensor"
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -78,11 +81,13 @@ class OnnxInput:
 
     A value computed from the images, or a tensor stored in the file (``is_stored``), whose
     contents are known where it is small (``values``, flat; the batch size is "N").
+    ``is_real`` is False for whole numbers and truth values.
     """
 
     shape: tuple[Dim, ...]
     is_stored: bool = False
     values: tuple[Any, ...] | None = None
+    is_real: bool = True
 
     @property
     def spec(self) -> TensorSpec:
@@ -356,6 +361,23 @@ def pair(node: OnnxNode, name: str, default: tuple[int, int] | None = (1, 1)) ->
     if not isinstance(value, tuple) or len(value) != 2:
         raise ValueError(f"{name} is {value}, two numbers are needed")
     return (int(value[0]), int(value[1]))
+
+
+def every_input(node: OnnxNode) -> tuple[int, ...]:
+    """Every input position; stored ones, which become values of their own, have to hold real numbers.
+
+    Raises:
+        ValueError: One is missing, holds something else or is one number, for which there are other operators.
+    """
+    for position in range(len(node.inputs)):
+        value = node.given(position)
+        if value is None:
+            raise ValueError(f"input {position} is missing")
+        if not value.is_real:
+            raise ValueError(f"input {position} is a constant that holds no real numbers")
+        if value.is_stored and value.values is not None and len(value.values) == 1:
+            raise ValueError(f"input {position} is one number")
+    return tuple(range(len(node.inputs)))
 
 
 def same_number(a: float, b: float) -> bool:

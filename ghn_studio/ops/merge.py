@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ghn_studio.ir.tensors import BATCH, TensorSpec
-from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode
+from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, every_input
 from ghn_studio.ops.reach import over_axis
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE, TOKENS, VECTOR
 from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, call, param
@@ -73,15 +73,8 @@ def _chunk_suggest(p: ChunkParams, inputs: Inputs) -> ChunkParams:
     return ChunkParams(chunks, dim)
 
 
-def all_inputs(node: OnnxNode) -> tuple[int, ...]:
-    """Every input position; all have to be computed from the images."""
-    for position in range(len(node.inputs)):
-        node.data(position)
-    return tuple(range(len(node.inputs)))
-
-
 def _merge_read(node: OnnxNode) -> OnnxMatch[NoParams]:
-    return OnnxMatch(NoParams(), all_inputs(node))
+    return OnnxMatch(NoParams(), every_input(node))
 
 
 def _multiply_write(p: NoParams, inputs: Inputs) -> OnnxForm:
@@ -94,7 +87,8 @@ def _multiply_write(p: NoParams, inputs: Inputs) -> OnnxForm:
 def _concat_read(node: OnnxNode) -> OnnxMatch[ConcatParams]:
     if len(node.inputs) < 2:
         raise ValueError("joins fewer than two values")
-    return OnnxMatch(ConcatParams(node.axis(1)), all_inputs(node))
+    computed = next(i for i, value in enumerate(node.inputs) if value is not None and not value.is_stored)
+    return OnnxMatch(ConcatParams(node.axis(1, computed)), every_input(node))
 
 
 def _split_read(node: OnnxNode) -> OnnxMatch[ChunkParams]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.axes import axes_of_value, axis_of_value, has_batch, inner, resolved, with_inner
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode
+from ghn_studio.ops.onnx_readers import rearrange as from_onnx
 from ghn_studio.ops.reach import POINT, WHOLE, Reach, Span, interpolated, nearest, over_axis
 from ghn_studio.ops.shapes import CHANNELS_LAST, IMAGE, ODD_IMAGE, TOKENS, VECTOR
 from ghn_studio.ops.spec import Category, Example, Inputs, Measure, OpSpec, Pair, Port, call, param
@@ -334,7 +335,8 @@ RESHAPE = OpSpec(
     formula="y = the values of x, in order, in another shape",
     params=ReshapeParams, inputs=(Port("x"),), infer=_reshape_infer,
     module=lambda p, i: call("ghn_studio.blocks.Reshape", p.shape, batch=has_batch(i[0])),
-    onnx=OnnxBinding(lambda p, i: _reshaped_onnx(resolved(i[0], p.shape), i[0])),
+    onnx=OnnxBinding(lambda p, i: _reshaped_onnx(resolved(i[0], p.shape), i[0]),
+                     {"Reshape": from_onnx.reader(ReshapeParams, from_onnx.reshape)}),
     torch=read.RESHAPE,
     reach=lambda p, i: WHOLE,
     examples=(Example(ReshapeParams((2, -1, 4)), (IMAGE,)), Example(ReshapeParams((3, 2, 63)), (ODD_IMAGE,)),
@@ -368,7 +370,7 @@ SLICE = OpSpec(
     formula="y[i] = x[start + step · i]",
     params=SliceParams, inputs=(Port("x"),), infer=_slice_infer,
     module=lambda p, i: call("ghn_studio.blocks.Slice", p.dim, p.start, p.stop, p.step),
-    onnx=OnnxBinding(_slice_onnx),
+    onnx=OnnxBinding(_slice_onnx, {"Slice": from_onnx.reader(SliceParams, from_onnx.slice_)}),
     torch=read.SLICE,
     reach=lambda p, i: over_axis(i[0], p.dim),
     examples=(Example(SliceParams(1, 1, 3), (IMAGE,)), Example(SliceParams(-1, -8, -1, 2), (ODD_IMAGE,)),
@@ -378,7 +380,8 @@ SELECT = OpSpec(
     id="select", title="Select", category=Category.TENSOR, summary="Takes one place along an axis; the axis goes.",
     formula="y = x[index]",
     params=SelectParams, inputs=(Port("x"),), infer=_select_infer,
-    module=lambda p, i: call("ghn_studio.blocks.Select", p.dim, p.index), onnx=OnnxBinding(_select_onnx),
+    module=lambda p, i: call("ghn_studio.blocks.Select", p.dim, p.index),
+    onnx=OnnxBinding(_select_onnx, {"Gather": from_onnx.reader(SelectParams, from_onnx.select)}),
     torch=read.SELECT,
     reach=lambda p, i: over_axis(i[0], p.dim),
     examples=(Example(SelectParams(), (TOKENS,)), Example(SelectParams(2, -2), (ODD_IMAGE,))),
@@ -389,7 +392,8 @@ SPLIT = OpSpec(
     formula="[y₁, y₂, …] = x,  parts of given sizes",
     params=SplitParams, inputs=(Port("x"),), infer=_split_infer, suggest=_split_suggest,
     outputs=lambda p: tuple(f"part{i}" for i in range(len(p.sizes))) if len(p.sizes) > 1 else ("out",),
-    module=lambda p, i: call("ghn_studio.blocks.Split", p.sizes, p.dim), onnx=OnnxBinding(_split_onnx),
+    module=lambda p, i: call("ghn_studio.blocks.Split", p.sizes, p.dim),
+    onnx=OnnxBinding(_split_onnx, {"Split": from_onnx.reader(SplitParams, from_onnx.split)}),
     torch=read.SPLIT,
     reach=lambda p, i: over_axis(i[0], p.dim),
     examples=(Example(SplitParams((1, 3)), (IMAGE,)), Example(SplitParams((3, 1, 2)), (ODD_IMAGE,)),
@@ -399,7 +403,8 @@ PAD = OpSpec(
     id="pad", title="Pad", category=Category.TENSOR, summary="Adds a border of one value, or cuts one off.",
     formula="y[i] = x[i − p] inside, a outside",
     params=PadParams, inputs=(Port("x"),), infer=_pad_infer,
-    module=lambda p, i: call("ghn_studio.blocks.Pad", p.padding, p.value), onnx=OnnxBinding(_pad_onnx),
+    module=lambda p, i: call("ghn_studio.blocks.Pad", p.padding, p.value),
+    onnx=OnnxBinding(_pad_onnx, {"Pad": from_onnx.reader(PadParams, from_onnx.pad)}),
     suggest=lambda p, i: PadParams((1, 1), p.value),
     torch=read.PAD,
     reach=_pad_reach,
@@ -442,7 +447,8 @@ EXPAND = OpSpec(
     id="expand", title="Expand", category=Category.TENSOR, summary="Repeats a value along axes that are one long.",
     formula="y[i, j] = x[i, 0]",
     params=ExpandParams, inputs=(Port("x"),), infer=lambda p, i: with_inner(i[0], _expanded(p, i[0])),
-    suggest=_expand_suggest, onnx=OnnxBinding(_expand_onnx),
+    suggest=_expand_suggest,
+    onnx=OnnxBinding(_expand_onnx, {"Expand": from_onnx.reader(ExpandParams, from_onnx.expand)}),
     module=lambda p, i: call("ghn_studio.blocks.Expand", p.shape, batch=has_batch(i[0])),
     torch=read.EXPAND,
     reach=lambda p, i: WHOLE,
@@ -466,7 +472,8 @@ RESIZE = OpSpec(
     module=lambda p, i: call("torch.nn.Upsample", size=p.size if p.size[0] else None,
                              scale_factor=None if p.size[0] else p.scale, mode=p.mode,
                              align_corners=p.align_corners if p.mode == "bilinear" else None),
-    onnx=OnnxBinding(_resize_onnx),
+    onnx=OnnxBinding(_resize_onnx, dict.fromkeys(("Resize", "Upsample"),
+                                                  from_onnx.reader(ResizeParams, from_onnx.resize))),
     torch=read.RESIZE,
     reach=_resize_reach,
     examples=(Example(ResizeParams(), (IMAGE,)), Example(ResizeParams((5, 11)), (ODD_IMAGE,)),

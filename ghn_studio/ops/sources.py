@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from ghn_studio.ir.tensors import TensorSpec
-from ghn_studio.ops.binding import OnnxBinding, OnnxForm
+from ghn_studio.ops.binding import STORED, OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs
 from ghn_studio.ops.shapes import bare_param, name_of
 from ghn_studio.ops.spec import (
     Call,
@@ -99,6 +99,31 @@ def _constant_onnx(p: ConstantParams, inputs: Inputs) -> OnnxForm:
     return OnnxForm(body=f"y = Constant <value = float{extents} {{{', '.join(map(repr, values))}}}> ()")
 
 
+#: What a learned tensor is for, by the node that reads it.
+_READERS = {"Mul": "scale", "Div": "scale", "Add": "bias", "Sub": "bias", "Sum": "bias", "Concat": "token",
+            "MatMul": "transposed"}
+
+
+def _parameter_read(node: OnnxNode) -> OnnxMatch[ParameterParams]:
+    """A learned tensor; ``used_by`` names the type of the first node that reads it."""
+    if not node.attrs["is_learned"]:
+        raise ValueError("it is a constant")
+    shape = tuple(d for d in node.stored(0).shape if isinstance(d, int))
+    role = _READERS.get(node.attrs["used_by"], "table")
+    if (role == "transposed" and len(shape) < 2) or 0 in shape:
+        role = "table"
+    return OnnxMatch(ParameterParams(shape, role, True), (), {"": StoredAs(0)})
+
+
+def _constant_read(node: OnnxNode) -> OnnxMatch[ConstantParams]:
+    """A tensor that is computed from others, or that the file does not hold among its weights."""
+    value = node.stored(0)
+    shape = tuple(d for d in value.shape if isinstance(d, int))
+    if value.values is not None:
+        return OnnxMatch(ConstantParams(shape, tuple(float(v) for v in value.values)), ())
+    return OnnxMatch(ConstantParams(shape), (), {"weight": StoredAs(0)})
+
+
 PARAMETER = OpSpec(
     id="parameter", title="Parameter", category=Category.TENSOR, summary="A learned tensor used as it is.",
     formula="y = P",
@@ -106,7 +131,7 @@ PARAMETER = OpSpec(
     primitives=_parameter_graph,
     module=lambda p, i: call("ghn_studio.blocks.Learned", p.shape, 1.0 if p.role == "scale" else 0.0),
     function=lambda p, i: call("ghn_studio.blocks.as_it_is"),
-    onnx=OnnxBinding(lambda p, i: OnnxForm(body="y = Identity(weight)")),
+    onnx=OnnxBinding(lambda p, i: OnnxForm(body="y = Identity(weight)"), {STORED: _parameter_read}),
     torch=read.PARAMETER,
     examples=(Example(ParameterParams((4, 1, 1)), ()), Example(ParameterParams((), "bias", True), ()),
               Example(ParameterParams((1, 4, 8, 8), "position", True), ()), Example(ParameterParams((8,), "token"), ()),
@@ -117,7 +142,8 @@ CONSTANT = OpSpec(
     id="constant", title="Constant", category=Category.TENSOR, summary="A tensor that never changes.",
     formula="y = C",
     params=ConstantParams, inputs=(), infer=_constant_infer, weights=_constant_weights, module=_constant_module,
-    function=lambda p, i: call("ghn_studio.blocks.as_it_is"), onnx=OnnxBinding(_constant_onnx),
+    function=lambda p, i: call("ghn_studio.blocks.as_it_is"),
+    onnx=OnnxBinding(_constant_onnx, {STORED: _constant_read}),
     torch=read.CONSTANT,
     examples=(Example(ConstantParams((), (0.5,)), ()),
               Example(ConstantParams((4, 1, 1), (0.5, 1.0, -2.0, 0.25)), ()),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.reach import WHOLE
 from ghn_studio.ops.shapes import IMAGE, VECTOR, same
-from ghn_studio.ops.spec import Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, call, param
+from ghn_studio.ops.spec import Call, Category, Example, Inputs, NoParams, OpSpec, Port, Primitive, call, param
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class InputParams:
 class OpaqueParams:
     """What a file said about a node that no operator matches."""
 
-    runner: str = param("onnx", label="Runs in", help="The runtime that understands the node.")
+    runner: str = param("onnx", label="Runs in", help="The runtime that understands the node; empty if none here does.")
     kind: str = param("", label="Node type", key=True)
-    payload: str = param("", label="Definition", help="Name of the stored definition the runner executes.")
+    payload: str = param("", label="Definition", help="What the runtime executes, or why none can.")
     shapes: tuple[tuple[int, ...], ...] = param(((1,),), label="Output shapes", help="Without the batch axis.")
 
 
@@ -45,7 +45,15 @@ OUTPUT = OpSpec(
 
 
 def _opaque_infer(p: OpaqueParams, inputs: Inputs) -> tuple[TensorSpec, ...]:
+    if not p.runner:
+        raise ValueError(f"{p.kind} is not supported, nothing here can run it: {p.payload}; replace or remove it")
     return tuple(TensorSpec(("N", *shape)) for shape in p.shapes)
+
+
+def _opaque_module(p: OpaqueParams, inputs: Inputs) -> Call:
+    if p.runner == "onnx" and p.payload:
+        return call("ghn_studio.blocks.Foreign", p.payload)
+    return call(f"{p.runner}.{p.kind}", p.payload)
 
 
 OPAQUE = OpSpec(
@@ -53,7 +61,7 @@ OPAQUE = OpSpec(
     summary="A node of an imported file that only its own runtime can execute.",
     params=OpaqueParams, inputs=(Port("x", variadic=True, at_least=0),),
     outputs=lambda p: tuple(f"out{i}" for i in range(len(p.shapes))) if len(p.shapes) > 1 else ("out",),
-    infer=_opaque_infer, module=lambda p, _: call(f"{p.runner}.{p.kind}", p.payload),
+    infer=_opaque_infer, module=_opaque_module,
     reach=lambda p, i: WHOLE,
     examples=(Example(OpaqueParams("onnx", "Custom", "", ((4, 8, 8),)), (IMAGE,)),),
 )

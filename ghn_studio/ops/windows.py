@@ -39,8 +39,9 @@ class WindowAttentionParams:
     window: Pair = param((7, 7), label="Window", unit="px", low=2, key=True, help="Rows and columns of a window.")
     shift: Pair = param((0, 0), label="Shift", unit="px", low=0, key=True,
                         help="Windows of every other layer are shifted by half of their size.")
-    version: int = param(1, label="Version", choices=(1, 2),
-                         help="1 looks position biases up in a table, 2 computes them and compares by angle.")
+    version: int = param(1, label="Version", choices=(1, 2, 3),
+                         help="1 looks position biases up in a table, 2 computes them and compares by angle, "
+                              "3 has one for every pair of positions.")
     qkv_bias: bool = param(True, label="Bias of query, key, value",
                            help="Adds learned numbers to what is compared and passed on.")
     proj_bias: bool = param(True, label="Bias of the output", help="Adds learned numbers after the heads are joined.")
@@ -62,10 +63,11 @@ def _weights(p: WindowAttentionParams, inputs: Inputs) -> tuple[WeightSpec, ...]
     qkv = (matrix("qkv.weight", 3 * c, c), *((bias("qkv.bias", 3 * c),) if p.qkv_bias else ()))
     proj = (matrix("proj.weight", c, c), *((bias("proj.bias", c),) if p.proj_bias else ()))
     size, reach = prod(p.window), tuple(2 * w - 1 for w in p.window)
-    index = WeightSpec("relative_position_index", (size * size,), Role.BUFFER, dtype="int64",
-                       initial=call("ghn_studio.blocks.relative_position_index", p.window))
-    if p.version == 1:
-        return (position_table(prod(reach), p.heads), index, *qkv, *proj)
+    every = call("torch.arange", size * size) if p.version == 3 else call(
+        "ghn_studio.blocks.relative_position_index", p.window)
+    index = WeightSpec("relative_position_index", (size * size,), Role.BUFFER, dtype="int64", initial=every)
+    if p.version != 2:
+        return (position_table(size * size if p.version == 3 else prod(reach), p.heads), index, *qkv, *proj)
     coordinates = WeightSpec("relative_coords_table", (1, *reach, 2), Role.BUFFER,
                              initial=call("ghn_studio.blocks.relative_coords_table", p.window))
     scale = WeightSpec("logit_scale", (p.heads, 1, 1), Role.SCALE, Primitive.LAYER_NORM,
@@ -105,7 +107,8 @@ def _options(p: WindowAttentionParams) -> dict[str, object]:
 
 def _module(p: WindowAttentionParams, inputs: Inputs) -> Call:
     target = "ghn_studio.blocks.WindowAttention" + ("V2" if p.version == 2 else "")
-    return call(target, inputs[0].size(3), p.heads, p.window, p.shift, qkv_bias=p.qkv_bias, proj_bias=p.proj_bias)
+    options = {"qkv_bias": p.qkv_bias, "proj_bias": p.proj_bias, **({"pairs": True} if p.version == 3 else {})}
+    return call(target, inputs[0].size(3), p.heads, p.window, p.shift, **options)
 
 
 def _function(p: WindowAttentionParams, inputs: Inputs) -> Call:
@@ -188,7 +191,7 @@ def _roll(name: str, x: str, h: int, w: int, shift: Pair) -> str:
 def _bias_onnx(p: WindowAttentionParams) -> str:
     """ONNX text for ``positions``, (1, heads, size, size)."""
     size = prod(p.window)
-    table = "table = Identity(relative_position_bias_table)" if p.version == 1 else f"""
+    table = "table = Identity(relative_position_bias_table)" if p.version != 2 else f"""
         inner_columns = Transpose <perm = [1, 0]> (cpb_mlp_0_weight)
         outer_columns = Transpose <perm = [1, 0]> (cpb_mlp_2_weight)
         inner_raw = MatMul(relative_coords_table, inner_columns)
@@ -210,7 +213,7 @@ def _bias_onnx(p: WindowAttentionParams) -> str:
 
 def _scores_onnx(p: WindowAttentionParams, c: int) -> str:
     """ONNX text for ``products``, the scores of all pairs inside each window."""
-    if p.version == 1:
+    if p.version != 2:
         return f"""
         scale = Constant <value_float = {(c // p.heads) ** -0.5!r}> ()
         q_scaled = Mul(q, scale)
@@ -236,7 +239,7 @@ def _scores_onnx(p: WindowAttentionParams, c: int) -> str:
 def _qkv_onnx(p: WindowAttentionParams, c: int) -> str:
     if not p.qkv_bias:
         return "joint = Identity(mapped)"
-    if p.version == 1:
+    if p.version != 2:
         return "joint = Add(mapped, qkv_bias)"
     # Keys have no bias: only angles count.
     return f"""kept_bias = Constant <value_floats = {[1.0] * c + [0.0] * c + [1.0] * c}> ()
@@ -338,6 +341,7 @@ WINDOW_ATTENTION = OpSpec(
         Example(WindowAttentionParams(2, (2, 4), (1, 2)), (_ODD,)),
         Example(WindowAttentionParams(3, (3, 8), (1, 2), qkv_bias=False, proj_bias=False), (_ODD,)),
         Example(WindowAttentionParams(2, (2, 3), (1, 1), 2), (_ODD,)),
+        Example(WindowAttentionParams(2, (2, 3), (1, 0), 3), (_ODD,)),
     ),
 )
 SPACE_TO_DEPTH = OpSpec(

@@ -21,6 +21,7 @@ CORPUS = Path(os.environ.get("GHN_STUDIO_SHARED") or Path(__file__).resolve().pa
 SOUND = {
     "11_unsorted.onnx": "sorted", "31_ext_attr_injection.onnx": "", "45_nan_weights.onnx": "NaN",
     "50_chain_20k.onnx": "", "52_non_utf8_name.onnx": "cleaned", "54_fp16.onnx": "float16",
+    "49a_nested_if_20.onnx": "", "53_qdq.onnx": "whole numbers",
     "60_string_tensor.onnx": "ignored",
 }
 
@@ -43,11 +44,12 @@ REASONS = {
     "38_group0.onnx": "Groups must be at least 1", "39_group_mismatch.onnx": "2 groups do not divide",
     "40_huge_pads.onnx": "too large", "41_dilation_huge.onnx": "does not fit",
     "42_attr_wrong_type.onnx": "kernel_shape is abc",
-    "43_channel_mismatch.onnx": "[4, 7, 3, 3], expected [4, 3, 3, 3]", "44_reshape_bad.onnx": "[7, -1]",
+    "43_channel_mismatch.onnx": "[4, 7, 3, 3], expected [4, 3, 3, 3]",
+    "44_reshape_bad.onnx": "[N, 3, 8, 8] cannot be reshaped to [7, -1]",
     "46_two_inputs_outputs.onnx": "2 inputs ('x', 'x2')", "47_if_subgraph.onnx": "If", "48_loop_forever.onnx": "Loop",
-    "49a_nested_if_20.onnx": "If", "49b_nested_if_200.onnx": "nested too deeply",
-    "51_recursive_function.onnx": "loc.Self",
-    "53_qdq.onnx": "QuantizeLinear", "55_sequence_map_output.onnx": "no tensor",
+    "49b_nested_if_200.onnx": "nested too deeply",
+    "51_recursive_function.onnx": "'loc.Self' calls itself",
+    "55_sequence_map_output.onnx": "no tensor",
     "56_dynamic_hw.onnx": "choose an image size",
     "57_input_not_image.onnx": "int64 of shape [1, 16]", "58_dup_initializer.onnx": "two stored tensors are called 'w'",
     "59_initializer_shadows_input.onnx": "'x' is also stored", "75_empty.pt": "empty", "90_empty.safetensors": "empty",

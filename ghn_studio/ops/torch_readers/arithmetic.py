@@ -84,8 +84,8 @@ ADD_SCALAR = TorchBinding(functions={"add": _number(swaps=True), "sub": _number(
 MULTIPLY_SCALAR = TorchBinding(functions={"mul": _number(swaps=True), "div": _number(lambda v: 1 / v)})
 POWER = TorchBinding(functions={"pow": _power, "square": _fixed_power(2.0), "rsqrt": _fixed_power(-0.5),
                                 "reciprocal": _fixed_power(-1.0)})
-SQRT, EXP, LOG, ABS, NEG = (
-    TorchBinding(functions={name: _alone}) for name in ("sqrt", "exp", "log", "abs", "neg")
+SQRT, EXP, LOG, ABS, NEG, ERF = (
+    TorchBinding(functions={name: _alone}) for name in ("sqrt", "exp", "log", "abs", "neg", "erf")
 )
 CLIP = TorchBinding({"torch.nn.Hardtanh": _clip_layer}, dict.fromkeys(("clamp", "clip", "hardtanh"), _clip))
 REDUCE = TorchBinding(functions={

@@ -1,0 +1,1 @@
+"""How operators recognise themselves in ONNX where that takes more than a line, by family."""
