@@ -42,7 +42,7 @@ from ghn_studio.gui.choosing import Choosing
 from ghn_studio.gui.command_palette import CommandPalette
 from ghn_studio.gui.curve_panel import CurvePanel
 from ghn_studio.gui.dialogs import AboutDialog, DetailsDialog, ShortcutsDialog
-from ghn_studio.gui.dropping import DropTarget
+from ghn_studio.gui.dropping import DropState, DropTarget
 from ghn_studio.gui.empty_canvas import EmptyCanvas
 from ghn_studio.gui.explanations import Explanations
 from ghn_studio.gui.exporting import Exporting
@@ -55,6 +55,7 @@ from ghn_studio.gui.helping import Helping
 from ghn_studio.gui.hints import Hints
 from ghn_studio.gui.hypernetworks import Hypernetworks
 from ghn_studio.gui.hypernetworks_panel import HypernetworksPanel
+from ghn_studio.gui.importing import Importing
 from ghn_studio.gui.inspector import Inspector
 from ghn_studio.gui.job_desk import JobDesk
 from ghn_studio.gui.log_panel import LogPanel
@@ -75,6 +76,7 @@ from ghn_studio.gui.shelf import Shelf
 from ghn_studio.gui.status import Totals
 from ghn_studio.gui.training_panel import TrainingPanel
 from ghn_studio.gui.trainings import Trainings
+from ghn_studio.gui.weights_loading import WeightsLoading
 from ghn_studio.gui.why_panel import WhyPanel
 from ghn_studio.gui.wording import duration
 from ghn_studio.ir.graph import Architecture, NodeId
@@ -153,6 +155,10 @@ class MainWindow(QMainWindow):
         )
         self.trainings = Trainings(self.training, self.desk, lambda: self.run_bar.choices().dataset, self)
         self.exporting = Exporting(self.document, self.files, self.run_bar, self.desk, self.settings, self)
+        self.importing = Importing(
+            self.document, self.files, self.desk, self.settings, self.choosing.image_size, self
+        )
+        self.weights = WeightsLoading(self.document, self.files, self.desk, self.settings, self)
         self.banner = Banner(self._show_details)
         actions.bind_to_canvas(self.canvas)
         self._build_centre()
@@ -171,7 +177,7 @@ class MainWindow(QMainWindow):
         column.addWidget(self.banner)
         column.addWidget(self.pages, 1)
         self.setCentralWidget(centre)
-        self._dropping = DropTarget(self, lambda: self.document.is_modified)
+        self._dropping = DropTarget(self, self._drop_state)
 
     def _build_docks(self) -> None:
         self.tabs = Shelf()
@@ -256,6 +262,7 @@ class MainWindow(QMainWindow):
         self.gallery.back_requested.connect(self.show_canvas)
         self.files.opened.connect(self._on_opened)
         self.files.saved.connect(self._refresh)
+        self.weights.loaded.connect(self._on_weights)
         self.files.detached.connect(self._refresh)
         self.files.recent_changed.connect(self.recent_menu.fill)
         self.run_bar.changed.connect(self._refresh_problems)
@@ -278,8 +285,8 @@ class MainWindow(QMainWindow):
         self.trainings.use_requested.connect(self.hypernetworks.use_folder)
         self.hypernetworks.continue_requested.connect(self.trainings.ask_to_go_on)
         self.choosing.ghn_chosen.connect(self.hypernetworks.use_folder)
-        for source in (self.files, self.autosave, self.predictions, self.exporting, self.choosing, self.explanations,
-                       self.hypernetworks, self.trainings):
+        for source in (self.files, self.autosave, self.predictions, self.exporting, self.importing, self.weights,
+                       self.choosing, self.explanations, self.hypernetworks, self.trainings):
             source.message.connect(self.show_message)
         self.desk.failed.connect(self.show_message)
         theme.current().changed.connect(self._restyle)
@@ -293,6 +300,7 @@ class MainWindow(QMainWindow):
         return {
             "file.new": self.new, "file.open": lambda: self.files.choose_and_open(),
             "file.gallery": self.show_gallery, "file.import_onnx": lambda: self.files.choose_and_import(),
+            "file.load_weights": lambda: self.weights.ask(),
             "file.save": lambda: self.files.save(), "file.save_as": lambda: self.files.save_as(),
             "file.export": lambda: self.exporting.ask(), "file.close": self.close,
             "file.new_window": lambda: windows.shared().new(self), "file.quit": lambda: windows.shared().quit(self),
@@ -491,6 +499,13 @@ class MainWindow(QMainWindow):
             self.statusBar().showMessage(f"{report.architecture} {done} in {duration(seconds)}", 8000)
         self._refresh_actions()
 
+    def _on_weights(self) -> None:
+        """Other values than those that were measured are held now."""
+        self._shown_graph = None
+        self.results.clear()
+        self.explanations.clear()
+        self._refresh_actions()
+
     def _on_compare_began(self) -> None:
         self.curve.begin()
         self.show_tab(self.curve)
@@ -679,16 +694,25 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open the networks dropped, the first one here, or add the operator."""
-        names = [str(file) for file in self._dropping.drop(event.mimeData())]
+        dropped = self._dropping.drop(event.mimeData())
+        names = [str(file) for file in dropped.networks]
+        # Queued: a question about unsaved changes must not run inside the drop.
         if names:
             event.acceptProposedAction()
-            # Queued: a question about unsaved changes must not run inside the drop.
             QTimer.singleShot(0, self, lambda: windows.shared().open(names, self))
+        elif dropped.weights is not None:
+            event.acceptProposedAction()
+            QTimer.singleShot(0, self, partial(self.weights.start, dropped.weights))
         elif event.mimeData().hasFormat(OPERATOR_MIME):
             op_id = bytes(event.mimeData().data(OPERATOR_MIME).data()).decode("utf-8", "replace")
             if op_id in self.document.ops:
                 event.acceptProposedAction()
                 self.add_operator(op_id)
+
+    def _drop_state(self) -> DropState:
+        graph = self.document.graph
+        problems = "is empty" if not graph.nodes else "has problems" if self.document.shapes.problems else ""
+        return DropState(graph.name, self.document.is_modified, problems)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask about a running job and unsaved changes, then stop what runs."""
@@ -698,6 +722,8 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self._is_closed = True
+        self.importing.close()
+        self.weights.close()
         self._give_room(False)
         self.desk.stop_and_wait(CLOSE_WAIT_S)
         self.explanations.sketching.stop(CLOSE_WAIT_S)
