@@ -90,6 +90,7 @@ def behind(
 ) -> Plan | None:
     """Add a node fed by ``source``; None if its first input cannot take that value.
 
+    A value whose shape is not known yet is taken: what is drawn first may be finished later.
     ``shown`` says where the nodes are drawn, those that nobody placed included.
     Where one wire leaves ``source`` and the result has no more problems than before, the
     node goes into that wire and the nodes behind it make room.
@@ -97,10 +98,10 @@ def behind(
     spec = document.ops[op_id]
     port = _free_output(document, source)
     value = _value(document, source, port)
-    if not spec.inputs or value is None or port_refusal(spec, 0, value):
+    if not spec.inputs or port_refusal(spec, 0, value):
         return None
     node = _new(document, op_id, value, Source(source, port))
-    if len(spec.inputs) == 1 and not spec.inputs[0].variadic:
+    if value is not None and len(spec.inputs) == 1 and not spec.inputs[0].variadic:
         try:
             spec.infer_outputs(node.params, (value,))
         except ValueError:

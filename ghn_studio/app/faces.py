@@ -35,7 +35,9 @@ BADGE = 44.0
 
 # Generous averages for 13 px semibold, 11 px text and 11 px monospace.
 _TITLE_CHAR, _TEXT_CHAR, _MONO_CHAR = 7.9, 6.3, 6.8
-_ERROR_LINE, _ERROR_LINES, _ERROR_LEADING = 30, 3, 15.0
+_ERROR_LINES, _ERROR_LEADING = 3, 15.0
+#: In the header, for the mark of a problem: kept free without one, so that no node grows over its neighbour by one.
+_MARK = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,19 +242,17 @@ def sized(
     title: str, category: Category, rows: tuple[tuple[str, str], ...], inputs: tuple[Slot, ...],
     outputs: tuple[Slot, ...], shape: str, parameters: str, problem: str, group: GroupMark | None = None,
 ) -> NodeFace:
-    """Return a face as large as its texts need."""
+    """Return a face as large as its texts need; a problem adds to its height only."""
     lined = sum(1 for s in inputs if not s.is_spare) if len(inputs) > 1 else 0
     port_rows = max(lined, len(outputs) if len(outputs) > 1 else 0)
     width = max(
         MIN_WIDTH,
-        2 * PAD_X + _TITLE_CHAR * len(title) + (20 if problem else 0) + _mark_width(group),
+        2 * PAD_X + _TITLE_CHAR * len(title) + _MARK + _group_width(group),
         *(2 * PAD_X + 14 + _TEXT_CHAR * len(a) + _MONO_CHAR * len(b) for a, b in rows),
         2 * PAD_X + _MONO_CHAR * len(shape) + (18 + _TEXT_CHAR * len(parameters) if parameters else 0),
         *(2 * PAD_X + 14 + _TEXT_CHAR * len(s.name) + _MONO_CHAR * len(s.shape)
           for s in (*inputs, *outputs) if port_rows),
     )
-    if problem:
-        width = max(width, 2 * PAD_X + _TEXT_CHAR * min(len(problem), _ERROR_LINE))
     width = min(MAX_WIDTH, -(-width // STEP) * STEP)
     error = _wrapped(problem, int((width - 2 * PAD_X) / _TEXT_CHAR)) if problem else ()
     foot = FOOTER + _ERROR_LEADING * max(0, len(error) - 1)
@@ -261,7 +261,7 @@ def sized(
     return NodeFace(title, category, rows, inputs, outputs, shape, parameters, error, width, height, group)
 
 
-def _mark_width(group: GroupMark | None) -> float:
+def _group_width(group: GroupMark | None) -> float:
     """Room in the header for the arrow that opens a group and, so that nothing grows later, for its copies."""
     return CHEVRON + BADGE if group is not None else 0.0
 

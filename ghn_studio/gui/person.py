@@ -164,7 +164,7 @@ class Person:
         picture = self.window.grab()
         painter = QPainter(picture)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for widget in self._over():
+        for widget in self.over():
             painter.drawPixmap(self.window.mapFromGlobal(widget.mapToGlobal(QPoint(0, 0))), widget.grab())
         if pointer and self._pointer is not None:
             painter.translate(self._pointer)
@@ -175,7 +175,7 @@ class Person:
         painter.end()
         return picture
 
-    def _over(self) -> Iterable[QWidget]:
-        """Dialogs, menus and lists, the newest last."""
+    def over(self) -> Iterable[QWidget]:
+        """What lies over the window: dialogs, menus and lists, the newest last."""
         return [w for w in QApplication.topLevelWidgets()
                 if w.isVisible() and w is not self.window and not isinstance(w, MainWindow)]

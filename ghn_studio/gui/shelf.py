@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QStackedWidget, QTabWidget, QToolButton, QWidget
+from PySide6.QtWidgets import QSizePolicy, QStackedWidget, QTabWidget, QToolButton, QWidget
 
 from ghn_studio.gui import icons
 
@@ -51,6 +51,12 @@ class Shelf(QTabWidget):
         self.setMaximumHeight(16_777_215 if is_open else self.tabBar().sizeHint().height())
         self.restyle()
         self.toggled.emit(is_open)
+
+    def tabInserted(self, index: int) -> None:
+        """No panel forces its height on the window: each scrolls, or is cut off, where there is too little."""
+        panel = self.widget(index)
+        if panel is not None:
+            panel.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
 
     def restyle(self) -> None:
         """Draw the button's icon in the theme's colour."""

@@ -161,6 +161,7 @@ QTreeView::item:focus, QListView::item:focus, QTableView::item:focus { border: 1
 QTreeView[painted="true"] { selection-background-color: transparent; show-decoration-selected: 0; }
 QTreeView[painted="true"]::item, QTreeView[painted="true"]::item:hover, QTreeView[painted="true"]::item:selected {
     background: transparent; }
+QTreeView { show-decoration-selected: 0; }
 QTreeView::branch { background: transparent; }
 QTreeView::branch:has-children:closed { image: url("@icons/chevron-right-$name.svg"); }
 QTreeView::branch:has-children:open { image: url("@icons/chevron-down-$name.svg"); }

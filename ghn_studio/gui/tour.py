@@ -97,6 +97,7 @@ def scenes(person: Person, *, quick: bool = False) -> Iterator[str]:
 def _beginning(person: Person) -> Iterator[str]:
     window = person.window
     yield "first-start"
+    window.hints.silence()
     person.choose("file.gallery")
     person.wait(lambda: not window.gallery.is_drawing, "the pictures of the examples")
     person.rest()
@@ -131,6 +132,7 @@ def _drawing(person: Person) -> Iterator[str]:
         _add(person, name)
     person.choose("view.arrange")
     person.rest()
+    person.click(person.at_node(_node(person, "conv2d")))
     yield "drawn"
 
 
@@ -150,7 +152,7 @@ def _mistakes(person: Person) -> Iterator[str]:
     person.rest()
     yield "mismatch"
     person.choose("edit.undo")
-    window.tabs.setCurrentWidget(window.results)
+    person.choose("view.shelf")
     person.rest()
 
 
@@ -179,6 +181,14 @@ def _groups(person: Person) -> Iterator[str]:
     yield "inside"
     person.choose("group.leave")
     person.rest()
+    canvas.select([_node(person, "linear"), _node(person, "output")])
+    canvas.setFocus()
+    person.press("C", canvas)
+    person.type("Classifier")
+    person.press("Return")
+    person.choose("view.fit")
+    person.rest()
+    yield "frame"
 
 
 def _finding(person: Person) -> Iterator[str]:
@@ -197,6 +207,10 @@ def _finding(person: Person) -> Iterator[str]:
     person.rest()
     yield "commands"
     person.press("Escape")
+    window.left_tabs.setCurrentWidget(window.outline)
+    person.rest()
+    yield "outline"
+    window.left_tabs.setCurrentIndex(0)
 
 
 def _looking(person: Person) -> Iterator[str]:
@@ -245,6 +259,8 @@ def _helping(person: Person) -> Iterator[str]:
     person.choose("help.shortcuts")
     person.rest()
     yield "shortcuts"
+    for dialog in person.over():
+        dialog.close()
 
 
 def _add(person: Person, words: str) -> None:

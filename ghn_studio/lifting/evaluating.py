@@ -197,6 +197,22 @@ def _reduce(compute: Callable[..., Any]) -> Callable[[RawNode, Arrays], Array]:
     return rule
 
 
+def _clipped(node: RawNode, arrays: Arrays) -> Array:
+    x, limits = arrays[0], (*arrays[1:], None, None)[:2]
+    assert x is not None
+    low, high = (node.attrs.get(name, limit) for name, limit in zip(("min", "max"), limits, strict=True))
+    return np.asarray(np.clip(x, low, high), x.dtype)
+
+
+def _sums(node: RawNode, arrays: Arrays) -> Array | None:
+    """Sums of all elements up to each place along an axis."""
+    x, axis = arrays[0], arrays[1]
+    assert x is not None and axis is not None
+    if node.attrs.get("exclusive", 0) or node.attrs.get("reverse", 0):
+        return None
+    return np.asarray(np.cumsum(x, int(axis)), x.dtype)
+
+
 def _quantised(node: RawNode, arrays: Arrays) -> Array | None:
     """Whole numbers as the real ones they stand for, one scale for all or one along an axis."""
     x, scale = arrays[0], arrays[1]
@@ -236,7 +252,8 @@ RULES: dict[str, Callable[[RawNode, Arrays], Array | None]] = {
     "Mod": _modulo, "Cast": _cast, "Range": _range, "Gather": _gather, "Slice": _slice, "Concat": _concat,
     "Expand": _expand, "Tile": _tile, "ScatterND": _scatter, "MatMul": _matmul, "ConstantOfShape": _filled,
     "Transpose": lambda node, a: None if a[0] is None else np.transpose(a[0], node.attrs.get("perm")),
-    "DequantizeLinear": _quantised, "Reshape": _reshape, "ReduceMean": _reduce(np.mean),
+    "DequantizeLinear": _quantised, "CumSum": _sums, "Clip": _clipped, "Reshape": _reshape,
+    "ReduceMean": _reduce(np.mean),
     "ReduceSum": _reduce(np.sum), "ReduceMax": _reduce(np.max),
     "ReduceMin": _reduce(np.min), "ReduceProd": _reduce(np.prod),
 }

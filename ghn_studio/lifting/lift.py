@@ -210,6 +210,7 @@ class _Lift:
             return self._function(node) is not None
         return not node.domain and (
             bool(self.ops.for_onnx(node.op_type)) or folding.has_rule(node.op_type) or node.op_type in SIMPLER
+            or evaluating.can_evaluate(node.op_type)
         )
 
     def _function(self, node: RawNode) -> OpSpec[Any] | None:

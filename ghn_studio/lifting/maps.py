@@ -11,9 +11,10 @@ from ghn_studio.lifting.joining import Joined, Reader, Rule
 
 def _layout(reader: Reader, node: Node) -> Joined | None:
     """A transposition that moves the channels of a map; what modules call by other names stays."""
-    op = {(0, 2, 3, 1): "channels_last", (0, 3, 1, 2): "channels_first"}.get(reader.order(node) or ())
-    if op is None or reader.values is None:
+    order = reader.order(node)
+    if reader.values is None or order not in ((0, 2, 3, 1), (0, 3, 1, 2)):
         return None
+    op = "channels_last" if order == (0, 2, 3, 1) else "channels_first"
     return Joined(Node(node.id, op, reader.ops[op].params(), node.inputs), (node.id,), node.id)
 
 

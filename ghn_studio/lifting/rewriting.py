@@ -144,6 +144,10 @@ def _on_operators(node: RawNode, args: Args, like: Computed, say: Say) -> tuple[
         _require_trailing(node, args, like)
     elif kind in ("MatMul", "Gemm"):
         return _product(node, given, like, say)
+    elif kind == "BatchNormalization":
+        return _normalised(node, given, like, say)
+    elif kind == "Expand":
+        given = [given[0], _target(node, args, like)]
     elif kind in _REDUCTIONS:
         axes = option(node, args, "axes", 1)
         if axes is None:
@@ -179,6 +183,34 @@ def _axis(x: Computed, axis: int) -> int:
     if len(group) != 1 or group[0] == 0:
         raise ValueError(f"works along axis {axis} of {list(x.shape)}, which holds the batch")
     return group[0]
+
+
+def _normalised(node: RawNode, given: Sequence[Value | None], like: Computed, say: Say) -> tuple[Value, ...]:
+    """BatchNorm of tokens of all images, one after the other: that of a sequence with its channels first."""
+    if like.lying != ((0, 1), (2,)):
+        raise ValueError("normalises channels of values whose batch is joined with other axes")
+    (turned,) = say(node, "Transpose", given[0], perm=(0, 2, 1))
+    (normal,) = say(node, node.op_type, turned, *given[1:], plainly=True, **node.attrs)
+    (back,) = say(node, "Transpose", normal, perm=(0, 2, 1))
+    assert isinstance(back, Computed)
+    return (replace(back, groups=like.groups),)
+
+
+def _target(node: RawNode, args: Args, like: Computed) -> Stored:
+    """The shape to expand to, on the operator's axes."""
+    wanted = option(node, args, "shape", 1)
+    shape, groups = like.shape, like.lying
+    if wanted is None or len(wanted) > len(shape):
+        raise ValueError("expands by whole axes")
+    wide = (1,) * (len(shape) - len(wanted)) + wanted
+    extents = [1] * like.spec.rank
+    for own, extent, group in zip(shape, wide, groups, strict=True):
+        if extent in (1, own):
+            continue
+        if len(group) != 1 or group[0] == 0 or own != 1:
+            raise ValueError(f"cannot be expanded from {list(shape)} to {list(wide)}")
+        extents[group[0]] = extent
+    return from_numbers(tuple(extents), (len(extents),))
 
 
 def _takes_all(index: Stored, x: Computed, say: Say) -> tuple[int, ...] | None:

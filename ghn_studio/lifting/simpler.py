@@ -340,6 +340,30 @@ def _attention(node: RawNode, args: Args, say: Say) -> tuple[Value, ...]:
     return say(node, "Reshape", back, whole)
 
 
+def _einsum(node: RawNode, args: Args, say: Say) -> tuple[Value, ...]:
+    """A product of two values over one shared axis, the other axes shared by both or owned by one."""
+    text = str(node.attrs.get("equation", "")).replace(" ", "")
+    left, _, out = text.partition("->")
+    names = left.split(",")
+    if len(args) != 2 or len(names) != 2 or not out or not (left + out).replace(",", "").isalpha():
+        raise ValueError(f"the sum '{text[:60]}' is none of two values")
+    a, b = names
+    shared = [n for n in out if n in a and n in b]
+    rows, columns = [n for n in a if n not in b], [n for n in b if n not in a]
+    summed = [n for n in a if n in b and n not in out]
+    if not len(rows) == len(columns) == len(summed) == 1 or {*out} != {*shared, *rows, *columns}:
+        raise ValueError(f"the sum '{text[:60]}' is no product of matrices")
+    if any(len({*name}) != len(name) for name in (a, b, out)):
+        raise ValueError(f"the sum '{text[:60]}' takes a diagonal")
+    values = [
+        _one(say(node, "Transpose", value, perm=tuple(name.index(n) for n in order)))
+        for value, name, order in ((args[0], a, [*shared, *rows, *summed]), (args[1], b, [*shared, *summed, *columns]))
+    ]
+    (product,) = say(node, "MatMul", *values)
+    made = [*shared, *rows, *columns]
+    return say(node, "Transpose", product, perm=tuple(made.index(n) for n in out))
+
+
 SIMPLER: dict[str, Rule] = {
     "Slice": _slice, "Gather": _gather, "Concat": _concat, "Split": _split, "Squeeze": _rearranged,
     "Unsqueeze": _rearranged, "Flatten": _rearranged, "DepthToSpace": _depth_to_space,
@@ -348,5 +372,6 @@ SIMPLER: dict[str, Rule] = {
     "Min": _chain("Min"), "Sum": _chain("Add"), "Mul": _chain("Mul"), "Mean": _mean, "HardSigmoid": _hard_sigmoid,
     "Gemm": _gemm, "MatMul": _matmul_and_bias, "ReduceL2": _reduction("ReduceL2"),
     "ReduceSumSquare": _reduction("ReduceSumSquare"), "Softmax": _old_softmax, "LogSoftmax": _old_softmax,
-    "Attention": _attention, "Reciprocal": lambda node, args, say: say(node, "Pow", _data(args), -1.0),
+    "Attention": _attention, "Einsum": _einsum,
+    "Reciprocal": lambda node, args, say: say(node, "Pow", _data(args), -1.0),
 }

@@ -12,7 +12,7 @@ import pytest
 from ghn_studio.app import adding, clipboard, edits
 from ghn_studio.app.connecting import refusal
 from ghn_studio.app.document import Change, Document
-from ghn_studio.app.faces import count_text
+from ghn_studio.app.faces import count_text, face_of
 from ghn_studio.errors import ArchitectureError
 from ghn_studio.ir import Architecture, Edge, Group, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY
@@ -274,6 +274,18 @@ def test_every_operator_has_a_face_whose_ports_lie_on_it() -> None:
             assert all(0 < s.y < face.height for s in slots), spec.id
             assert face.title
             assert face.width % 8 == 0
+
+
+def test_a_problem_makes_a_node_taller_never_wider() -> None:
+    sentence = "5 groups do not divide 32 → 32 channels, and the input has 3 axes where 4 are wanted"
+    for spec in REGISTRY:
+        for example in spec.examples:
+            node = Node(NodeId("it"), spec.id, example.params)
+            well, wrong = (face_of(node, REGISTRY, None, None, None, text) for text in ("", sentence))
+            assert wrong.width == well.width, spec.id
+            assert wrong.height > well.height, spec.id
+            assert 1 < len(wrong.error) <= 3
+            assert "".join(wrong.error).startswith("5 groups")
 
 
 @pytest.mark.parametrize(("count", "text"), [

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from ghn_studio.app import clipboard, edits, grouping, inserting
+from ghn_studio.app import clipboard, edits, grouping, inserting, notes
 from ghn_studio.app.architectures import open_architecture
 from ghn_studio.app.document import Document
+from ghn_studio.app.scaling import scaling
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.ir import Edge, Node, NodeId
 from ghn_studio.ops import REGISTRY
@@ -118,9 +119,26 @@ def bypass(document: Document, chance: random.Random) -> edits.Edit:
     return edits.on_graph(lambda graph: graph.with_node(replace(node, bypassed=not node.bypassed)))
 
 
+def scale(document: Document, chance: random.Random) -> edits.Edit:
+    return scaling(chance.choice((0.5, 1.5, 2.0)), REGISTRY)
+
+
+def write_note(document: Document, chance: random.Random) -> edits.Edit:
+    note = notes.at((chance.uniform(0, 900), chance.uniform(0, 500)))
+    return notes.written(notes.fresh_name(document.project), replace(note, text="why?"))
+
+
+def frame(document: Document, chance: random.Random) -> edits.Edit:
+    return notes.written(notes.fresh_name(document.project), notes.around([(0.0, 0.0, 300.0, 200.0)], "Part"))
+
+
+def drop_note(document: Document, chance: random.Random) -> edits.Edit:
+    return notes.deleted(chance.sample(sorted(document.project.notes), min(1, len(document.project.notes))))
+
+
 ACTIONS: tuple[Action, ...] = (
     add, connect, disconnect, insert, delete, move, rename, widen, copy, paste, group, ungroup, repeat, collapse, pin,
-    bypass,
+    bypass, scale, write_note, frame, drop_note,
 )
 
 
@@ -166,6 +184,7 @@ def test_what_edits_lead_to_can_be_saved_read_and_drawn(first: int) -> None:
         found = loads(dumps(project))
         assert found.architecture == project.architecture
         assert (found.collapsed, found.pinned) == (project.collapsed, project.pinned)
+        assert found.notes.keys() == project.notes.keys()
         shown = document.picture()
         assert set(shown.nodes_of(shown.blocks)) == set(document.graph.nodes)
         assert isinstance(document.totals.parameters, int)
@@ -173,7 +192,7 @@ def test_what_edits_lead_to_can_be_saved_read_and_drawn(first: int) -> None:
 
 def test_the_sequences_do_exercise_every_edit() -> None:
     seen: set[str] = set()
-    for seed in range(60):
+    for seed in range(100):
         document = Document(Project(open_architecture("example:plain_cnn").architecture))
         play(document, random.Random(seed))
         while document.can_undo:

@@ -16,6 +16,7 @@ from ghn_studio.app.document import Document
 from ghn_studio.gui import theme
 from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
 from ghn_studio.gui.canvas.paint import trouble
+from ghn_studio.gui.canvas.viewport import Viewport
 from ghn_studio.ir import Architecture, Edge, Group, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.convolution import Conv2dParams
@@ -731,3 +732,23 @@ def test_dragging_among_500_nodes_is_smooth(qtbot: QtBot) -> None:
     assert (time.thread_time() - start) / 10 < 0.064
     hand.release(a + QPointF(120, 20))
     assert view.document.undo_label == "Move node"
+
+
+def test_a_network_that_was_seen_whole_stays_so_when_the_canvas_changes_its_size(qtbot, view) -> None:
+    view.resize(900, 600)
+    view.canvas.before_reading()
+    Viewport.fit(view)  # at once, without gliding there
+
+    def is_whole() -> bool:
+        whole = view.canvas.content_rect().adjusted(4, 4, -4, -4)  # up to the rounding to pixels
+        return view.zoom == pytest.approx(view.aim_at(view.canvas.content_rect()).zoom) and (
+            view.visible_rect().contains(whole))
+
+    assert is_whole()
+    for size in ((420, 300), (1000, 700)):
+        view.resize(*size)
+        qtbot.waitUntil(is_whole)
+    view.zoom_in()
+    zoom = view.zoom
+    view.resize(420, 300)
+    assert view.zoom == zoom, "who chose a zoom keeps it"

@@ -6,8 +6,8 @@ import random
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QColor, QMouseEvent
 from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
@@ -341,6 +341,19 @@ def test_repeating_counts_and_says_why_not(view: CanvasView, document: Document,
     box.show_group(document, "block")
     assert not box.isEnabled()
     assert "does not go in again" in box.toolTip()
+
+
+def test_far_out_a_title_lies_on_a_ground_of_its_own(view: CanvasView) -> None:
+    view.zoom_to(0.28)
+    view.settle()
+    frame = next(f for f in view.canvas.frames() if f.shown.path == PATH)
+    line = frame.title_rect()
+    beside = view.mapFromScene(QPointF(line.left() + 4, line.center().y())) - QPoint(2, 0)  # before the arrow
+    around = view.mapFromScene(QPointF(line.right() - 8, line.center().y()))
+    seen = view.viewport().grab().toImage()
+    ratio = seen.devicePixelRatio()
+    assert seen.pixelColor(beside * ratio) == QColor(view.tokens.canvas)
+    assert seen.pixelColor(around * ratio) != QColor(view.tokens.canvas)  # the frame around it
 
 
 # --- inside ------------------------------------------------------------------------------------

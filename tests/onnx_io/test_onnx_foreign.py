@@ -188,6 +188,16 @@ CASES: dict[str, tuple[list[str], onnx.ModelProto]] = {
     "upsample": (["resize"], model([node("Upsample", "x s")], {"s": np.float32([1, 1, 2, 2])}, opset=9)),
     "attention": (["permute", "matmul", "multiply_scalar", "softmax", "matmul"], model(
         [node("Attention", "x x x")], opset=23, ir=11)),
+    "einsum": (["permute", "matmul"], model([node("Einsum", "x x", equation="nchw,ncvw->nchv")], opset=17)),
+    "norm-of-all-tokens": (["permute", "reshape", "permute", "batch_norm", "permute", "reshape"], model([
+        node("Transpose", "x", "t", perm=[0, 2, 3, 1]), node("Reshape", "t rows", "r"),
+        node("BatchNormalization", "r s b m v", "n"), node("Reshape", "n back")],
+        {**{k: real(4) for k in "sbm"}, "v": real(4) ** 2, "rows": ints(-1, 4), "back": ints(-1, 8, 8, 4)},
+        shape=("N", 4, 8, 8))),
+    "expanded-heads": (["reduce", "expand", "multiply"], model([
+        node("Reshape", "x rows", "r"), node("ReduceMax", "r", "m", axes=[2]), node("Expand", "m wide", "e"),
+        node("Mul", "r e", "p"), node("Reshape", "p back")],
+        {"rows": ints(-1, 8, 8), "wide": ints(1, 8, 8), "back": ints(-1, 4, 8, 8)}, opset=13, shape=("N", 4, 8, 8))),
     "nodes-out-of-order": (["relu", "tanh"], model([node("Tanh", "r"), node("Relu", "x", "r")])),
 }
 

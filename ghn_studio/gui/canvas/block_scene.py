@@ -14,7 +14,7 @@ from ghn_studio.app.faces import HEADER
 from ghn_studio.app.flow import Direction
 from ghn_studio.app.picture import Picture
 from ghn_studio.gui import theme
-from ghn_studio.gui.canvas.frames import FrameItem, Frames
+from ghn_studio.gui.canvas.frames import FarTitles, FrameItem, Frames
 from ghn_studio.gui.canvas.group_paint import on_chevron
 from ghn_studio.gui.canvas.items import Layer, NodeItem, Pens, PillSheet, Wire
 from ghn_studio.gui.canvas.note_items import NoteLayer
@@ -69,6 +69,7 @@ class BlockScene(QGraphicsScene):
         self.notes = NoteLayer(self.pictures, behind, self.removeItem)
         self._pill_sheets = (PillSheet(self, 2, bad=False), PillSheet(self, 4, bad=True))
         self._overview = OverviewSheet(self, 0.5)
+        self._far_titles = FarTitles(self, 0.6)
 
     @property
     def direction(self) -> Direction:

@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtWidgets import QApplication
 
 from ghn_studio.app import adding, clipboard, edits, grouping, scoped, wiring
+from ghn_studio.app.connecting import port_refusal
 from ghn_studio.app.document import Document
 from ghn_studio.app.fixes import Fix
 from ghn_studio.app.flow import Direction
@@ -109,10 +110,16 @@ class Commands:
             plan = scoped.behind(self._document, self.drawing, chosen[0], op_id, position)
         if plan is None:
             if position is None and len(chosen) == 1 and spec.inputs:
-                self._tell(f"{spec.title} does not take what {chosen[0]} gives, so it was added unconnected.")
+                self._tell(f"{self._refusal(spec, chosen[0])}, so it was added unconnected.")
             plan = scoped.free(self._document, self.drawing, op_id, position or self._empty_spot(default))
         self.perform(plan)
         return plan.node
+
+    def _refusal(self, spec: OpSpec[Any], block: str) -> str:
+        outputs = self._document.block_face(block).outputs
+        value = self._value(self.picture.source(block, 0)) if outputs else None
+        reason = port_refusal(spec, 0, value)
+        return f"{spec.title} {reason}" if reason else f"{spec.title} does not take what {block} gives"
 
     def drop(self, op_id: str, position: tuple[float, float], wire: Edge | None) -> NodeId:
         """Add an operator where it was dropped, into ``wire`` if it lies on one that it fits."""

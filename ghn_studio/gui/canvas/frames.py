@@ -14,7 +14,7 @@ from ghn_studio.app.flow import Box, Direction
 from ghn_studio.app.group_faces import caption
 from ghn_studio.app.picture import Picture
 from ghn_studio.gui.canvas.group_paint import draw_chevron
-from ghn_studio.gui.canvas.items import Layer, NodeItem
+from ghn_studio.gui.canvas.items import Layer, NodeItem, Sheet
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures
 from ghn_studio.gui.canvas.routing import Obstacles
 from ghn_studio.gui.theme import Tokens, faded, ui_font
@@ -29,6 +29,8 @@ MOST_FONT = 26.0
 RADIUS, LEAST_RADIUS = 12.0, 2.0
 #: Narrower frames have no title, in pixels on the screen: the arrow and a few letters.
 LEAST_TITLE = 120.0
+#: A title's line, in font sizes.
+LINE = 1.8
 
 
 class FrameItem(QGraphicsRectItem):
@@ -53,7 +55,8 @@ class FrameItem(QGraphicsRectItem):
         bounds = QRectF()
         for box in self.boxes:
             bounds = bounds.united(_rect(box))
-        self.setRect(bounds.adjusted(-4, -60, 4, 4))
+        widest = bounds.width() / LEAST_TITLE * FAR_FONT  # as large as a title over this frame can be
+        self.setRect(bounds.adjusted(-4, -LINE * widest, 4, 4))
         self.update()
 
     def mark(self, *, selected: bool) -> None:
@@ -76,7 +79,7 @@ class FrameItem(QGraphicsRectItem):
         if not self.boxes:
             return None
         left, top, right, _ = self.boxes[0]
-        high = 1.8 * self._size
+        high = LINE * self._size
         return QRectF(left + 8, top - high if self._is_above else top + 4, right - left - 16, high)
 
     def contains_title(self, x: float, y: float) -> bool:
@@ -122,12 +125,17 @@ class FrameItem(QGraphicsRectItem):
                 painter.drawRoundedRect(_rect(box), RADIUS, RADIUS)
             else:
                 painter.drawRect(_rect(box))
-        if self._has_title:
+        if self._has_title and not self._is_above:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-            self._draw_title(painter, tokens)
+            self._draw_title(painter)
 
-    def _draw_title(self, painter: QPainter, tokens: Tokens) -> None:
-        size = self._size
+    def paint_far_title(self, painter: QPainter) -> None:
+        """Draw the title over the frame, on a ground of its own: far out, wires and other frames run behind it."""
+        if self._has_title and self._is_above:
+            self._draw_title(painter)
+
+    def _draw_title(self, painter: QPainter) -> None:
+        tokens, size = self._pictures.tokens, self._size
         font = ui_font(round(size), QFont.Weight.DemiBold)
         badge = f"× {self.shown.repeat}" if self.shown.repeat > 1 else ""
         box = _rect(self.boxes[0])
@@ -138,17 +146,35 @@ class FrameItem(QGraphicsRectItem):
         painter.setPen(color)
         baseline = box.top() - 0.4 * size if self._is_above else box.top() + 9 + 0.9 * size
         left = box.left() + 12
+        if self._is_above:
+            wide = 1.35 * size + QFontMetricsF(font).horizontalAdvance(shown)
+            _draw_ground(painter, QRectF(left, baseline - 1.15 * size, wide, 1.6 * size), tokens)
+            painter.setPen(color)
         draw_chevron(painter, QPointF(left + 0.5 * size, baseline - 0.36 * size), 0.62 * size, color, is_open=True)
         painter.setPen(color)
         painter.drawText(QPointF(left + 1.35 * size, baseline), shown)
         if badge:
             high = 1.6 * size
             pill = QRectF(box.right() - space - 10, baseline - 1.15 * size, space, high)
+            if self._is_above:
+                _draw_ground(painter, pill, tokens)
             painter.setPen(_NO_PEN)
             painter.setBrush(faded(tokens.muted, 0.30))
             painter.drawRoundedRect(pill, high / 2, high / 2)
             painter.setPen(QColor(tokens.text))
             painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, badge)
+
+
+class FarTitles(Sheet):
+    """The titles of frames where these stand over them, and so over the wires."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
+        if self._scene.pictures.zoom >= OVERVIEW_ZOOM:
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        for frame in self._scene.frames():
+            if frame.rect().intersects(option.exposedRect):
+                frame.paint_far_title(painter)
 
 
 class Frames:
@@ -252,6 +278,13 @@ def _elided(text: str, size: int, width: int) -> str:
     """A title of ``size`` cut to ``width``, both in scene units."""
     metrics = QFontMetricsF(ui_font(size, QFont.Weight.DemiBold))
     return metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)
+
+
+def _draw_ground(painter: QPainter, rect: QRectF, tokens: Tokens) -> None:
+    pad = rect.height() / 4
+    painter.setPen(_NO_PEN)
+    painter.setBrush(QColor(tokens.canvas))
+    painter.drawRoundedRect(rect.adjusted(-pad, 0, pad, 0), pad, pad)
 
 
 def _rect(box: Box) -> QRectF:

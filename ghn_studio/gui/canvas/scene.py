@@ -307,7 +307,7 @@ class CanvasScene(BlockScene):
         """Make the scene as large as what is drawn."""
         self._content = None
         bounds = self.content_rect()
-        for sheet in (*self._pill_sheets, self._overview):
+        for sheet in (*self._pill_sheets, self._overview, self._far_titles):
             sheet.setRect(bounds)
         self.setSceneRect(bounds.adjusted(-MARGIN, -MARGIN, MARGIN, MARGIN))
 

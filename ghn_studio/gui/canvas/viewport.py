@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
-from PySide6.QtCore import QPointF, QRect, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QBrush, QColor, QPainter, QPaintEvent, QPixmap, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QGraphicsView, QWidget
 
@@ -35,6 +36,10 @@ class Aim:
 
     zoom: float
     middle: QPointF
+
+
+#: The view counts as fitted up to this far off: scroll bars have whole numbers.
+FIT_SLACK_PX = 3.0
 
 
 class Viewport(QGraphicsView):
@@ -146,9 +151,12 @@ class Viewport(QGraphicsView):
         if aim is not None:
             self.show_aim(aim, settled=True)
 
-    def aim_at(self, rect: QRectF) -> Aim | None:
-        """How to look at the scene to see all of ``rect``; None while the widget has no size to speak of."""
-        room = self.viewport().rect()
+    def aim_at(self, rect: QRectF, size: QSize | None = None) -> Aim | None:
+        """How to look at the scene to see all of ``rect``; None while the widget has no size to speak of.
+
+        ``size`` is that of the viewport, in pixels; the present one if it is left out.
+        """
+        room = QRect(QPoint(0, 0), self.viewport().size() if size is None else size)
         if room.width() < 20 or room.height() < 20:
             return None
         bar = self.bar.height() + 8  # the network does not hide behind the zoom bar
@@ -243,14 +251,28 @@ class Viewport(QGraphicsView):
         self.minimap.move(self.width() - self.minimap.width() - 12, self.height() - self.minimap.height() - 12)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
+        """Whoever saw the whole network goes on seeing all of it."""
+        was_fitted = self._is_fitted(event.oldSize())
         super().resizeEvent(event)
         self._place_overlays()
         self._update_minimap()
+        if was_fitted:
+            self._show_rect(self.canvas.content_rect())
+
+    def _is_fitted(self, size: QSize) -> bool:
+        """True if the view, when it had ``size``, was what :meth:`fit` makes it; and before it had one."""
+        if not size.isValid():
+            return bool(self.canvas.nodes)
+        aim = self.aim_at(self.canvas.content_rect(), size) if self.canvas.nodes else None
+        if aim is None or not math.isclose(aim.zoom, self.zoom, rel_tol=1e-6):
+            return False
+        off = (self.scene_point(QRectF(QPointF(0, 0), size).center()) - aim.middle) * self.zoom
+        return abs(off.x()) <= FIT_SLACK_PX and abs(off.y()) <= FIT_SLACK_PX
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         if self._needs_fit:
-            self.fit()
+            self._show_rect(self.canvas.content_rect())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Tell the scene which parts are painted: of a strip at two edges, items learn only the box around it."""
