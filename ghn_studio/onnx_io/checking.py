@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+from typing import Any
 
 import numpy as np
 
@@ -10,13 +12,16 @@ from ghn_studio.errors import OnnxConversionError
 from ghn_studio.onnx_io.external import OnnxFiles
 
 
+def _runtime() -> Any:
+    """The module; it is no dependency, so it is asked for by name."""
+    return importlib.import_module("onnxruntime")
+
+
 def runtime_name() -> str:
     """``onnxruntime 1.32.0``; empty where it is not installed."""
     if importlib.util.find_spec("onnxruntime") is None:
         return ""
-    import onnxruntime
-
-    return f"onnxruntime {onnxruntime.__version__}"
+    return f"onnxruntime {_runtime().__version__}"
 
 
 def outputs_of(files: OnnxFiles, images: np.ndarray) -> list[np.ndarray]:
@@ -25,8 +30,7 @@ def outputs_of(files: OnnxFiles, images: np.ndarray) -> list[np.ndarray]:
     Raises:
         OnnxConversionError: It refuses the model.
     """
-    import onnxruntime
-
+    onnxruntime = _runtime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     data = b"".join(files.data)

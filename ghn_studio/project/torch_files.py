@@ -10,8 +10,6 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import torch
-
 from ghn_studio.errors import CheckpointError
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -69,6 +67,8 @@ def load_plain(path: Path, safe: Sequence[type] = ()) -> Any:
     Raises:
         CheckpointError: It holds anything else, or is damaged.
     """
+    import torch
+
     try:
         with torch.serialization.safe_globals(list(safe)):
             return torch.load(path, map_location="cpu", weights_only=True)
