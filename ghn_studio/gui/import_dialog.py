@@ -16,16 +16,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ghn_studio.app.figures import bytes_text
 from ghn_studio.app.importing.summary import Summary
 from ghn_studio.app.requests import MAX_IMAGE_SIZE
 from ghn_studio.gui import icons
 from ghn_studio.gui.import_report import ImportReportPage
 from ghn_studio.gui.look import RATIO, ElidedLabel, badge, colour, label, line
 from ghn_studio.gui.stage_list import StageList
-from ghn_studio.gui.wording import size_text
 from ghn_studio.jobs import Progress
 
-WIDTH, HEIGHT = 640, 620
+WIDTH = 640
+#: Height while a file is read, and the most a report takes before it scrolls, px.
+SHORT, TALL = 300, 720
 
 #: How the job calls its stages, and what a person reads.
 STAGES = (
@@ -87,7 +89,6 @@ class ImportDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("dialog.import")
         self.setWindowTitle(f"Import {path.name}")
-        self.resize(WIDTH, HEIGHT)
         self.path = path
         self.is_running = True
         self.stages = StageList(STAGES)
@@ -117,6 +118,7 @@ class ImportDialog(QDialog):
         self.pages.setCurrentIndex(0)
         self.size_row.hide()
         self._offer("Cancel")
+        self.resize(WIDTH, SHORT)
 
     def show_progress(self, progress: Progress) -> None:
         """Show one report of the job."""
@@ -124,8 +126,7 @@ class ImportDialog(QDialog):
 
     def show_report(self, summary: Summary, *, is_size_open: bool) -> None:
         """Show what was made of the file, and ask whether to open it."""
-        self._end(self.report)
-        self.report.show_summary(summary)
+        self.look_back(summary)
         if is_size_open and summary.size is not None:
             self.size_row.show_size(max(summary.size))
             self.size_row.show()
@@ -136,6 +137,8 @@ class ImportDialog(QDialog):
         self._end(self.report)
         self.report.show_summary(summary)
         self._offer("Close")
+        chrome = self.sizeHint().height() - self.pages.sizeHint().height()
+        self.resize(WIDTH, min(TALL, max(SHORT, chrome + self.report.wanted_height(WIDTH))))
 
     def ask_for_size(self, reason: str, size: int) -> None:
         """Say why a file of open size cannot be read at ``size`` px, and ask for another."""
@@ -175,7 +178,7 @@ class ImportDialog(QDialog):
         title = ElidedLabel("title")
         title.set_full_text(self.path.name)
         where = ElidedLabel("muted")
-        size = f"{size_text(self.path.stat().st_size)}, " if self.path.is_file() else ""
+        size = f"{bytes_text(self.path.stat().st_size)}, " if self.path.is_file() else ""
         where.set_full_text(f"{size}{self.path.parent}")
         words.addWidget(title)
         words.addWidget(where)

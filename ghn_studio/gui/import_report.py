@@ -46,6 +46,14 @@ class ImportReportPage(QScrollArea):
         column.addStretch(1)
         replace_page(self, page)
 
+    def wanted_height(self, width: int) -> int:
+        """What the summary takes without scrolling, px, in a page of some width."""
+        page = self.widget()
+        layout = page.layout() if page is not None else None
+        if layout is None:
+            return 0
+        return layout.heightForWidth(width) if layout.hasHeightForWidth() else layout.sizeHint().height()
+
     def _verdict(self, summary: Summary) -> QFrame:
         kind = _BADGES[summary.agreement]
         self.verdict = label(summary.verdict, kind, wrap=True)
@@ -153,4 +161,6 @@ def _section(title: str, note: str = "") -> QVBoxLayout:
 
 def _sentence(text: str) -> str:
     """``text`` with a capital letter and a full stop."""
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
+    first = text.partition(" ")[0]
+    start = text[:1].upper() if first.isalpha() else text[:1]  # names of nodes stay as they are
+    return f"{start}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"

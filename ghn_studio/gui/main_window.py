@@ -724,6 +724,7 @@ class MainWindow(QMainWindow):
         self._is_closed = True
         self.importing.close()
         self.weights.close()
+        self.exporting.stop(CLOSE_WAIT_S)
         self._give_room(False)
         self.desk.stop_and_wait(CLOSE_WAIT_S)
         self.explanations.sketching.stop(CLOSE_WAIT_S)

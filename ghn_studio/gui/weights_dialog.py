@@ -46,8 +46,9 @@ class WeightsDialog(QDialog):
         column.addWidget(self._verdict())
         if len(state.sections) > 1:
             column.addLayout(self._section_row(state))
-        for text in table.notes:
-            column.addWidget(label(f"{text[:1].upper()}{text[1:]}.", "muted", wrap=True))
+        if table.notes:
+            notes = [f"{text[:1].upper()}{text[1:]}." for text in table.notes]
+            column.addWidget(label("\n".join(notes), "muted", wrap=True))
         column.addLayout(self._filter_row())
         column.addWidget(self._view(), 1)
         column.addWidget(self._buttons())
@@ -147,7 +148,7 @@ def verdict(table: WeightsTable, network: str) -> tuple[str, str]:
     total, unexpected = fits + missing + misshaped, len(table.of(Fit.UNEXPECTED))
     if not fits:
         return "error", f"{table.file} has no tensor of '{network}'. Open the network it belongs to."
-    where = f" They are called '{table.prefix}…' in the file." if table.prefix else ""
+    where = f" Their names begin with '{table.prefix}' in the file." if table.prefix else ""
     extra = f" {plural(unexpected, 'tensor')} of the file {_are(unexpected)} left out." if unexpected else ""
     broken = len(table.not_finite)
     if broken:

@@ -30,9 +30,9 @@ class Wanted:
     ``image_size`` is given, which is refused for files of a fixed size."""
 
     image_size: int | None = None
-    default_size: int = DEFAULT_SIZE
     output: str = ""
     check: bool = True
+    default_size: int = DEFAULT_SIZE
 
 
 @dataclass(frozen=True, slots=True)

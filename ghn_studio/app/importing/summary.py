@@ -14,6 +14,8 @@ from ghn_studio.app.importing.reading import MOST_ERROR
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.spec import Category, Role
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 #: Differences beyond this change answers, not only digits.
 NOTABLE_ERROR = 1e-2
 
@@ -53,7 +55,7 @@ class Summary:
     Attributes:
         operations: Nodes of the file.
         layers: Nodes that own parameters.
-        kinds: Operators, the commonest of each category first, categories as in the palette.
+        kinds: Operators, the commonest of each category first, categories as in the palette; without ``opaque``.
         size: Height and width of its images, px; None without an input.
         problems: What is wrong with the network as it is.
     """
@@ -85,7 +87,7 @@ class Summary:
     def verdict(self) -> str:
         """The comparison with onnxruntime in words."""
         error = self.max_relative_error
-        figure = f"; the largest relative difference is {error:.1e}" if error is not None else ""
+        figure = f"; the largest relative difference is {scientific(error)}" if error is not None else ""
         return {
             Agreement.OWN: "Written by GHN Studio: this is the network itself",
             Agreement.SAME: f"Gives the results of the file{figure}, which is rounding",
@@ -93,6 +95,14 @@ class Summary:
             Agreement.OTHER: f"Gives other results than the file{figure}",
             Agreement.UNKNOWN: "Could not be compared with the file",
         }[self.agreement] + "."
+
+
+def scientific(number: float) -> str:
+    """``5.6 × 10⁻⁷``; 0 and numbers that are not finite as they are."""
+    mantissa, _, exponent = f"{number:.1e}".partition("e")
+    if not number or not exponent:
+        return f"{number:g}"
+    return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}"
 
 
 def summarise(foreign: Foreign) -> Summary:
@@ -121,7 +131,8 @@ def summarise(foreign: Foreign) -> Summary:
 def _kinds(foreign: Foreign) -> tuple[Kind, ...]:
     counts = Counter(n.op for n in foreign.project.architecture.expanded().nodes.values())
     order = list(Category)
-    found = [Kind(REGISTRY[op].title, REGISTRY[op].category, count) for op, count in counts.items()]
+    specs = [(REGISTRY[op], count) for op, count in counts.items()]
+    found = [Kind(s.title, s.category, count) for s, count in specs if s.category is not Category.HIDDEN]
     return tuple(sorted(found, key=lambda k: (order.index(k.category), -k.count, k.title)))
 
 
