@@ -144,9 +144,10 @@ class Importing(QObject):
         dialog.show()
 
     def _forget(self, dialog: ImportDialog) -> None:
-        if dialog is self.dialog:
-            self.dialog = self._found = None
-            self._patience.stop()
+        if dialog is not self.dialog:
+            return  # it is gone already
+        self.dialog = self._found = None
+        self._patience.stop()
         dialog.is_running = False
         dialog.hide()
         dialog.deleteLater()
