@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,22 +63,24 @@ def usage(graph: Architecture, path: Path, ending: str) -> str:
     For weights without code they take the exported source of the same name.
     """
     name, top = path.name, class_name(graph)
+    module = re.sub(r"\W|^(?=\d)", "_", path.stem)
     entry = next((n for n in graph.nodes.values() if REGISTRY[n.op].takes_images), None)
     shape = f"1, {entry.params.channels}, {entry.params.height}, {entry.params.width}" if entry is not None else "…"
     run = f"logits = network.eval()(torch.randn({shape}))"
     return {
-        ".pt": f"import torch; from {path.stem} import {top}  # its source, exported too\n"
+        ".pt": f"import torch; from {module} import {top}  # exported as {module}.py\n"
                f'network = {top}(); network.load_state_dict(torch.load("{name}"))\n{run}',
-        ".safetensors": f"import safetensors.torch, torch; from {path.stem} import {top}  # exported too\n"
+        ".safetensors": f"import safetensors.torch, torch; from {module} import {top}  # {module}.py\n"
                         f'network = {top}(); safetensors.torch.load_model(network, "{name}")\n{run}',
         ".pt2": f'import torch\nnetwork = torch.export.load("{name}").module()\n'
                 f"logits = network(torch.randn({shape}))",
         ".onnx": f'import numpy as np, onnxruntime\nsession = onnxruntime.InferenceSession("{name}")\n'
                  f'logits, *_ = session.run(None, {{"{entry.id if entry is not None else "input"}": '
                  f"np.zeros(({shape}), np.float32)}})",
-        ".py": f"import torch; from {path.stem} import {top}\nnetwork = {top}()\n{run}",
-        "": f"import safetensors.torch, torch; from {module_name(graph)} import {top}  # in the folder\n"
-            f'network = {top}(); safetensors.torch.load_model(network, "{VALUES}")\n{run}',
+        ".py": f"import torch; from {module} import {top}\nnetwork = {top}()\n{run}" if module == path.stem else
+               f'import runpy, torch\nnetwork = runpy.run_path("{name}")["{top}"]()\n{run}',
+        "": f"import safetensors.torch, torch; from {module_name(graph)} import {top}\n"
+            f'network = {top}(); safetensors.torch.load_model(network, "{VALUES}")\n{run}  # in the folder',
         ".ghn": f'from ghn_studio.project import read, read_values\nproject = read("{name}")\n'
                 f'values = read_values("{name}", project)  # if it has some',
     }[ending]

@@ -180,7 +180,7 @@ class ExportDialog(QDialog):
     def _refresh(self) -> None:
         self._follow_ending()
         choice = self.choice
-        self.form.show_format(choice, self._unknown(self.form.source))
+        self.form.show_format(choice, self._unknown)
         try:
             check_target(str(self.target), self.options.format)
             wrong = ""

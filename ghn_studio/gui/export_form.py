@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,18 +92,19 @@ class ExportForm(QWidget):
             self.describe.isChecked() or not choice.can_describe,
         )
 
-    def show_format(self, choice: FormatChoice, unknown: str) -> None:
+    def show_format(self, choice: FormatChoice, unknown: Callable[[str], str]) -> None:
         """Show the rows of a format.
 
         Args:
-            unknown: Why nothing can be said about classes and images; empty if something can.
+            unknown: Answers for a source why nothing can be said about classes and images, "" if something can.
         """
+        self._fill_values(choice)
+        reason = unknown(self.source)
         for part in (self.opset, self.any_batch):
             self._form.setRowVisible(part, choice.has_onnx_options)
         self._form.setRowVisible(self.describe, choice.can_describe)
-        self.describe.setEnabled(not unknown)
-        self.describe.setToolTip(unknown)
-        self._fill_values(choice)
+        self.describe.setEnabled(not reason)
+        self.describe.setToolTip(reason)
 
     def _fill_values(self, choice: FormatChoice) -> None:
         before = self.source
