@@ -17,6 +17,9 @@ from ghn_studio.ops.spec import Call, WeightSpec
 #: Where the layers live that GHN Studio can build; every other target is foreign.
 _OWN_TARGETS = ("torch.", "ghn_studio.blocks.")
 
+#: No part of a node's name: every module of PyTorch has an attribute of this name, and sets it.
+RESERVED = "training"
+
 
 @dataclass(frozen=True)
 class Program:
@@ -94,9 +97,9 @@ def program(graph: Architecture, ops: OpRegistry) -> Program:
     """
     shapes = require_shapes(graph, ops)
     full = graph.expanded()
-    reserved = next((n for n in full.nodes if "training" in n.split(".")), None)
+    reserved = next((n for n in full.nodes if RESERVED in n.split(".")), None)
     if reserved is not None:
-        raise ArchitectureError(f"'{reserved}' cannot be built: PyTorch uses the name 'training'; rename the node")
+        raise ArchitectureError(f"'{reserved}' cannot be built: PyTorch uses the name '{RESERVED}'; rename the node")
     entry, results = input_node(full, ops), output_nodes(full)
     for result in results:
         if entry not in needed_by(full, (result,)):

@@ -17,7 +17,8 @@ from ghn_studio.app.faces import NodeFace
 from ghn_studio.app.group_faces import copies
 from ghn_studio.app.grouping import ends_of
 from ghn_studio.app.picture import Picture, picture, renewed
-from ghn_studio.ir.graph import Architecture, GraphDiff, NodeId, Source, diff
+from ghn_studio.ir.changes import GraphDiff, diff
+from ghn_studio.ir.graph import Architecture, NodeId, Source
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.project import Project
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ghn_studio.analysis.program import RESERVED
 from ghn_studio.ir.graph import Architecture, NodeId, is_valid_id
 
 
@@ -13,6 +14,8 @@ def name_problem(graph: Architecture, node_id: NodeId, name: str) -> str:
         return "A node needs a name."
     if not is_valid_id(name):
         return "Use letters, digits, '_', '-' and '.' between parts."
+    if RESERVED in name.split("."):
+        return f"PyTorch uses the name '{RESERVED}' itself."
     if name in graph.nodes:
         return f"There is already a node '{name}'."
     if any(n.startswith(name + ".") for n in graph.nodes if n != node_id):

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from ghn_studio.ir.graph import Architecture, Edge, GraphDiff, Node, NodeId, Source
+from ghn_studio.ir.changes import GraphDiff
+from ghn_studio.ir.graph import Architecture, Edge, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY, OpRegistry
 
 #: An input of a node: its id and the port.

@@ -8,6 +8,8 @@ from PySide6.QtWidgets import QComboBox, QSizePolicy, QStyle, QStyleOptionComboB
 
 #: Kept free behind the text, so that rounding never shortens it.
 _SPARE = 6
+#: Enough for a few letters and the arrow, in windows that have no more.
+SQUEEZED_WIDTH = 72
 
 
 class ChoiceBox(QComboBox):
@@ -19,11 +21,16 @@ class ChoiceBox(QComboBox):
         self.setAccessibleName(title)
         self._title = title
         # Narrow windows squeeze the lists, never the buttons beside them.
+        self._least = least
         self.setMinimumWidth(least)
         self.setMaximumWidth(most)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.setToolTip(title)
         self.currentTextChanged.connect(lambda _: self.updateGeometry())
+
+    def squeeze(self, is_cramped: bool) -> None:
+        """Let it become as narrow as a few letters, or only as narrow as its usual texts."""
+        self.setMinimumWidth(min(self._least, SQUEEZED_WIDTH) if is_cramped else self._least)
 
     @property
     def shown_text(self) -> str:

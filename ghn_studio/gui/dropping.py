@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from PySide6.QtCore import QMimeData, QObject, QRectF, Qt
 from PySide6.QtGui import QDragEnterEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from ghn_studio.app.architectures import OPENABLE
+from ghn_studio.app.document import Document
 from ghn_studio.app.weights import ENDINGS
 from ghn_studio.gui import icons
 from ghn_studio.gui.look import RATIO, colour, label
@@ -39,6 +41,13 @@ class DropState:
     network: str = ""
     has_changes: bool = False
     lack: str = ""
+
+    @classmethod
+    def of(cls, document: Document) -> Self:
+        """What holds for a document now."""
+        graph = document.graph
+        lack = "is empty" if not graph.nodes else "has problems" if document.shapes.problems else ""
+        return cls(graph.name, document.is_modified, lack)
 
 
 @dataclass(frozen=True, slots=True)

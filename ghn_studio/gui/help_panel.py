@@ -10,7 +10,7 @@ from PySide6.QtGui import QDesktopServices, QKeyEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QTextBrowser, QToolButton, QVBoxLayout, QWidget
 
 from ghn_studio.app.architectures import EXAMPLE
-from ghn_studio.app.manual import CONTENTS, OPERATOR, SCHEME, Hit, Manual, table
+from ghn_studio.app.manual import CONTENTS, SCHEME, Hit, Manual, table
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.actions import shortcut_rows
 from ghn_studio.gui.gesture_table import GESTURES
@@ -99,10 +99,6 @@ class HelpPanel(QWidget):
             self._place = len(self._steps) - 1
         self._clear_search()
         self._show()
-
-    def show_operator(self, op_id: str) -> None:
-        """Show the page about an operator."""
-        self.show_page(OPERATOR + op_id)
 
     def restyle(self) -> None:
         """Draw the page and the icons in the colours of the current theme."""

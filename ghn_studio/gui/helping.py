@@ -27,10 +27,11 @@ class Helping(QObject):
     ) -> None:
         """``beside`` is the dock the manual must not squeeze."""
         super().__init__(window)
-        self._window, self._beside, self._is_placed = window, beside, False
+        self._window, self._beside = window, beside
         self._panel, self._dock, self._topic = panel, dock, topic
+        self._width = panel.sizeHint().width()  # then what the person makes it
+        self._width_beside = 0
         panel.close_requested.connect(self.hide)
-        dock.hide()
 
     @property
     def is_shown(self) -> bool:
@@ -48,10 +49,9 @@ class Helping(QObject):
             self._window.splitDockWidget(self._beside, self._dock, Qt.Orientation.Horizontal)
         self._dock.show()
         self._dock.raise_()
-        if not self._is_placed and not self._beside.isHidden():
-            self._is_placed = True  # once: afterwards the widths are the person's choice
-            wanted = [width, self._panel.sizeHint().width()]
-            self._window.resizeDocks([self._beside, self._dock], wanted, Qt.Orientation.Horizontal)
+        if is_coming and not self._beside.isHidden():  # else it would take the room of the panel, not of the canvas
+            self._width_beside = width
+            self._window.resizeDocks([self._beside, self._dock], [width, self._width], Qt.Orientation.Horizontal)
 
     def show_topic(self) -> None:
         """Show the page about what a person looks at; asked again, close the manual."""
@@ -65,7 +65,9 @@ class Helping(QObject):
     def hide(self) -> None:
         """Take the manual away and go back to the canvas."""
         had_keyboard = self._panel.isAncestorOf(self._window.focusWidget() or self._window)
-        width = self._beside.width()
+        is_sharing = self._dock in self._window.tabifiedDockWidgets(self._beside)
+        width = self._width_beside if is_sharing else self._beside.width()
+        self._width = self._dock.width()
         self._dock.hide()
         if not self._beside.isHidden():  # else it would take the room of the manual, not the canvas
             self._window.resizeDocks([self._beside], [width], Qt.Orientation.Horizontal)

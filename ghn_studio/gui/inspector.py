@@ -43,6 +43,8 @@ _NAME_TIP = "Prefixes the node's parameters in files and source: letters, digits
 
 #: More inputs or outputs than this are summed up.
 MAX_SHAPES = 8
+#: Narrower, names and numbers cannot be read beside each other.
+LEAST_WIDTH = 220
 
 
 class Inspector(QScrollArea):
@@ -61,6 +63,7 @@ class Inspector(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(LEAST_WIDTH)
         self._document = document
         self._selection: tuple[NodeId, ...] = ()
         self._group: str | None = None

@@ -37,8 +37,8 @@ OTHER_FOLDER = "folder:"
 #: The entry of the GHN list that asks for a folder.
 OTHER_GHN = "ghn-folder:"
 
-#: Narrower windows leave the titles of the lists out, still narrower ones words on the buttons.
-ROOMY_WIDTH, TIGHT_WIDTH = 1440, 1240
+#: Narrower windows leave the titles of the lists out, still narrower ones words on the buttons, then in the lists.
+ROOMY_WIDTH, TIGHT_WIDTH, CRAMPED_WIDTH = 1440, 1240, 1020
 
 _HEAD_TITLES = {"predicted": "Predicted", "closed-form": "Closed form"}
 _DEVICE_TITLES = {"auto": "Auto", "cpu": "CPU", "cuda": "CUDA", "mps": "MPS"}
@@ -198,8 +198,9 @@ class RunBar(QWidget):
 
     def set_room(self, window_width: int) -> None:
         """Leave out what tooltips repeat where the window is narrow: the lists' titles first, then words on buttons."""
-        for title in self._titles:
+        for title, combo in self._titles.items():
             title.setVisible(window_width >= ROOMY_WIDTH)
+            combo.squeeze(window_width < CRAMPED_WIDTH)
         is_tight = window_width < TIGHT_WIDTH
         predict, compare, _ = self._actions
         self.predict_button.setText("Predict" if is_tight else predict.text())

@@ -1,16 +1,17 @@
-"""The totals of the network in the status bar, or the share of what is selected; a click shows where they come from."""
+"""The status bar: how far PyTorch is, and the totals of the network or the share of what is selected."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
 
 from ghn_studio.app.document import Change, Document
 from ghn_studio.app.faces import count_text
 from ghn_studio.app.figures import Figures, LiveFigures, bytes_text
 from ghn_studio.gui.look import set_property
+from ghn_studio.gui.torch_loader import TorchLoader
 from ghn_studio.gui.wording import plural
 from ghn_studio.ir.graph import NodeId
 
@@ -21,8 +22,28 @@ DELAY_MS = 60
 PROBLEMS = "problems"
 
 
+class TorchLabel(QLabel):
+    """Says how far PyTorch is; nothing before its import begins."""
+
+    def __init__(self, loader: TorchLoader, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("status.torch")
+        self._loader = loader
+        for signal in (loader.started, loader.loaded, loader.failed):
+            signal.connect(self.refresh)
+        if loader.is_running or loader.is_loaded:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Show what is known now."""
+        if self._loader.error is not None:
+            self.setText("PyTorch is not available")
+        else:
+            self.setText("PyTorch is ready" if self._loader.is_loaded else "Loading PyTorch…")
+
+
 class Totals(QWidget):
-    """Nodes, parameters, multiply-accumulates, memory, depth and problems of a document.
+    """Nodes, parameters, multiply-accumulates, memory, depth and problems of a document; a click shows where they are.
 
     ``overlay_requested`` carries the id of the overlay that shows where a total comes from,
     ``problems_requested`` asks for the list of problems.

@@ -181,10 +181,10 @@ def _groups(person: Person) -> Iterator[str]:
     yield "inside"
     person.choose("group.leave")
     person.rest()
-    canvas.select([_node(person, "linear"), _node(person, "output")])
+    canvas.select([_node(person, "input"), _node(person, "conv2d"), _node(person, "relu")])
     canvas.setFocus()
     person.press("C", canvas)
-    person.type("Classifier")
+    person.type("Stem")
     person.press("Return")
     person.choose("view.fit")
     person.rest()
@@ -207,10 +207,10 @@ def _finding(person: Person) -> Iterator[str]:
     person.rest()
     yield "commands"
     person.press("Escape")
-    window.left_tabs.setCurrentWidget(window.outline)
+    window.places.left_tabs.setCurrentWidget(window.outline)
     person.rest()
     yield "outline"
-    window.left_tabs.setCurrentIndex(0)
+    window.places.left_tabs.setCurrentIndex(0)
 
 
 def _looking(person: Person) -> Iterator[str]:

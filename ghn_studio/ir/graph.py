@@ -15,90 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, NewType
+from typing import Any
 
 from ghn_studio.errors import ArchitectureError
+from ghn_studio.ir.nodes import Edge, Group, Node, NodeId, Source, incoming_edges, is_valid_id
 
-#: A dotted path such as ``layer1.0.conv1``. It prefixes the names of the node's
-#: parameters in state dicts, generated source and files.
-NodeId = NewType("NodeId", str)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Source:
-    """One output of a node, as seen by the input it feeds."""
-
-    node: NodeId
-    port: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One use of an operator.
-
-    ``params`` is the operator's own frozen dataclass (any type: the registry above this
-    room knows it). ``inputs`` names the source of each input port, None where nothing is
-    connected; trailing unconnected ports are left out. ``shares`` names the node whose
-    parameters this use takes; that node owns them, so it shares with no other. A ``bypassed``
-    node passes its first connected input on unchanged and runs nothing.
-    """
-
-    id: NodeId
-    op: str
-    params: Any
-    inputs: tuple[Source | None, ...] = ()
-    shares: NodeId | None = None
-    bypassed: bool = False
-
-    @property
-    def sources(self) -> tuple[Source, ...]:
-        """The connected inputs, in port order."""
-        return tuple(s for s in self.inputs if s is not None)
-
-    def source(self, port: int) -> Source | None:
-        """What feeds input ``port``, or None."""
-        return self.inputs[port] if port < len(self.inputs) else None
-
-    def with_source(self, port: int, source: Source | None) -> Node:
-        """Return a copy whose input ``port`` is fed by ``source``."""
-        inputs = list(self.inputs) + [None] * (port + 1 - len(self.inputs))
-        inputs[port] = source
-        while inputs and inputs[-1] is None:
-            inputs.pop()
-        return replace(self, inputs=tuple(inputs))
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Edge:
-    """A value carried from an output port to an input port."""
-
-    source: NodeId
-    source_port: int
-    target: NodeId
-    target_port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """The nodes below a path, shown as one block.
-
-    With ``repeat`` above 1 the block stands for that many copies in a row, each with
-    parameters of its own; :meth:`Architecture.expanded` writes them out as
-    ``path.0.…``, ``path.1.…``.
-    """
-
-    path: str
-    title: str = ""
-    repeat: int = 1
-
-
-def is_valid_id(text: str) -> bool:
-    """True if ``text`` can name a node: dotted parts of letters, digits, underscores and hyphens.
-
-    Hyphens occur in networks of others (``block1-0`` in torchvision's RegNet); a part has more than them.
-    """
-    return all(part.strip("-").replace("_", "a").replace("-", "a").isalnum() and part.isascii()
-               for part in text.split("."))
+__all__ = ["Architecture", "Edge", "Group", "Node", "NodeId", "Source", "incoming_edges", "is_valid_id"]
 
 
 @dataclass(frozen=True)
@@ -450,13 +372,6 @@ class Architecture:
         return _unroll(self, outermost)._expanded
 
 
-def incoming_edges(node: Node) -> Iterator[Edge]:
-    """Yield the edges that end in ``node``, in port order."""
-    for port, source in enumerate(node.inputs):
-        if source is not None:
-            yield Edge(source.node, source.port, node.id, port)
-
-
 def _without_bypassed(graph: Architecture) -> Architecture:
     """Leave bypassed nodes out; who read one reads what it would have passed on."""
     gone = [n.id for n in graph.nodes.values() if n.bypassed]
@@ -528,58 +443,3 @@ def _unroll(graph: Architecture, group: Group) -> Architecture:
         else:
             groups[other.path] = other
     return Architecture(MappingProxyType(table), MappingProxyType(groups), graph.name)
-
-
-@dataclass(frozen=True, slots=True)
-class GraphDiff:
-    """What a view has to change to go from one architecture to another.
-
-    ``changed`` holds nodes whose operator, parameters, owner of parameters or bypass differ; a node that was only
-    rewired shows up in ``connected`` and ``disconnected`` alone.
-    """
-
-    added: tuple[Node, ...] = ()
-    removed: tuple[Node, ...] = ()
-    changed: tuple[Node, ...] = ()
-    connected: tuple[Edge, ...] = ()
-    disconnected: tuple[Edge, ...] = ()
-    groups_changed: bool = False
-
-    @property
-    def is_empty(self) -> bool:
-        """True if the two architectures are equal."""
-        return not (
-            self.added or self.removed or self.changed or self.connected or self.disconnected or self.groups_changed
-        )
-
-
-def diff(old: Architecture, new: Architecture) -> GraphDiff:
-    """Compare by identity first: an untouched node is shared and costs one pointer test."""
-    added: list[Node] = []
-    changed: list[Node] = []
-    connected: list[Edge] = []
-    disconnected: list[Edge] = []
-    old_nodes, new_nodes = old.nodes, new.nodes
-    for node_id, node in new_nodes.items():
-        before = old_nodes.get(node_id)
-        if before is node:
-            continue
-        if before is None:
-            added.append(node)
-            connected.extend(incoming_edges(node))
-            continue
-        if (before.op, before.params, before.shares, before.bypassed) != (
-            node.op, node.params, node.shares, node.bypassed
-        ):
-            changed.append(node)
-        if before.inputs != node.inputs:
-            was, now = set(incoming_edges(before)), set(incoming_edges(node))
-            disconnected.extend(sorted(was - now))
-            connected.extend(sorted(now - was))
-    removed = [n for k, n in old_nodes.items() if k not in new_nodes]
-    for node in removed:
-        disconnected.extend(incoming_edges(node))
-    return GraphDiff(
-        tuple(added), tuple(removed), tuple(changed), tuple(connected), tuple(disconnected),
-        old.groups is not new.groups and dict(old.groups) != dict(new.groups),
-    )

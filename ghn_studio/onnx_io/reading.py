@@ -24,7 +24,7 @@ from ghn_studio.onnx_io.functions import without_branches, without_functions
 from ghn_studio.onnx_io.graphs import ImageSize, leaves_size_open, to_raw
 from ghn_studio.onnx_io.running import Sample, sample
 from ghn_studio.onnx_io.tensors import TensorStore
-from ghn_studio.onnx_io.writing import GROUPS_KEY, PRODUCER, SHARES_KEY, functions_of
+from ghn_studio.onnx_io.writing import GROUPS_KEY, PRODUCER, SHARES_KEY, functions_of, with_exact_settings
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.ops.binding import DOMAIN
 from ghn_studio.ops.spec import Role
@@ -202,6 +202,7 @@ def _shared(model: onnx.ModelProto, nodes: Sequence[Node]) -> tuple[Node, ...]:
     Raises:
         ValueError: The table of owners is damaged.
     """
+    nodes = with_exact_settings(model, nodes)
     text = next((p.value for p in model.metadata_props if p.key == SHARES_KEY), None)
     if text is None or model.producer_name != PRODUCER:
         return tuple(nodes)

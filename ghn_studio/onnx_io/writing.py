@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.onnx_io.external import OnnxFiles, moved_out
 from ghn_studio.onnx_io.files import MAX_BYTES, NEWEST_OPSET
 from ghn_studio.ops import REGISTRY, OpRegistry
-from ghn_studio.ops.binding import DOMAIN, OnnxConstant, OnnxForm, OnnxWeight, function_attrs
+from ghn_studio.ops.binding import DOMAIN, OnnxConstant, OnnxForm, OnnxWeight, function_attrs, same_number, tidy
 from ghn_studio.ops.spec import BARE, OpSpec, Role, WeightSpec, full_name, owner_of
 
 PRODUCER = "ghn-studio"
@@ -32,6 +32,9 @@ GROUPS_KEY = "ghn_studio.groups"
 
 #: Key of the model's metadata that holds which nodes share the parameters of which.
 SHARES_KEY = "ghn_studio.shares"
+
+#: Key of the model's metadata that holds settings with more digits than an attribute keeps.
+EXACT_KEY = "ghn_studio.exact"
 
 #: The bodies of our functions use inputs that older operator sets have as attributes.
 OLDEST_WRITTEN_OPSET = 18
@@ -237,6 +240,9 @@ class _Writer:
         shares = {n.id: n.shares for n in self._graph.nodes.values() if n.shares is not None}
         if shares:
             properties[SHARES_KEY] = json.dumps(shares)
+        exact = _finer_than_attributes(self._graph)
+        if exact:
+            properties[EXACT_KEY] = json.dumps(exact)
         if properties:
             helper.set_model_props(model, properties)
         return model
@@ -332,6 +338,42 @@ class _Writer:
             fill = helper.make_tensor("value", kind, [1], [_placeholder(weight)])
             rules.append(helper.make_node("ConstantOfShape", [f"{name}:shape"], [name], f"{name}:fill", value=fill))
         return tensors, rules
+
+
+def with_exact_settings(model: onnx.ModelProto, nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """Nodes of a model of ours with the digits that its attributes dropped.
+
+    A setting that somebody changed in the file since, and one that does not exist, stays as it was read.
+
+    Raises:
+        ValueError: The table of settings is damaged.
+    """
+    text = next((p.value for p in model.metadata_props if p.key == EXACT_KEY), None)
+    if text is None or model.producer_name != PRODUCER:
+        return tuple(nodes)
+    table = json.loads(text)
+    if not isinstance(table, dict) or not all(isinstance(found, dict) for found in table.values()):
+        raise ValueError("the table of exact settings is damaged")
+    return tuple(replace(n, params=_exact(n.params, table[n.id])) if n.id in table else n for n in nodes)
+
+
+def _exact(params: Any, found: Mapping[str, Any]) -> Any:
+    fits = {
+        name: value for name, value in found.items()
+        if isinstance(value, float) and isinstance(getattr(params, name, None), float)
+        and same_number(getattr(params, name), value)
+    }
+    return replace(params, **fits)
+
+
+def _finer_than_attributes(graph: Architecture) -> dict[str, dict[str, float]]:
+    """The settings that float32, which attributes are, does not bring back."""
+    found = {
+        node.id: {f.name: value for f in fields(node.params)
+                  if isinstance(value := getattr(node.params, f.name), float) and tidy(value) != value}
+        for node in graph.nodes.values()
+    }
+    return {node_id: settings for node_id, settings in found.items() if settings}
 
 
 def _initialiser(node: Node, weight_name: str) -> str:

@@ -249,7 +249,7 @@ def test_a_dragged_node_snaps_to_others_and_shows_why(make_view) -> None:
     item = view.canvas.nodes[NodeId("n1")]
     assert item.left == 3.0  # 2 px away
     assert item.top % 8 == 0  # nothing near: the grid
-    gesture = view._gesture
+    gesture = view.pointing.gesture
     assert [g.at for g in gesture._guides.shown] == [3.0, 3.0 + item.face.width]
     before = view.grab().toImage()
     press(view, Qt.Key.Key_Escape)

@@ -288,7 +288,7 @@ def test_ports_that_fit_stand_out_while_a_wire_is_drawn(view: CanvasView, hand: 
     assert all(i.has_faded_ports for i in view.canvas.nodes.values())
     view.viewport().repaint()
     assert view.viewport().grab().toImage() != plain
-    view._end_gesture()
+    view.pointing.cancel()
     assert not any(i.has_faded_ports for i in view.canvas.nodes.values())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import QEvent
+from PySide6.QtCore import QEvent, QPoint
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -47,3 +47,101 @@ def test_an_operator_that_does_not_fit_says_what_it_needs(person) -> None:
     said = person.window.statusBar().currentMessage()
     assert said.startswith("Class token needs 3 axes"), said
     assert not person.window.document.graph.nodes[NodeId("class_token")].inputs
+
+
+def test_a_node_deleted_while_it_is_dragged_is_gone(person) -> None:
+    add(person, "input", "conv2d", "relu")
+    relu = NodeId("relu")
+    start = person.at_node(relu)
+    person.drag(start, start + QPoint(0, 80), drop=False)
+    person.press("Delete", person.window.canvas)
+    person.drop(start + QPoint(0, 80))
+    assert relu not in person.window.document.graph.nodes
+    assert relu not in person.window.canvas.canvas.nodes
+
+
+def test_a_drag_that_an_undo_ends_leaves_nodes_where_the_document_has_them(person) -> None:
+    window, last = person.window, NodeId("output")
+    add(person, "input", "conv2d", "output")
+    window.canvas.select((NodeId("conv2d"),))
+    before = window.document.layout[last]
+    add(person, "relu")  # goes into the wire, and what lies behind makes room
+    assert window.document.layout[last] != before
+    start = person.at_node(last)
+    person.drag(start, start + QPoint(0, 80), drop=False)
+    person.press("Ctrl+Z", window.canvas)
+    person.drop(start + QPoint(0, 80))
+    item = window.canvas.canvas.nodes[last]
+    assert (item.left, item.top) == window.document.layout[last] == before
+
+
+def test_the_manual_leaves_the_inspector_its_width_each_time(person) -> None:
+    window = person.window
+    window.resize(1440, 900)
+    person.rest(50)
+    before = window.inspector.width()
+    for _ in range(3):
+        person.press("Shift+F1", window.canvas)
+        person.rest(50)
+        assert window.help.isVisible()
+        assert window.inspector.width() == before
+        window.helping.hide()
+        person.rest(50)
+        assert window.inspector.width() == before
+
+
+def test_the_narrowest_window_still_has_the_button_that_predicts(person) -> None:
+    window = person.window
+    window.resize(window.minimumSizeHint())
+    person.rest(50)
+    assert window.width() < 1000
+    assert window.run_bar.isVisible()
+    right = window.run_bar.predict_button.mapTo(window, window.run_bar.predict_button.rect().topRight())
+    assert right.x() <= window.width()
+
+
+def test_a_large_network_does_not_touch_the_edges_when_all_of_it_is_shown(person) -> None:
+    window = person.window
+    window.files.open("example:resnet20", ask=False)
+    person.choose("view.fit")
+    person.rest()
+    drawn = window.canvas.mapFromScene(window.canvas.canvas.content_rect()).boundingRect()
+    room = window.canvas.viewport().rect().adjusted(7, 7, -7, -7)
+    assert drawn.left() >= room.left() and drawn.right() <= room.right() and drawn.top() >= room.top()
+
+
+def test_a_long_name_is_edited_in_sight(person) -> None:
+    window = person.window
+    add(person, "input")
+    person.press("F2", window.canvas)
+    person.type("a" * 200)
+    person.press("Return")
+    person.press("F2", window.canvas)
+    line = window.canvas.renaming.line
+    assert line.isVisible()
+    assert window.canvas.viewport().rect().contains(line.geometry())
+    person.press("Escape")
+
+
+def test_a_name_that_pytorch_keeps_to_itself_is_refused_while_it_is_typed(person) -> None:
+    add(person, "input")
+    person.press("F2", person.window.canvas)
+    person.type("training")
+    person.press("Return")
+    assert person.window.canvas.renaming.line.isVisible()
+    assert "PyTorch" in person.window.canvas.hint.text()
+    person.press("Escape")
+    assert NodeId("input") in person.window.document.graph.nodes
+
+
+def test_the_step_that_duplicates_a_group_is_called_after_it(person) -> None:
+    window = person.window
+    add(person, "input", "conv2d", "relu")
+    window.canvas.select((NodeId("conv2d"), NodeId("relu")))
+    person.press("Ctrl+G", window.canvas)
+    person.type("Stem")
+    person.press("Return")
+    window.canvas.select((NodeId("block"),))
+    person.press("E", window.canvas)
+    person.press("Ctrl+D", window.canvas)
+    assert window.document.undo_label == "Duplicate Stem"

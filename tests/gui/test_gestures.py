@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from ghn_studio.app.document import Document
 from ghn_studio.gui.canvas import CanvasView
-from ghn_studio.gui.canvas.menus import context_menu
+from ghn_studio.gui.canvas.menus import context_menu, selection_point
 from ghn_studio.ir import Architecture, Edge, Group, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY
 from ghn_studio.project import Note, Project, write
@@ -530,7 +530,7 @@ def test_shift_lets_the_walk_add_to_the_selection_and_a_wire_is_chosen_from_the_
     key(view, Qt.Key.Key_Right, _ALT | _SHIFT)
     assert view.selected() == ("conv", "relu") and not document.can_undo
     view.select((NodeId("relu"),))
-    menu = context_menu(view, view.selection_point())
+    menu = context_menu(view, selection_point(view))
     wires = next(a.menu() for a in menu.actions() if a.text() == "Select wire")
     assert [a.text() for a in wires.actions()] == ["From conv", "To flat"]
     wires.actions()[0].trigger()

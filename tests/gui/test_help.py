@@ -36,7 +36,7 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from ghn_studio.app.edits import on_graph
-from ghn_studio.app.manual import CONTENTS
+from ghn_studio.app.manual import CONTENTS, OPERATOR
 from ghn_studio.gui import theme
 from ghn_studio.gui.actions import ACTIONS, shortcut_rows
 from ghn_studio.gui.choice_box import ChoiceBox
@@ -115,7 +115,7 @@ def test_links_lead_from_page_to_page_and_back(qtbot: QtBot, panel: HelpPanel) -
 
 
 def test_links_to_the_web_open_outside_and_examples_on_the_canvas(qtbot: QtBot, panel: HelpPanel) -> None:
-    panel.show_operator("msa")
+    panel.show_page(OPERATOR + "msa")
     click_link(qtbot, panel, "arXiv:1706.03762")
     assert panel.visited == ["https://arxiv.org/abs/1706.03762"]
     with qtbot.waitSignal(panel.example_requested) as asked:
@@ -125,7 +125,7 @@ def test_links_to_the_web_open_outside_and_examples_on_the_canvas(qtbot: QtBot, 
 
 
 def test_a_link_to_a_section_scrolls_to_it(qtbot: QtBot, panel: HelpPanel) -> None:
-    panel.show_operator("relu")
+    panel.show_page(OPERATOR + "relu")
     click_link(qtbot, panel, "Activation")
     assert panel.address == "manual:operators#activation"
     assert panel.view.verticalScrollBar().value() > 300
@@ -148,7 +148,7 @@ def test_the_search_lists_pages_and_return_opens_the_first(qtbot: QtBot, panel: 
 
 
 def test_pages_follow_the_theme(panel: HelpPanel) -> None:
-    panel.show_operator("conv2d")
+    panel.show_page(OPERATOR + "conv2d")
     for mode, tokens in (("dark", theme.DARK), ("light", theme.LIGHT)):
         theme.current().install(mode)
         theme.current().set_mode(mode)

@@ -226,7 +226,7 @@ def test_a_new_document_is_an_empty_canvas_and_an_example_opens_from_the_gallery
     qtbot.mouseClick(card, Qt.MouseButton.LeftButton)
     assert window.pages.currentWidget() is window.canvas
     assert window.document.graph.nodes == open_architecture("example:lenet5").architecture.nodes
-    assert not window._docks[2].isHidden()
+    assert not window.places.below.isHidden()
 
 
 def test_an_operator_added_from_the_gallery_brings_the_canvas(window):
@@ -451,12 +451,12 @@ def _moved(project, node):
 
 
 def test_the_arrangement_of_panels_comes_back(window, qtbot):
-    window._docks[0].hide()
+    window.places.left.hide()
     window.document.mark_saved()
     window.close()
     again = MainWindow()
     qtbot.addWidget(again)
-    assert again._docks[0].isHidden()
+    assert again.places.left.isHidden()
     again.close()
 
 

@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QPushButton
 
 from ghn_studio.app.catalogues import suited_ghn
-from ghn_studio.gui import main_window
+from ghn_studio.gui import leaving
 from ghn_studio.gui.export_form import HELD, RANDOM_START, STORED
 from ghn_studio.gui.job_desk import Errand
 from ghn_studio.gui.main_window import MainWindow
@@ -350,7 +350,7 @@ def test_an_onnx_file_that_cannot_be_read_is_refused_in_words(window, qtbot, tmp
 def test_closing_during_a_job_asks_stops_and_waits(window, qtbot, monkeypatch):
     closed: list[float] = []
     answers = [Answer.CANCEL, Answer.STOP]
-    monkeypatch.setattr(main_window, "ask_about_job", lambda *a: answers.pop(0))
+    monkeypatch.setattr(leaving, "ask_about_job", lambda *a: answers.pop(0))
     window.desk.start(Errand("Counting", lambda: counting(10_000, 0.01, closed), lambda _: None, needs_torch=False))
     qtbot.waitUntil(lambda: window.run_bar.progress.stage.text() == "Counting: counting", timeout=5000)
     assert not window.close()

@@ -148,3 +148,25 @@ def test_dead_branches_keep_their_place(tmp_path: Path) -> None:
     graph = graph.with_node(side)
     onnx_io.write(tmp_path / "net.onnx", graph, random_values(graph))
     assert onnx_io.read(tmp_path / "net.onnx").architecture == graph
+
+
+def test_settings_keep_digits_that_attributes_drop(tmp_path: Path) -> None:
+    """``1 - 0.9997`` of a momentum, products of a probability: float32 has no place for them."""
+    depth = REGISTRY["stochastic_depth"].params
+    graph = chain(
+        ("x", "input", REGISTRY["input"].params()),
+        ("norm", "batch_norm", REGISTRY["batch_norm"].params(1e-5, 1 - 0.9997)),
+        ("drop", "stochastic_depth", depth(0.2 * 6 / 16)), ("plain", "stochastic_depth", depth(0.1)),
+        ("y", "output", NoParams()),
+    )
+    onnx_io.write(tmp_path / "net.onnx", graph, random_values(graph))
+    assert onnx_io.read(tmp_path / "net.onnx").architecture == graph
+    model = onnx.load(str(tmp_path / "net.onnx"))
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.name == "drop" and attribute.name == "p":
+                attribute.f = 0.5
+    onnx.save(model, str(tmp_path / "changed.onnx"))
+    found = onnx_io.read(tmp_path / "changed.onnx").architecture
+    assert found.nodes[NodeId("drop")].params.p == 0.5, "what somebody changed counts"
+    assert found.nodes[NodeId("norm")] == graph.nodes[NodeId("norm")]

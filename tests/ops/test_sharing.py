@@ -17,7 +17,7 @@ from ghn_studio.engine.initial import kaiming
 from ghn_studio.errors import ArchitectureError, ProjectError
 from ghn_studio.ghn.encoding import encode
 from ghn_studio.ir import Architecture, Group, Node, NodeId, Source
-from ghn_studio.ir.graph import diff
+from ghn_studio.ir.changes import diff
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.attention import ClassTokenParams, LayerScaleParams, PatchEmbeddingParams, PositionEmbeddingParams
 from ghn_studio.ops.convolution import Conv2dParams

@@ -260,8 +260,11 @@ class Commands:
         """Copy the selected nodes with the wires between them; returns the copies."""
         chosen = self._scene.selected
         by = (edits.COPY_OFFSET, edits.COPY_OFFSET) if offset is None else offset
-        label = "Duplicate node" if len(chosen) == 1 else f"Duplicate {len(chosen)} nodes"
-        return self._add_part(label, self._part(), by) if chosen else ()
+        if not chosen:
+            return ()
+        title = self._document.block_face(chosen[0]).title
+        label = f"Duplicate {title}" if len(chosen) == 1 else f"Duplicate {len(chosen)} nodes"
+        return self._add_part(label, self._part(), by)
 
     def copy(self, notes: Iterable[str] = ()) -> bool:
         """Put the selected nodes, and ``notes`` by name, on the clipboard as JSON text."""

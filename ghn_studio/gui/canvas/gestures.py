@@ -164,7 +164,9 @@ class Move:
     def cancel(self) -> None:
         self._point_at_wire(None)
         self._guides.show(())
-        self._view.canvas.preview(self._from)
+        # An edit from elsewhere may have ended it: nodes may be gone, or have another place now.
+        nodes, layout = self._view.canvas.nodes, self._view.document.layout
+        self._view.canvas.preview({n: layout.get(n, place) for n, place in self._from.items() if n in nodes})
 
     def paint(self, painter: QPainter) -> None:
         self._guides.paint(painter)

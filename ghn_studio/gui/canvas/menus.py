@@ -17,6 +17,7 @@ from ghn_studio.app.faces import count_text
 from ghn_studio.app.fixes import fixes
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.canvas.clipboard import holds_nodes
+from ghn_studio.gui.canvas.dropping import HELD_X, HELD_Y
 from ghn_studio.gui.canvas.gestures import WIRE_REACH_PX
 from ghn_studio.gui.canvas.group_menu import add_moves, describe_group, group_entries
 from ghn_studio.gui.operator_tips import formula, tip
@@ -69,6 +70,19 @@ def selection_menu(view: CanvasView) -> QMenu:
     if view.selected():
         _for_nodes(menu, view)
     return menu
+
+
+def selection_point(view: CanvasView) -> QPoint:
+    """A viewport point on the selected node or wire; the middle of the view where nothing is selected."""
+    wire = view.canvas.selected_wire
+    if view.selected():
+        item = view.canvas.nodes[view.selected()[0]]
+        return view.mapFromScene(QPointF(item.left + HELD_X, item.top + HELD_Y))
+    if wire is not None:
+        route = view.canvas.wires[wire].route
+        if route is not None:
+            return view.mapFromScene(QPointF(*list(route.samples(2))[1]))
+    return view.viewport().rect().center()
 
 
 def _for_nodes(menu: QMenu, view: CanvasView) -> None:

@@ -47,7 +47,9 @@ class Renaming(QObject):
         width = max(_MIN_WIDTH, round(item.face.width * view.zoom),
                     self.line.fontMetrics().horizontalAdvance(node_id) + 40)
         height = max(_MIN_HEIGHT, round(HEADER * view.zoom))
-        self.line.setGeometry(top_left.x(), top_left.y(), width, height)
+        room = view.viewport().width()
+        width = min(width, room)  # a long name scrolls in the line rather than run out of sight
+        self.line.setGeometry(max(0, min(top_left.x(), room - width)), top_left.y(), width, height)
         self.line.show()
         self.line.raise_()
         self.line.setFocus(Qt.FocusReason.OtherFocusReason)

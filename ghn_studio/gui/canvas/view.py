@@ -24,31 +24,21 @@ from PySide6.QtWidgets import QWidget
 
 from ghn_studio.app.document import Document
 from ghn_studio.app.edits import Edit
-from ghn_studio.app.faces import HEADER
 from ghn_studio.app.layout import snapped
 from ghn_studio.app.stepping import Step, neighbour
-from ghn_studio.gui.canvas import keys, menus
+from ghn_studio.gui.canvas import keys
 from ghn_studio.gui.canvas.arranging import Arranging
 from ghn_studio.gui.canvas.commands import Commands
-from ghn_studio.gui.canvas.cutting import Cut
 from ghn_studio.gui.canvas.dropping import HELD_X, HELD_Y, Dropping
 from ghn_studio.gui.canvas.fix_button import FixButton
-from ghn_studio.gui.canvas.gestures import PORT_REACH_PX, WIRE_REACH_PX, Gesture, Pan
 from ghn_studio.gui.canvas.groups import Groups
 from ghn_studio.gui.canvas.notes import Notes
-from ghn_studio.gui.canvas.paint import TEXT_ZOOM
-from ghn_studio.gui.canvas.pressing import gesture_for
+from ghn_studio.gui.canvas.pointing import Pointing
 from ghn_studio.gui.canvas.renaming import Renaming
 from ghn_studio.gui.canvas.scene import CanvasScene, PortRef
 from ghn_studio.gui.canvas.search import OperatorSearch
 from ghn_studio.gui.canvas.viewport import ZOOM_STEP, Viewport
 from ghn_studio.ir.graph import Edge, NodeId
-
-_EXTEND = Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier
-_SHIFT, _CONTROL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
-_ALT = Qt.KeyboardModifier.AltModifier
-_LEFT, _MIDDLE, _RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton, Qt.MouseButton.RightButton
-
 
 
 class CanvasView(Viewport):
@@ -74,11 +64,8 @@ class CanvasView(Viewport):
         self.commands.added = self.search.remember
         self.renaming = Renaming(self)
         self.fix_button = FixButton(self)
-        self._gesture: Gesture | None = None
-        self._is_space_down = self._is_cut_key_down = self._is_cutting = False
-        self._hovered: NodeId | None = None
+        self.pointing = Pointing(self)
         self._dropping = Dropping(self)
-        self._pointer: QPointF | None = None
         self._told: tuple[tuple[NodeId, ...], str | None] = ((), None)
         self.setAccessibleName("Network canvas")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -157,8 +144,7 @@ class CanvasView(Viewport):
 
     def paste_here(self, *, keep_inputs: bool = False) -> tuple[NodeId, ...]:
         """Paste at the pointer; beside the originals where the pointer is not over the canvas."""
-        spot = self.scene_point(self._pointer) if self._pointer is not None else None
-        return self.paste(spot, keep_inputs=keep_inputs)
+        return self.paste(self.pointing.spot(), keep_inputs=keep_inputs)
 
     def toggle_bypass(self) -> bool:
         """Bypass the selected nodes, or use them again."""
@@ -215,7 +201,7 @@ class CanvasView(Viewport):
 
     def add_note(self) -> None:
         """Put a note at the pointer, or into the middle of the view."""
-        self.notes.add(self.scene_point(QPointF(self._pointer_or_middle())))
+        self.notes.add(self.scene_point(QPointF(self.pointing.place())))
 
     def apply(self, label: str, edit: Edit, merge_key: object = None) -> bool:
         """Make an edit on behalf of a gesture; False if nothing changed."""
@@ -266,10 +252,7 @@ class CanvasView(Viewport):
         self._place_overlays()
         self._update_minimap()
         self.viewport().update()
-        if self._hovered not in self.canvas.nodes:
-            self._hovered = None
-        if self._gesture is not None and self.document.graph is not self._gesture_graph:
-            self._end_gesture()  # an edit from elsewhere: what the gesture was about may be gone
+        self.pointing.after_redraw()
         self._tell_selection()
 
     def _tell_selection(self) -> None:
@@ -282,7 +265,7 @@ class CanvasView(Viewport):
 
     def ask_for_operator(self, at: QPoint | None = None, wire: Edge | None = None) -> None:
         """Open the search field at a viewport point and add what is chosen there."""
-        at = at if at is not None else self._pointer_or_middle()
+        at = at if at is not None else self.pointing.place()
         spot = self.scene_point(QPointF(at))
         place = (snapped(spot.x() - HELD_X), snapped(spot.y() - HELD_Y))
 
@@ -308,120 +291,33 @@ class CanvasView(Viewport):
             purpose,
         )
 
-    def _pointer_or_middle(self) -> QPoint:
-        inside = self._pointer is not None and self.viewport().rect().contains(self._pointer.toPoint())
-        return self._pointer.toPoint() if self._pointer is not None and inside else self.viewport().rect().center()
+    # --- mouse and keys --------------------------------------------------------------------
 
-    # --- mouse -------------------------------------------------------------------------------
+    @property
+    def is_busy(self) -> bool:
+        """True while a gesture lasts."""
+        return self.pointing.gesture is not None
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self.canvas.before_reading()
         self.setFocus()
         self.search.hide()
-        if self._gesture is not None:
-            self._end_gesture()
-            return
-        at_px, at = event.position(), self.scene_point(event.position())
-        if event.button() == _MIDDLE or (event.button() == _LEFT and self._is_space_down):
-            self._begin(Pan(self, at_px))
-        elif event.button() == _RIGHT and event.modifiers() & _CONTROL:
-            self._is_cutting = True  # the menu of this press stays away
-            self._begin(Cut(self, at))
-        elif event.button() == _LEFT and self._is_cut_key_down:
-            self._begin(Cut(self, at))
-        elif event.button() == _LEFT:
-            self._begin(gesture_for(self, at, event.modifiers()))
+        self.pointing.press(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        self._pointer = event.position()
-        if isinstance(self._gesture, Pan):
-            self._gesture.move_px(event.position())
-        elif self._gesture is not None:
-            self._gesture.move(self.scene_point(event.position()), event.modifiers())
-        else:
-            self._hover(event.position())
+        self.pointing.move(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        gesture, self._gesture = self._gesture, None
-        if gesture is not None:
-            gesture.finish(self.scene_point(event.position()), event.modifiers())
-            self._hover(event.position())
-            self.fix_button.follow()
+        self.pointing.release(event)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        if event.button() != _LEFT:
-            return
-        at = self.scene_point(event.position())
-        node_id = self.canvas.node_at(at.x(), at.y())
-        if node_id is not None:
-            self._double_clicked(node_id, at)
-            return
-        title = self.canvas.group_at(at.x(), at.y())
-        if title is not None:
-            self.groups.edit_title(title)
-            return
-        if self.notes.edit_at(at):
-            return
-        wire = self.canvas.wire_at(at.x(), at.y(), WIRE_REACH_PX / self.zoom)
-        self.ask_for_operator(event.position().toPoint(), wire)
+        self.pointing.double_click(event)
 
-    def _double_clicked(self, block: NodeId, at: QPointF) -> None:
-        """On a title: rename; anywhere else: ask for the parameters."""
-        item = self.canvas.nodes[block]
-        if item.is_neighbour:
-            self.groups.go_to(block)
-        elif block in self.canvas.picture.groups:
-            self.groups.enter(block)
-        elif block in self.document.graph.nodes and self.zoom >= TEXT_ZOOM and at.y() < item.top + HEADER:
-            self.renaming.begin(block)
-        else:
-            self.node_activated.emit(block)
-
-    @property
-    def is_busy(self) -> bool:
-        """True while a gesture lasts."""
-        return self._gesture is not None
-
-    def _begin(self, gesture: Gesture | None) -> None:
-        self._gesture = gesture
-        self._gesture_graph = self.document.graph
-        self._show_hover(None)
-
-    def _end_gesture(self) -> None:
-        gesture, self._gesture = self._gesture, None
-        if gesture is not None:
-            gesture.cancel()
-
-    def _hover(self, at_px: QPointF) -> None:
-        at = self.scene_point(at_px)
-        port = None
-        if self.zoom >= TEXT_ZOOM:
-            port = self.canvas.port_at(at.x(), at.y(), PORT_REACH_PX / self.zoom)
-        node_id = port.node if port is not None else self.canvas.node_at(at.x(), at.y())
-        self._show_hover(node_id)
-        if not self._is_space_down and not self._is_cut_key_down:
-            self.viewport().setCursor(Qt.CursorShape.CrossCursor if port is not None else Qt.CursorShape.ArrowCursor)
-
-    def _show_hover(self, node_id: NodeId | None) -> None:
-        if node_id == self._hovered:
-            return
-        for name, on in ((self._hovered, False), (node_id, True)):
-            if name is not None and name in self.canvas.nodes:
-                self.canvas.nodes[name].mark(hovered=on)
-        self._hovered = node_id
-        self.viewport().setToolTip(menus.describe(self.document, node_id) if node_id is not None else "")
-
-    def _place_overlays(self) -> None:
-        super()._place_overlays()
-        self.fix_button.follow()
-
-    def scrollContentsBy(self, dx: int, dy: int) -> None:
-        super().scrollContentsBy(dx, dy)
-        self.fix_button.follow()
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        self.pointing.open_menu(event)
 
     def leaveEvent(self, event: QEvent) -> None:
-        self._pointer = None
-        self._show_hover(None)
+        self.pointing.leave()
         super().leaveEvent(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
@@ -442,30 +338,6 @@ class CanvasView(Viewport):
             return True
         return super().viewportEvent(event)
 
-    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        if self._is_cutting or self._gesture is not None:
-            self._is_cutting = self._gesture is not None
-            return
-        at, where = event.pos(), event.globalPos()
-        if event.reason() == QContextMenuEvent.Reason.Keyboard:  # for what is selected, wherever the pointer is
-            at = self.selection_point()
-            where = self.viewport().mapToGlobal(at)
-        menus.context_menu(self, at).popup(where)
-
-    def selection_point(self) -> QPoint:
-        """A viewport point on the selected node or wire; the middle of the view where nothing is selected."""
-        wire = self.canvas.selected_wire
-        if self.selected():
-            item = self.canvas.nodes[self.selected()[0]]
-            return self.mapFromScene(QPointF(item.left + HELD_X, item.top + HELD_Y))
-        if wire is not None:
-            route = self.canvas.wires[wire].route
-            if route is not None:
-                return self.mapFromScene(QPointF(*list(route.samples(2))[1]))
-        return self.viewport().rect().center()
-
-    # --- keys --------------------------------------------------------------------------------
-
     def event(self, event: QEvent) -> bool:
         # Tab would move the focus on; here it opens the search.
         if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Tab:
@@ -474,33 +346,17 @@ class CanvasView(Viewport):
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Space:
-            if not event.isAutoRepeat():
-                self._is_space_down = True
-                self.viewport().setCursor(Qt.CursorShape.OpenHandCursor)
-        elif event.key() == Qt.Key.Key_Y and event.modifiers() == Qt.KeyboardModifier.NoModifier:
-            self._is_cut_key_down = True
-            self.viewport().setCursor(Qt.CursorShape.CrossCursor)
-        elif event.key() == Qt.Key.Key_Escape and self._gesture is not None:
-            self._end_gesture()
-        elif event.key() == Qt.Key.Key_Escape and self.arranging.cancel():
-            pass
-        elif not keys.press(self, event):
+        is_escape = event.key() == Qt.Key.Key_Escape
+        if is_escape and (self.pointing.cancel() or self.arranging.cancel()):
+            return
+        if not self.pointing.key_down(event) and not keys.press(self, event):
             event.ignore()
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
-            self._is_space_down = False
-            if not isinstance(self._gesture, Pan):
-                self.viewport().unsetCursor()
-
-        if event.key() == Qt.Key.Key_Y and not event.isAutoRepeat():
-            self._is_cut_key_down = False
-            if self._gesture is None:
-                self.viewport().unsetCursor()
+        self.pointing.key_up(event)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        self._is_space_down = self._is_cut_key_down = False
+        self.pointing.let_go()
         super().focusOutEvent(event)
 
     # --- operators dragged from the palette --------------------------------------------------
@@ -519,7 +375,9 @@ class CanvasView(Viewport):
 
     # --- drawing over the scene --------------------------------------------------------------
 
+    def _place_overlays(self) -> None:
+        super()._place_overlays()
+        self.fix_button.follow()
+
     def drawForeground(self, painter: QPainter, rect: QRectF | QRect) -> None:
-        if self._gesture is not None:
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            self._gesture.paint(painter)
+        self.pointing.paint(painter)

@@ -21,6 +21,8 @@ from ghn_studio.gui.theme import Tokens
 from ghn_studio.ir.graph import NodeId
 
 MIN_ZOOM, MAX_ZOOM = 0.04, 3.0
+#: What a fitted network leaves free at each side of the canvas.
+FIT_MARGIN_PX = 8
 ZOOM_STEP = 1.2
 #: Fit never enlarges beyond this, so that a small network keeps its natural size.
 FIT_ZOOM = 1.0
@@ -160,7 +162,8 @@ class Viewport(QGraphicsView):
         if room.width() < 20 or room.height() < 20:
             return None
         bar = self.bar.height() + 8  # the network does not hide behind the zoom bar
-        zoom = min(room.width() / rect.width(), (room.height() - bar) / rect.height(), FIT_ZOOM)
+        wide, high = room.width() - 2 * FIT_MARGIN_PX, room.height() - bar - 2 * FIT_MARGIN_PX
+        zoom = min(max(wide, 1) / rect.width(), max(high, 1) / rect.height(), FIT_ZOOM)
         zoom = max(MIN_ZOOM, zoom)
         return Aim(zoom, rect.center() + QPointF(0, bar / 2 / zoom))
 

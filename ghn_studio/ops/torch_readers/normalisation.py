@@ -13,6 +13,7 @@ def _batch_norm(node: TorchNode) -> TorchMatch:
     if node.options["momentum"] is None:
         raise ValueError("momentum is None (a cumulative average), only a number can be read")
     found = {name: node.options[name] for name in ("eps", "momentum", "affine")}
+    found["momentum"] = round(found["momentum"], 12)  # MnasNet's is 1 - 0.9997, which is not quite 0.0003
     return TorchMatch(found, (node.data(),))
 
 
