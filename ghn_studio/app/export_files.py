@@ -101,7 +101,8 @@ def program(graph: Architecture, values: Mapping[str, Tensor], facts: Facts) -> 
 
 
 def onnx_model(
-    graph: Architecture, values: Mapping[str, Tensor], facts: Facts, stem: str, opset: int
+    graph: Architecture, values: Mapping[str, Tensor], facts: Facts, stem: str, opset: int,
+    batch: int | None = None,
 ) -> Job[Written]:
     """An ONNX model with its parameters, beside it where they take more than the format holds.
 
@@ -119,12 +120,12 @@ def onnx_model(
     properties = {f"{PROPERTY}{k}": str(v) for k, v in facts.items()}
     properties[f"{PROPERTY}project"] = dumps(Project(graph))
     arrays = {k: v.detach().cpu().numpy() for k, v in values.items()}
-    files = onnx_io.export_files(graph, arrays, stem, opset=opset, properties=properties)
+    files = onnx_io.export_files(graph, arrays, stem, opset=opset, properties=properties, batch=batch)
     runtime = onnx_io.runtime_name()
     checked = "passed onnx.checker; onnxruntime is not installed"
     if runtime:
         yield Progress("checking with onnxruntime")
-        images = seeded_images(graph)
+        images = seeded_images(graph, batch or 2)
         with torch.no_grad():
             expected = _several(module_of(graph, values)(images))
         found = tuple(torch.from_numpy(f) for f in onnx_io.outputs_of(files, images.numpy()))
@@ -146,13 +147,13 @@ def module_of(graph: Architecture, values: Mapping[str, Tensor]) -> torch.nn.Mod
     return module.eval()
 
 
-def seeded_images(graph: Architecture) -> Tensor:
-    """Two images of normal noise, the same each time."""
+def seeded_images(graph: Architecture, count: int = 2) -> Tensor:
+    """Images of normal noise, the same each time."""
     import torch
 
     shape = next(n.params for n in graph.nodes.values() if REGISTRY[n.op].takes_images)
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(2, shape.channels, shape.height, shape.width, generator=generator)
+    return torch.randn(count, shape.channels, shape.height, shape.width, generator=generator)
 
 
 def _several(result: Any) -> tuple[Tensor, ...]:
