@@ -31,6 +31,8 @@ from ghn_studio.ops.spec import Role
 
 #: Where torch's exporter names the classes of the modules around a node.
 NAMESPACE_KEY = "namespace"
+#: How those begin that only hold others, such as ``Sequential``.
+CONTAINERS = "torch.nn.modules.container."
 
 #: Weights that a file describes by one number each are made up to this many elements in all.
 MAX_FILLED = 2**28
@@ -239,13 +241,16 @@ def _groups(model: onnx.ModelProto, nodes: Sequence[Node], warnings: list[str]) 
 
 
 def _modules(model: onnx.ModelProto, nodes: Sequence[Node]) -> list[Group]:
-    """A block for every path that holds nodes, with the class of the module where the exporter names it."""
+    """A block for every path that holds nodes, with the class of the module where the exporter names it.
+
+    A mere container has no name besides its path.
+    """
     classes: dict[str, str] = {}
     for proto in model.graph.node:
         space = next((p.value for p in proto.metadata_props if p.key == NAMESPACE_KEY), "")
         for part in space.split("/")[1:-1]:
             path, found, name = part.partition(": ")
-            if found:
+            if found and not name.startswith(CONTAINERS):
                 classes[clean(path)] = name.rpartition(".")[2][:60]
     paths: dict[str, None] = {}
     for node in nodes:
