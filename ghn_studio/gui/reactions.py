@@ -111,6 +111,7 @@ class Reactions(QObject):
 
     def _on_opened(self) -> None:
         window = self._window
+        had_results = window.results.report is not None
         window.results.clear()
         window.curve.clear()
         window.explanations.clear()
@@ -118,7 +119,7 @@ class Reactions(QObject):
         self._shown_graph = None
         window.show_canvas()
         window.inspector.show_selection(())
-        if window.tabs.currentWidget() in (window.results, window.curve, window.why):
+        if had_results and window.tabs.currentWidget() in (window.results, window.curve, window.why):
             window.tabs.set_open(False)  # they have nothing to show of another network
         window.canvas.fit()
         window.refreshing.everything()
