@@ -160,6 +160,8 @@ ACTIONS = (
                on_canvas=True),
     ActionSpec("edit.select_all", "Select all", "Edit", _Key.SelectAll, "select_all", "Select every node", _needs_nodes,
                separated=True, on_canvas=True),
+    ActionSpec("edit.select_alike", "Select all of this operator", "Edit", "Ctrl+Shift+A", "",
+               "Select every node with the operator of a selected one", _needs_selection, on_canvas=True),
     ActionSpec("edit.find", "Find…", "Edit", _Key.Find, "search", "Find nodes by name, operator, parameter or figure",
                _needs_nodes, separated=True),
     ActionSpec("edit.find_next", "Find next", "Edit", "F3", "", "Go to the next node found", _needs_nodes),
