@@ -57,7 +57,7 @@ class StoredValues:
 class Foreign:
     """A network read from a foreign file, its values as arrays (none if the file has none), and remarks about it.
 
-    ``opaque`` and ``max_relative_error`` as in :class:`ghn_studio.app.importing.reading.Found`.
+    The others as in :class:`ghn_studio.app.importing.reading.Found`.
     """
 
     project: Project
@@ -66,6 +66,9 @@ class Foreign:
     notes: tuple[str, ...] = ()
     opaque: tuple[NodeId, ...] = ()
     max_relative_error: float | None = None
+    operations: int = 0
+    is_size_open: bool = False
+    is_ours: bool = False
 
     @property
     def stored(self) -> StoredValues | None:
@@ -172,7 +175,7 @@ def reading_foreign(text: str, wanted: Wanted = Wanted()) -> Job[Foreign]:
         found = yield from read_network(path, wanted)
         origin = {"kind": "imported", "file": path.name}
         known = Foreign(readable(found.project), found.arrays, origin, found.warnings, found.opaque,
-                        found.max_relative_error)
+                        found.max_relative_error, found.operations, found.is_size_open, found.is_ours)
         _last_read.clear()
         _last_read[key] = known
     return known

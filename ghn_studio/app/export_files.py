@@ -92,15 +92,17 @@ def program(graph: Architecture, values: Mapping[str, Tensor], facts: Facts) -> 
     yield Progress("checking the program")
     again = torch.export.load(io.BytesIO(buffer.getvalue())).module()
     with torch.no_grad():
-        difference = _difference(_several(again(images[:1])), _several(module(images[:1])))
-    if not difference <= TOLERANCE:
+        found, expected = _several(again(images[:1])), _several(module(images[:1]))
+    difference = _difference(found, expected)
+    if not (difference <= TOLERANCE or _is_rounding(graph, values, images[:1], found, expected)):
         raise CheckpointError(f"the exported program of '{graph.name}' computes something else than the network "
                               f"(difference {difference:.2g} of the largest output); export to another format")
-    return Written(buffer.getvalue(), checked=f"loaded and run, difference {difference:.1e}")
+    return Written(buffer.getvalue(), checked=f"loaded and run, difference {_told(difference)}")
 
 
 def onnx_model(
-    graph: Architecture, values: Mapping[str, Tensor], facts: Facts, stem: str, opset: int
+    graph: Architecture, values: Mapping[str, Tensor], facts: Facts, stem: str, opset: int,
+    batch: int | None = None,
 ) -> Job[Written]:
     """An ONNX model with its parameters, beside it where they take more than the format holds.
 
@@ -118,20 +120,20 @@ def onnx_model(
     properties = {f"{PROPERTY}{k}": str(v) for k, v in facts.items()}
     properties[f"{PROPERTY}project"] = dumps(Project(graph))
     arrays = {k: v.detach().cpu().numpy() for k, v in values.items()}
-    files = onnx_io.export_files(graph, arrays, stem, opset=opset, properties=properties)
+    files = onnx_io.export_files(graph, arrays, stem, opset=opset, properties=properties, batch=batch)
     runtime = onnx_io.runtime_name()
     checked = "passed onnx.checker; onnxruntime is not installed"
     if runtime:
         yield Progress("checking with onnxruntime")
-        images = seeded_images(graph)
+        images = seeded_images(graph, batch or 2)
         with torch.no_grad():
             expected = _several(module_of(graph, values)(images))
         found = tuple(torch.from_numpy(f) for f in onnx_io.outputs_of(files, images.numpy()))
         difference = _difference(found, expected)
-        if not difference <= TOLERANCE:
+        if not (difference <= TOLERANCE or _is_rounding(graph, values, images, found, expected)):
             raise OnnxConversionError(f"onnxruntime computes something else for '{graph.name}' than the network "
                                       f"(difference {difference:.2g} of the largest output); nothing was written")
-        checked = f"run by {runtime}, difference {difference:.1e}"
+        checked = f"run by {runtime}, difference {_told(difference)}"
     beside = (files.data_name, files.data) if files.data_name else None
     return Written(files.model, beside, checked)
 
@@ -145,13 +147,13 @@ def module_of(graph: Architecture, values: Mapping[str, Tensor]) -> torch.nn.Mod
     return module.eval()
 
 
-def seeded_images(graph: Architecture) -> Tensor:
-    """Two images of normal noise, the same each time."""
+def seeded_images(graph: Architecture, count: int = 2) -> Tensor:
+    """Images of normal noise, the same each time."""
     import torch
 
     shape = next(n.params for n in graph.nodes.values() if REGISTRY[n.op].takes_images)
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(2, shape.channels, shape.height, shape.width, generator=generator)
+    return torch.randn(count, shape.channels, shape.height, shape.width, generator=generator)
 
 
 def _several(result: Any) -> tuple[Tensor, ...]:
@@ -172,6 +174,29 @@ def _difference(found: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> floa
         gap = float((one - other).abs().nan_to_num(float("inf")).max())
         worst = max(worst, gap / max(float(other.abs().max()), 1e-12))
     return worst
+
+
+def _is_rounding(
+    graph: Architecture, values: Mapping[str, Tensor], images: Tensor, found: tuple[Tensor, ...],
+    expected: tuple[Tensor, ...],
+) -> bool:
+    """True if the network's own float32 result is as far from its result in float64 as what was found.
+
+    Deep networks without estimated statistics amplify rounding until nothing but it is left.
+    """
+    import torch
+
+    try:
+        with torch.no_grad():
+            precise = _several(module_of(graph, values).double()(images.double()))
+    except RuntimeError:  # a layer that computes in float32 whatever it is given
+        return False
+    own = _difference(tuple(e.double() for e in expected), precise)
+    return own > TOLERANCE / 10 and _difference(tuple(f.double() for f in found), precise) <= 10 * own
+
+
+def _told(difference: float) -> str:
+    return f"{difference:.1e}" + (" (rounding, which this network amplifies)" if difference > TOLERANCE else "")
 
 
 def _json(value: Any) -> str:

@@ -69,7 +69,8 @@ def export(request: ExportRequest, graph: Architecture | None) -> Job[ExportRepo
     if ending == ".onnx":
         _require_onnx_forms(graph, request.opset)
     if ending == ".py":
-        return (yield from writing(request.to, graph, None, _known(request), format=request.format))
+        return (yield from writing(request.to, graph, None, _known(request), format=request.format,
+                                   describe=request.describe))
     if request.stored:
         yield Progress("reading values")
         found = stored_values(request.stored)
@@ -81,7 +82,8 @@ def export(request: ExportRequest, graph: Architecture | None) -> Job[ExportRepo
         report = yield from predict_on(bench, graph, evaluate=False)
         values, origin = report.values, origin_of(report)
     yield Progress("exporting")
-    return (yield from writing(request.to, graph, values, origin, format=request.format, opset=request.opset))
+    return (yield from writing(request.to, graph, values, origin, format=request.format, opset=request.opset,
+                               batch=request.batch, describe=request.describe))
 
 
 def check_target(to: str, format: str = "auto") -> str:
@@ -151,6 +153,8 @@ def writing(
     *,
     format: str = "auto",
     opset: int = OPSET,
+    batch: int | None = None,
+    describe: bool = True,
 ) -> Job[ExportReport]:
     """Write a network.
 
@@ -162,6 +166,8 @@ def writing(
         layout: Positions of the nodes, kept in a project.
         format: A key of :data:`ENDINGS`, or ``auto`` for what the file's ending says.
         opset: ONNX operator set.
+        batch: Images an ONNX model takes at a time; None for any number.
+        describe: Say how images are prepared and what the classes are called, where that is known.
 
     Raises:
         UsageError, ProjectError: The file cannot be written; what was there before is unharmed.
@@ -176,7 +182,7 @@ def writing(
         return _report(path, ending, graph, complete, origin, Written(path.read_bytes()))
     if ending != ".py" and complete is None:
         raise CheckpointError(f"a {ending} file holds parameter values, and there are none yet: predict them first")
-    written = yield from _contents(path, ending, graph, complete or {}, origin, opset)
+    written = yield from _contents(path, ending, graph, complete or {}, origin, opset, batch, describe)
     if isinstance(written.content, Mapping):
         replace_folder(path, written.content)
     else:
@@ -187,14 +193,17 @@ def writing(
     return _report(path, ending, graph, complete, origin, written)
 
 
-def metadata(graph: Architecture, origin: Mapping[str, Any]) -> dict[str, str | int | float]:
+def metadata(
+    graph: Architecture, origin: Mapping[str, Any], prepared: Preprocessing | None
+) -> dict[str, str | int | float]:
     """What an exported file says about itself: plain texts and numbers, nothing that differs between equal runs.
 
     The preprocessing and the figures are texts of JSON.
     """
-    told = {PREPROCESSING: known_preprocessing(graph, origin), FIGURES: known_figures(origin)}
+    told = {PREPROCESSING: prepared, FIGURES: known_figures(origin)}
+    own = {k: v for k, v in origin.items() if k not in told}
     facts = {
-        "version": __version__, "architecture": graph.name, "sha256": fingerprint(graph), **origin, **_dataset(origin),
+        "version": __version__, "architecture": graph.name, "sha256": fingerprint(graph), **own, **_dataset(origin),
         **{k: v.to_json() for k, v in told.items() if v is not None},
     }
     plain = {
@@ -216,16 +225,17 @@ def fingerprint(graph: Architecture) -> str:
 
 
 def _contents(
-    path: Path, ending: str, graph: Architecture, values: Mapping[str, Any], origin: Mapping[str, Any], opset: int
+    path: Path, ending: str, graph: Architecture, values: Mapping[str, Any], origin: Mapping[str, Any], opset: int,
+    batch: int | None, describe: bool,
 ) -> Job[Written]:
     """What goes into the file or folder."""
-    facts = metadata(graph, origin)
-    prepared, figures = known_preprocessing(graph, origin), known_figures(origin)
+    prepared, figures = known_preprocessing(graph, origin) if describe else None, known_figures(origin)
+    facts = metadata(graph, origin, prepared)
     if ending == ".py":
         yield Progress("writing source")
         return Written(export_files.source(graph, prepared, figures).encode())
     if ending == ".onnx":
-        return (yield from export_files.onnx_model(graph, values, facts, path.stem, opset))
+        return (yield from export_files.onnx_model(graph, values, facts, path.stem, opset, batch))
     if ending == ".pt2":
         return (yield from export_files.program(graph, values, facts))
     if ending == ".safetensors":

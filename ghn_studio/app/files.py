@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from math import prod
 from pathlib import Path
 from time import perf_counter
 
-from ghn_studio.analysis.shapes import infer_shapes
 from ghn_studio.app.architectures import foreign_file, reading_foreign
 from ghn_studio.app.exporting import check_folder
 from ghn_studio.app.importing.reading import Wanted
+from ghn_studio.app.importing.summary import summarise
 from ghn_studio.app.requests import ImportRequest, SampleRequest
 from ghn_studio.app.results import ImportReport, SampleReport
 from ghn_studio.deepnets import SPLITS, sample
 from ghn_studio.errors import ProjectError, UsageError
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import Job, Progress
-from ghn_studio.ops import REGISTRY
-from ghn_studio.ops.spec import Role
 from ghn_studio.project import Project, dumps, write
 
 
@@ -38,24 +35,13 @@ def import_network(request: ImportRequest, graph: Architecture | None = None) ->
     yield Progress("writing")
     stored = foreign.stored
     write(target, foreign.project, stored.tensors if stored else None, stored.origin if stored else None)
-    full = foreign.project.architecture.expanded()
-    report = infer_shapes(full, REGISTRY)
-    weights = {
-        n.id: REGISTRY[n.op].weights(n.params, report.inputs[n.id]) for n in full.nodes.values()
-        if n.shares is None and n.id in report.inputs
-    }
-    ends = {op: [n for n in full.nodes.values() if n.op == op and n.id in report.outputs] for op in ("input", "output")}
-    unsupported = tuple(str(problem) for problem in report.problems)
+    found = summarise(foreign)
     return ImportReport(
-        architecture=full.name, file=str(target), nodes=len(full.nodes),
-        layers=sum(1 for owned in weights.values() if owned),
-        parameters=sum(prod(w.shape) for owned in weights.values() for w in owned if w.role is not Role.BUFFER),
-        trainable_parameters=sum(prod(w.shape) for owned in weights.values() for w in owned if w.trainable),
+        architecture=foreign.project.architecture.name, file=str(target), nodes=found.nodes, layers=found.layers,
+        parameters=found.parameters, trainable_parameters=found.trainable,
         opaque=len(foreign.opaque), opaque_nodes=foreign.opaque, max_relative_error=foreign.max_relative_error,
-        seconds=perf_counter() - began,
-        input=", ".join(report.outputs[n.id][0].extents for n in ends["input"]),
-        output=", ".join(report.outputs[n.id][0].extents for n in ends["output"]),
-        warnings=(*foreign.notes, *unsupported),
+        seconds=perf_counter() - began, input=found.input, output=found.output,
+        warnings=(*found.warnings, *found.problems),
     )
 
 

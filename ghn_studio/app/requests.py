@@ -156,6 +156,10 @@ class ExportRequest(CommonRequest):
     format: str = param("auto", label="Format", choices=EXPORT_FORMATS,
                         help="What to write, where the ending does not say it.")
     opset: int = param(OPSET, label="ONNX operator set", low=18, high=24, help="Of an .onnx file.")
+    batch: int | None = param(None, label="Batch size", low=1,
+                              help="Images an .onnx file takes at a time; any number by default.")
+    describe: bool = param(True, label="Description",
+                           help="Say in the file how images are prepared and what the classes are called, if known.")
     stored: str = param("", label="Stored values",
                         help="Network whose own parameter values are written instead of predicted ones; "
                              "ARCH itself if it has some and neither --ghn nor --init is given.")

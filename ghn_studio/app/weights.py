@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from ghn_studio.engine.execution import Plan, PlanWeight
 
+#: How files of weights end.
+ENDINGS = (".pt", ".pth", ".ckpt", ".safetensors")
+
 #: A network's tensors may lie this many names below the top.
 _MOST_PREFIX_PARTS = 4
 

@@ -134,6 +134,8 @@ ACTIONS = (
     ActionSpec("file.open", "Open…", "File", _Key.Open, "open", "Open a .ghn project or an .onnx network"),
     ActionSpec("file.gallery", "Examples…", "File", "Ctrl+Shift+O", "gallery", "Choose one of the example networks"),
     ActionSpec("file.import_onnx", "Import ONNX…", "File", None, "import", "Turn an .onnx file into a network to edit"),
+    ActionSpec("file.load_weights", "Load weights…", "File", None, "tensor",
+               "Load values into the network, after a table of what fits", _needs_sound_network),
     ActionSpec("file.save", "Save", "File", _Key.Save, "save", "Save the project", separated=True),
     ActionSpec("file.save_as", "Save as…", "File", "Ctrl+Shift+S", "", "Save the project under another name"),
     ActionSpec("file.export", "Export…", "File", "Ctrl+E", "export",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QPaintEvent
+from PySide6.QtGui import QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import QComboBox, QSizePolicy, QStyle, QStyleOptionComboBox, QStylePainter
 
 #: Kept free behind the text, so that rounding never shortens it.
@@ -51,6 +51,10 @@ class ChoiceBox(QComboBox):
         size = self.style().sizeFromContents(QStyle.ContentsType.CT_ComboBox, option, text, self)
         width = max(self.minimumWidth(), min(self.maximumWidth(), size.width()))
         return QSize(width, super().sizeHint().height())
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Leave the choice as it is: a wheel turned in passing would change it, or ask for a folder."""
+        event.ignore()
 
     def event(self, event: QEvent) -> bool:
         """Say the whole choice in the tooltip."""

@@ -7,7 +7,9 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from ghn_studio.app.importing.reading import DEFAULT_SIZE
 from ghn_studio.datasets import DatasetInfo, describe
+from ghn_studio.errors import DatasetError
 from ghn_studio.gui.job_desk import Errand, JobDesk
 from ghn_studio.gui.options_dialog import OptionsDialog, defaults
 from ghn_studio.gui.run_bar import RunBar
@@ -40,6 +42,13 @@ class Choosing(QObject):
         if name not in self._infos:
             self._infos[name] = describe(name)
         return self._infos[name]
+
+    def image_size(self) -> int:
+        """Height and width, px, of the chosen dataset's images; a usual one where it is not there any more."""
+        try:
+            return max(self.dataset().shape[1:])
+        except DatasetError:
+            return DEFAULT_SIZE
 
     def ask_for_folder(self) -> None:
         """Ask for an image folder."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from PySide6.QtCore import QMimeData, QObject, QRectF, Qt
 from PySide6.QtGui import QDragEnterEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from ghn_studio.app.architectures import OPENABLE
+from ghn_studio.app.document import Document
+from ghn_studio.app.weights import ENDINGS
 from ghn_studio.gui import icons
 from ghn_studio.gui.look import RATIO, colour, label
 from ghn_studio.gui.theme import faded
@@ -24,38 +27,86 @@ PADDING = 36
 #: How much of the window is covered.
 VEIL = 0.8
 
+#: Endings of networks that are imported; the others are opened.
+FOREIGN = (".onnx",)
+
 #: Names that are spelled out; further ones are counted.
 NAMED = 2
 
 
 @dataclass(frozen=True, slots=True)
+class DropState:
+    """The window a drag hangs over: its network, and what keeps that from taking weights ("is empty"), if anything."""
+
+    network: str = ""
+    has_changes: bool = False
+    lack: str = ""
+
+    @classmethod
+    def of(cls, document: Document) -> Self:
+        """What holds for a document now."""
+        graph = document.graph
+        lack = "is empty" if not graph.nodes else "has problems" if document.shapes.problems else ""
+        return cls(graph.name, document.is_modified, lack)
+
+
+@dataclass(frozen=True, slots=True)
 class DropPlan:
-    """What becomes of dropped files: the first network opens here, further ones by themselves."""
+    """What becomes of dropped files: the first network opens here, further ones by themselves.
+
+    Without a network, ``weights`` are compared with the open one.
+    """
 
     networks: tuple[Path, ...]
+    weights: Path | None
     others: tuple[Path, ...]
 
     @property
     def is_empty(self) -> bool:
         """True if no file was dropped at all."""
-        return not self.networks and not self.others
+        return not self.networks and self.weights is None and not self.others
 
-    def sentences(self, has_changes: bool) -> tuple[str, ...]:
+    def is_refused(self, state: DropState) -> bool:
+        """True if nothing would happen."""
+        return not self.networks and (self.weights is None or bool(state.lack))
+
+    def sentences(self, state: DropState) -> tuple[str, ...]:
         """What will happen, the main thing first."""
-        if not self.networks:
-            kinds = " and ".join(OPENABLE)
-            return (f"{_names(self.others)} cannot be opened", f"GHN Studio opens {kinds} files")
-        first = self.networks[0].name
-        lines = [f"Drop to open {first}"]
+        if self.networks:
+            return self._about_networks(state.has_changes)
+        if self.weights is not None:
+            return self._about_weights(self.weights, state)
+        return (f"{_names(self.others)} cannot be opened",
+                f"GHN Studio opens {_list(OPENABLE)} files, and loads weights from {_list(ENDINGS)} files")
+
+    def _about_weights(self, file: Path, state: DropState) -> tuple[str, ...]:
+        if state.lack:
+            what = "Open the network it belongs to first" if "empty" in state.lack else "Put it right first"
+            return (f"{file.name} cannot be loaded", f"The network on the canvas {state.lack}. {what}")
+        lines = [f"Drop to load weights into {state.network}", f"You see what of {file.name} fits before it is loaded"]
+        return (*lines, *self._about_others())
+
+    def _about_networks(self, has_changes: bool) -> tuple[str, ...]:
+        first = self.networks[0]
+        lines = [f"Drop to {'import' if first.suffix.lower() in FOREIGN else 'open'} {first.name}"]
+        if first.suffix.lower() in FOREIGN:
+            lines.append("Its operations become layers you can edit; what was recognised is shown")
         if has_changes:
             lines.append("You will be asked about unsaved changes first")
         if len(self.networks) > 1:
             further = self.networks[1:]
             verb, place = ("opens", "a window of its own") if len(further) == 1 else ("open", "windows of their own")
             lines.append(f"{_names(further)} {verb} in {place}")
-        if self.others:
-            verb = "is" if len(self.others) == 1 else "are"
-            lines.append(f"{_names(self.others)} cannot be opened and {verb} left out")
+        return (*lines, *self._about_others())
+
+    def _about_others(self) -> tuple[str, ...]:
+        weights = [f for f in self.others if f.suffix.lower() in ENDINGS]
+        strange = [f for f in self.others if f not in weights]
+        lines = []
+        if strange:
+            lines.append(f"{_names(strange)} cannot be opened and {_are(strange)} left out")
+        if weights:
+            lines.append(f"{_names(weights)} {_are(weights)} left out: drop weights by themselves, one file at a time")
         return tuple(lines)
 
 
@@ -64,7 +115,8 @@ def plan(data: QMimeData) -> DropPlan:
     urls = data.urls() if data.hasUrls() else []
     files = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
     networks = tuple(f for f in files if f.suffix.lower() in OPENABLE)
-    return DropPlan(networks, tuple(f for f in files if f not in networks))
+    weights = None if networks else next((f for f in files if f.suffix.lower() in ENDINGS), None)
+    return DropPlan(networks, weights, tuple(f for f in files if f not in networks and f != weights))
 
 
 class DropHint(QWidget):
@@ -127,18 +179,20 @@ class DropHint(QWidget):
 class DropTarget(QObject):
     """Answers drags of files over a window. Other drags are none of its business."""
 
-    def __init__(self, window: QWidget, has_changes: Callable[[], bool]) -> None:
+    def __init__(self, window: QWidget, state: Callable[[], DropState]) -> None:
         super().__init__(window)
         self.hint = DropHint(window)
-        self._has_changes = has_changes
+        self._state = state
 
     def enter(self, event: QDragEnterEvent) -> bool:
         """A drag came in: say what a drop would do. True if it is one of files."""
         found = plan(event.mimeData())
         if found.is_empty:
             return False
-        self.hint.say(found.sentences(self._has_changes()), is_refused=not found.networks)
-        if not found.networks:
+        state = self._state()
+        refused = found.is_refused(state)
+        self.hint.say(found.sentences(state), is_refused=refused)
+        if refused:
             event.setDropAction(Qt.DropAction.IgnoreAction)
             event.accept()  # or Qt would not say when the drag goes away again
         else:
@@ -149,10 +203,19 @@ class DropTarget(QObject):
         """The drag went away."""
         self.hint.hide()
 
-    def drop(self, data: QMimeData) -> tuple[Path, ...]:
-        """The networks that were dropped."""
+    def drop(self, data: QMimeData) -> DropPlan:
+        """What was dropped; weights only where the network can take them."""
         self.hint.hide()
-        return plan(data).networks
+        found = plan(data)
+        return replace(found, weights=None) if self._state().lack else found
+
+
+def _are(files: Sequence[Path]) -> str:
+    return "is" if len(files) == 1 else "are"
+
+
+def _list(endings: Sequence[str]) -> str:
+    return f"{', '.join(endings[:-1])} and {endings[-1]}"
 
 
 def _names(files: Sequence[Path]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
-from ghn_studio.app.architectures import TORCHVISION, Foreign, Wish, open_architecture, reading_foreign
+from ghn_studio.app.architectures import TORCHVISION, Foreign, Wish, open_architecture
 from ghn_studio.app.collapsing import placed
 from ghn_studio.app.document import Document
 from ghn_studio.app.flow import Direction
@@ -48,6 +48,7 @@ class Files(QObject):
     recovered = Signal(object)  # a recovery copy that is on the canvas now
     message = Signal(object)
     recent_changed = Signal()
+    import_requested = Signal(object)  # the path of a foreign file
 
     def __init__(self, document: Document, settings: Settings, desk: JobDesk, window: QWidget) -> None:
         super().__init__(window)
@@ -87,13 +88,14 @@ class Files(QObject):
     def open(self, text: str, *, ask: bool = True) -> bool:
         """Open a file, ``example:NAME`` or ``deepnets:SPLIT/INDEX``.
 
-        True if it is on the canvas now; an ONNX file is read as a job and follows later. What
-        cannot be opened leaves the present project as it is.
+        True if it is on the canvas now; an ONNX file is asked for with ``import_requested`` and follows
+        later, if at all. What cannot be opened leaves the present project as it is.
         """
         if ask and not self.may_discard():
             return False
         if text.lower().endswith(".onnx"):
-            return self._import(Path(text))
+            self.import_requested.emit(Path(text))
+            return True
         path = Path(text)
         if path.suffix.lower() == ".ghn" and path.is_file():
             return self._open_project(path)
@@ -206,24 +208,12 @@ class Files(QObject):
         """Put a shipped example on the canvas before there is anything to discard; takes milliseconds."""
         self._show(open_architecture(text), OpenFile())
 
-    def _import(self, path: Path) -> bool:
-        direction = self._settings.direction
-
-        def job() -> Job[Foreign]:
-            found = yield from reading_foreign(str(path))
-            yield Progress("arranging")
-            return replace(found, project=placed(found.project, direction))
-
-        return self._desk.start(Errand(f"Import {path.name}", job, lambda found: self._show_foreign(path, found)))
-
-    def _show_foreign(self, path: Path, found: Foreign) -> None:
+    def show_foreign(self, path: Path, found: Foreign) -> None:
+        """Put a network read from a foreign file on the canvas, with its values where it has some."""
         self._show(found.project, OpenFile())
         if found.arrays:
             self.held = HeldValues(found.project.architecture, lambda: _tensors(found), found.origin)
         self._remember(path)
-        if found.notes:
-            self.message.emit(Message(f"{path.name} was imported: {'; '.join(found.notes[:3])}", "info",
-                                      details="\n".join(found.notes)))
 
     def _show(self, project: Project, file: OpenFile, left_out: tuple[str, ...] = ()) -> None:
         self.held = None

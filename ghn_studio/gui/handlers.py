@@ -28,7 +28,8 @@ def handlers(window: MainWindow) -> Handlers:
 def _files(w: MainWindow) -> Handlers:
     return {
         "file.new": w.new, "file.open": lambda: w.files.choose_and_open(), "file.gallery": w.show_gallery,
-        "file.import_onnx": lambda: w.files.choose_and_import(), "file.save": lambda: w.files.save(),
+        "file.import_onnx": lambda: w.files.choose_and_import(), "file.load_weights": lambda: w.weights.ask(),
+        "file.save": lambda: w.files.save(),
         "file.save_as": lambda: w.files.save_as(), "file.export": lambda: w.exporting.ask(),
         "file.picture": w.ask_for_picture, "file.close": w.close,
         "file.new_window": lambda: windows.shared().new(w), "file.quit": lambda: windows.shared().quit(w),

@@ -31,6 +31,9 @@ def may_close(window: MainWindow) -> bool:
 
 def stop(window: MainWindow) -> None:
     """End everything that runs for the window."""
+    window.importing.close()
+    window.weights.close()
+    window.exporting.stop(WAIT_S)
     window.desk.stop_and_wait(WAIT_S)
     window.explanations.sketching.stop(WAIT_S)
     window.gallery.stop(WAIT_S)

@@ -7,6 +7,7 @@ its state by ``refreshing``.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QPointF, QSize, QTimer, Signal
@@ -31,7 +32,7 @@ from ghn_studio.gui.choosing import Choosing
 from ghn_studio.gui.command_palette import CommandPalette
 from ghn_studio.gui.curve_panel import CurvePanel
 from ghn_studio.gui.dialogs import DetailsDialog
-from ghn_studio.gui.dropping import DropTarget
+from ghn_studio.gui.dropping import DropState, DropTarget
 from ghn_studio.gui.empty_canvas import EmptyCanvas
 from ghn_studio.gui.explanations import Explanations
 from ghn_studio.gui.exporting import Exporting
@@ -44,6 +45,7 @@ from ghn_studio.gui.helping import Helping
 from ghn_studio.gui.hints import Hints
 from ghn_studio.gui.hypernetworks import Hypernetworks
 from ghn_studio.gui.hypernetworks_panel import HypernetworksPanel
+from ghn_studio.gui.importing import Importing
 from ghn_studio.gui.inspector import Inspector
 from ghn_studio.gui.job_desk import JobDesk
 from ghn_studio.gui.log_panel import LogPanel
@@ -65,6 +67,7 @@ from ghn_studio.gui.settings import Settings
 from ghn_studio.gui.status import TorchLabel, Totals
 from ghn_studio.gui.training_panel import TrainingPanel
 from ghn_studio.gui.trainings import Trainings
+from ghn_studio.gui.weights_loading import WeightsLoading
 from ghn_studio.gui.why_panel import WhyPanel
 
 #: On the canvas when nothing else was asked for.
@@ -133,13 +136,17 @@ class MainWindow(QMainWindow):
         )
         self.trainings = Trainings(self.training, self.desk, lambda: self.run_bar.choices().dataset, self)
         self.exporting = Exporting(self.document, self.files, self.run_bar, self.desk, self.settings, self)
+        self.importing = Importing(
+            self.document, self.files, self.desk, self.settings, self.choosing.image_size, self
+        )
+        self.weights = WeightsLoading(self.document, self.files, self.desk, self.settings, self)
         self.banner = Banner(lambda message: DetailsDialog(message, self).open())
         actions.bind_to_canvas(self.canvas)
         self.places = Places(self)
         self.pages, self.tabs = self.places.pages, self.places.tabs
         self.helping = Helping(self.help, self.places.manual, self.places.right, self._topic, self)
         self.command_palette = CommandPalette(self, self.settings, lambda: offers(self))
-        self._dropping = DropTarget(self, lambda: self.document.is_modified)
+        self._dropping = DropTarget(self, lambda: DropState.of(self.document))
 
     def _make_bars(self) -> None:
         bar = QToolBar("Run")
@@ -289,11 +296,15 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open the networks dropped, the first one here, or add the operator."""
-        names = [str(file) for file in self._dropping.drop(event.mimeData())]
+        dropped = self._dropping.drop(event.mimeData())
+        names = [str(file) for file in dropped.networks]
+        # Queued: a question about unsaved changes must not run inside the drop.
         if names:
             event.acceptProposedAction()
-            # Queued: a question about unsaved changes must not run inside the drop.
             QTimer.singleShot(0, self, lambda: windows.shared().open(names, self))
+        elif dropped.weights is not None:
+            event.acceptProposedAction()
+            QTimer.singleShot(0, self, partial(self.weights.start, dropped.weights))
         elif event.mimeData().hasFormat(OPERATOR_MIME):
             op_id = bytes(event.mimeData().data(OPERATOR_MIME).data()).decode("utf-8", "replace")
             if op_id in self.document.ops:

@@ -74,6 +74,7 @@ class Reactions(QObject):
         w = self._window
         w.files.opened.connect(self._on_opened)
         w.files.saved.connect(w.refreshing.everything)
+        w.weights.loaded.connect(self._on_weights)
         w.files.detached.connect(w.refreshing.everything)
         w.files.recent_changed.connect(w.recent_menu.fill)
 
@@ -96,8 +97,8 @@ class Reactions(QObject):
         w.trainings.use_requested.connect(w.hypernetworks.use_folder)
         w.hypernetworks.continue_requested.connect(w.trainings.ask_to_go_on)
         w.choosing.ghn_chosen.connect(w.hypernetworks.use_folder)
-        for source in (w.files, w.autosave, w.predictions, w.exporting, w.choosing, w.explanations, w.hypernetworks,
-                       w.trainings):
+        for source in (w.files, w.autosave, w.predictions, w.exporting, w.importing, w.weights, w.choosing,
+                       w.explanations, w.hypernetworks, w.trainings):
             source.message.connect(w.show_message)
         w.desk.failed.connect(w.show_message)
 
@@ -205,6 +206,13 @@ class Reactions(QObject):
             seconds = report.graph_seconds + report.predict_seconds + report.evaluate_seconds
             window.statusBar().showMessage(f"{report.architecture} {done} in {duration(seconds)}", 8000)
         window.refreshing.actions()
+
+    def _on_weights(self) -> None:
+        """Other values than those that were measured are held now."""
+        self._shown_graph = None
+        self._window.results.clear()
+        self._window.explanations.clear()
+        self._window.refreshing.actions()
 
     def _on_compare_began(self) -> None:
         self._window.curve.begin()

@@ -67,6 +67,13 @@ def to_raw(
     return raw, warnings
 
 
+def leaves_size_open(model: onnx.ModelProto) -> bool:
+    """True if the height or width of a model's images is no number."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    shapes = [e.type.tensor_type.shape.dim for e in model.graph.input if e.name not in stored]
+    return any(len(dims) == 4 and any(d.dim_value < 1 for d in dims[2:]) for dims in map(list, shapes))
+
+
 def text(value: str | bytes) -> str:
     """A name of the file; bytes that are no UTF-8 become replacement characters."""
     return value if isinstance(value, str) else value.decode("utf-8", "replace")
@@ -214,7 +221,7 @@ def _image(
         known = [d if isinstance(d, int) and d > 0 else default_size for d in shown[2:]]
         image_size = (known[0], known[1])
         warnings.append(f"the file leaves height and width open ({height} × {width}); {known[0]} × {known[1]} px were "
-                        "taken, another size can be chosen (`--image-size`)")
+                        "taken, another image size can be chosen")
     size = _size(name, (height, width), image_size)
     return RawInput(name, (BATCH, channels, *size)), batch
 

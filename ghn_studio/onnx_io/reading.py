@@ -21,7 +21,7 @@ from ghn_studio.onnx_io.advice import advice
 from ghn_studio.onnx_io.files import opset_of, parse, read_bytes
 from ghn_studio.onnx_io.foreign import OPAQUE, keeper
 from ghn_studio.onnx_io.functions import without_branches, without_functions
-from ghn_studio.onnx_io.graphs import ImageSize, to_raw
+from ghn_studio.onnx_io.graphs import ImageSize, leaves_size_open, to_raw
 from ghn_studio.onnx_io.running import Sample, sample
 from ghn_studio.onnx_io.tensors import TensorStore
 from ghn_studio.onnx_io.writing import GROUPS_KEY, PRODUCER, SHARES_KEY, functions_of, with_exact_settings
@@ -31,6 +31,8 @@ from ghn_studio.ops.spec import Role
 
 #: Where torch's exporter names the classes of the modules around a node.
 NAMESPACE_KEY = "namespace"
+#: How those begin that only hold others, such as ``Sequential``.
+CONTAINERS = "torch.nn.modules.container."
 
 #: Weights that a file describes by one number each are made up to this many elements in all.
 MAX_FILLED = 2**28
@@ -44,7 +46,8 @@ class Imported:
     ``warnings`` are sentences to show. ``opaque`` names the nodes only their own runtime understands, and
     those nothing here can run. ``fills`` are parameters that the file describes by one number each, and small
     ones it stores all the same. ``sample`` is what onnxruntime makes of the file, if that was asked for;
-    ``unsampled`` says why there is none. ``is_ours`` says that GHN Studio wrote the file.
+    ``unsampled`` says why there is none. ``is_ours`` says that GHN Studio wrote the file. ``operations`` counts
+    the file's nodes, functions written out; ``is_size_open`` says that it takes images of any size.
     """
 
     architecture: Architecture
@@ -55,6 +58,8 @@ class Imported:
     sample: Sample | None = None
     unsampled: str = ""
     is_ours: bool = False
+    operations: int = 0
+    is_size_open: bool = False
 
 
 def read(
@@ -109,7 +114,16 @@ def read(
     warnings += [*_changed_functions(model, graph, ops), *advice(graph, values)]
     opaque = tuple(n.id for n in nodes if n.op == OPAQUE)
     fills = {} if values else _fills(weights, lifted.computed, store)
-    return Imported(graph, values, tuple(dict.fromkeys(warnings)), opaque, fills, reference, unsampled, is_ours)
+    return Imported(graph, values, tuple(dict.fromkeys(warnings)), opaque, fills, reference, unsampled, is_ours,
+                    len(raw.nodes), leaves_size_open(model))
+
+
+def asks_for_size(path: Path) -> bool:
+    """True if a file can be parsed and leaves the size of its images open."""
+    try:
+        return leaves_size_open(parse(read_bytes(path), path.name))
+    except OnnxConversionError:
+        return False
 
 
 def _run(
@@ -227,13 +241,16 @@ def _groups(model: onnx.ModelProto, nodes: Sequence[Node], warnings: list[str]) 
 
 
 def _modules(model: onnx.ModelProto, nodes: Sequence[Node]) -> list[Group]:
-    """A block for every path that holds nodes, with the class of the module where the exporter names it."""
+    """A block for every path that holds nodes, with the class of the module where the exporter names it.
+
+    A mere container has no name besides its path.
+    """
     classes: dict[str, str] = {}
     for proto in model.graph.node:
         space = next((p.value for p in proto.metadata_props if p.key == NAMESPACE_KEY), "")
         for part in space.split("/")[1:-1]:
             path, found, name = part.partition(": ")
-            if found:
+            if found and not name.startswith(CONTAINERS):
                 classes[clean(path)] = name.rpartition(".")[2][:60]
     paths: dict[str, None] = {}
     for node in nodes:

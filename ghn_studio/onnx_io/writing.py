@@ -84,19 +84,22 @@ def export_model(
 
 def export_files(
     graph: Architecture, values: Values, stem: str, *, opset: int = OPSET, ops: OpRegistry = REGISTRY,
-    properties: Mapping[str, str] = MappingProxyType({}), most: int | None = None,
+    properties: Mapping[str, str] = MappingProxyType({}), most: int | None = None, batch: int | None = None,
 ) -> OnnxFiles:
     """Like :func:`export_model`, as bytes; parameters of more than ``most`` bytes go to a file of their own.
 
     That file is called after the model's (``stem``) and what is in it, so that a new one never takes the
     place of the one an older model refers to. The model names it without a folder. None stands for what one
-    file of the format can hold, nearly 2 GiB.
+    file of the format can hold, nearly 2 GiB. ``batch`` is the number of images the model takes, None for any.
 
     Raises:
         OnnxConversionError, ArchitectureError: As for :func:`export_model`.
     """
     writer = _checked_writer(graph, values, opset, ops)
     model = writer.model(values, properties)
+    if batch is not None:
+        for end in (*model.graph.input, *model.graph.output):
+            end.type.tensor_type.shape.dim[0].dim_value = batch
     data: list[bytes] = []
     name = ""
     if writer.stored_bytes() > (MAX_BYTES - _ROOM if most is None else most):
@@ -367,7 +370,8 @@ def _finer_than_attributes(graph: Architecture) -> dict[str, dict[str, float]]:
     """The settings that float32, which attributes are, does not bring back."""
     found = {
         node.id: {f.name: value for f in fields(node.params)
-                  if isinstance(value := getattr(node.params, f.name), float) and tidy(value) != value}
+                  if isinstance(value := getattr(node.params, f.name), float)
+                  and tidy(float(np.float32(value))) != value}
         for node in graph.nodes.values()
     }
     return {node_id: settings for node_id, settings in found.items() if settings}

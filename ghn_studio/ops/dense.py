@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs
@@ -71,6 +71,8 @@ LINEAR = OpSpec(
     formula="y = x·Wᵀ + b",
     aliases=("dense", "fc", "fully connected"),
     params=LinearParams, inputs=(Port("x", (2, 3)),), infer=_infer,
+    # Tokens usually meet others of their width again; a vector goes to the classes.
+    suggest=lambda p, i: replace(p, out_features=i[0].size(-1)) if i[0].rank == 3 else p,
     module=lambda p, i: call("torch.nn.Linear", i[0].size(-1), p.out_features, bias=p.bias),
     function=lambda p, i: call("torch.nn.functional.linear"),
     weights=_weights, macs=lambda p, i: elements(i[0]) * p.out_features,

@@ -63,7 +63,8 @@ def test_every_field_is_an_option_or_a_positional(entry: Task, capsys: Capture) 
 
 @EACH_TASK
 def test_options_left_out_give_the_request_s_own_defaults(entry: Task) -> None:
-    values = {"split": "test", "file": "a.onnx", "to": "b.ghn", "out": "d", "dataset": "digits", "name": "n", "weights": "w.pt"}
+    values = {"split": "test", "file": "a.onnx", "to": "b.ghn", "out": "d", "dataset": "digits", "name": "n",
+              "weights": "w.pt"}
     needed = {n: values[n] for n in (*entry.positional, *entry.required)}
     budget = ["--steps", "3"] if entry.one_of else []
     arguments = [entry.id, *(["x.ghn"] if entry.takes_architecture else []), *(needed[n] for n in entry.positional)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import QEvent, QPoint
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -145,3 +146,39 @@ def test_the_step_that_duplicates_a_group_is_called_after_it(person) -> None:
     person.press("E", window.canvas)
     person.press("Ctrl+D", window.canvas)
     assert window.document.undo_label == "Duplicate Stem"
+
+
+def test_a_wheel_turned_over_the_run_bar_changes_no_choice(person) -> None:
+    bar = person.window.run_bar
+    for combo in (bar.ghn, bar.head, bar.device):
+        before = combo.currentIndex()
+        middle = QPointF(combo.rect().center())
+        for turn in (-120, 120):
+            QApplication.sendEvent(combo, QWheelEvent(
+                middle, QPointF(combo.mapToGlobal(middle)), QPoint(), QPoint(0, turn), Qt.MouseButton.NoButton,
+                Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+            ))
+            assert combo.currentIndex() == before, combo.objectName()
+
+
+def test_a_layer_added_by_keys_alone_covers_no_other(person) -> None:
+    window = person.window
+    window.files.open("example:lenet5", ask=False)
+    middle = window.canvas.viewport().rect().center()
+    under = window.canvas.canvas.nodes[NodeId("conv2")]
+    window.canvas.centerOn(QPointF(under.left + 40, under.top + 20))
+    window.canvas.select(())
+    assert window.canvas.canvas.node_at(*window.canvas.mapToScene(middle).toTuple()) == NodeId("conv2")
+    add(person, "relu")
+    scene = window.canvas.canvas
+    new = window.canvas.selected()[0]
+    left, top, right, bottom = scene.nodes[new].box
+    for name, item in scene.nodes.items():
+        a, b, c, d = item.box
+        assert name == new or right <= a or c <= left or bottom <= b or d <= top, name
+
+
+def test_a_linear_layer_for_tokens_keeps_their_width(person) -> None:
+    add(person, "input", "patch embedding", "linear")
+    nodes = person.window.document.graph.nodes
+    assert nodes[NodeId("linear")].params.out_features == nodes[NodeId("patch_embedding")].params.dim

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QLabel, QPushButton
 
 from ghn_studio.app.catalogues import suited_ghn
 from ghn_studio.gui import leaving
-from ghn_studio.gui.exporting import HELD, RANDOM_START, STORED
+from ghn_studio.gui.export_form import HELD, RANDOM_START, STORED
 from ghn_studio.gui.job_desk import Errand
 from ghn_studio.gui.main_window import MainWindow
 from ghn_studio.gui.questions import Answer
@@ -291,7 +291,8 @@ def test_the_export_dialog_writes_what_it_announced(window, qtbot, tmp_path):
     state = torch.load(tmp_path / "out.pt", weights_only=True)
     build(window.document.graph).load_state_dict(state, strict=True)
     assert torch.equal(state["head.weight"], values["head.weight"])
-    assert window.banner.message.kind == "ok" and "out.pt" in window.banner.text.text()
+    assert "out.pt" in dialog.outcome.title.text()
+    dialog.reject()
 
 
 def test_the_export_dialog_refuses_before_it_is_too_late(window, tmp_path):
@@ -301,7 +302,7 @@ def test_the_export_dialog_refuses_before_it_is_too_late(window, tmp_path):
     assert not dialog.export_button.isEnabled() and "nowhere" in dialog.note.text()
     dialog.file.setText(str(tmp_path / "out.docx"))
     assert not dialog.export_button.isEnabled()
-    dialog.format.setCurrentIndex(dialog.format.findData(".py"))
+    dialog.choose(".py")
     assert dialog.target.suffix == ".py" and dialog.export_button.isEnabled()
     assert not dialog.values.isEnabled()
     dialog.reject()

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication
 from ghn_studio.__main__ import names_a_network
 from ghn_studio.app.architectures import open_architecture
 from ghn_studio.gui import windows
-from ghn_studio.gui.dropping import plan
+from ghn_studio.gui.dropping import DropState, plan
 from ghn_studio.gui.gallery import RecentCard
 from ghn_studio.gui.main_window import MainWindow
 from ghn_studio.gui.windows import Windows
@@ -167,7 +167,8 @@ def test_what_cannot_be_opened_is_said_over_the_window_and_not_taken(every, wind
     event = enter(window, data)
     assert event.dropAction() is Qt.DropAction.IgnoreAction
     assert window._dropping.hint.text() == (
-        "photo.png and notes.txt cannot be opened\nGHN Studio opens .ghn and .onnx files"
+        "photo.png and notes.txt cannot be opened\nGHN Studio opens .ghn and .onnx files, and loads weights from .pt, "
+        ".pth, .ckpt and .safetensors files"
     )
     drop(window, data)
     assert window.document.project is before and len(every) == 1 and not window._dropping.hint.isVisible()
@@ -175,7 +176,7 @@ def test_what_cannot_be_opened_is_said_over_the_window_and_not_taken(every, wind
 
 def test_many_names_are_counted_and_addresses_are_no_files(tmp_path):
     files = [tmp_path / f"{i}.onnx" for i in range(5)]
-    assert "1.onnx, 2.onnx and 2 further files open in windows" in plan(mime(*files)).sentences(False)[1]
+    assert "1.onnx, 2.onnx and 2 further files open in windows" in plan(mime(*files)).sentences(DropState())[2]
     data = QMimeData()
     data.setUrls([QUrl("https://example.org/net.onnx")])
     assert plan(data).is_empty

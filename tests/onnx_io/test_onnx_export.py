@@ -156,7 +156,7 @@ def test_settings_keep_digits_that_attributes_drop(tmp_path: Path) -> None:
     graph = chain(
         ("x", "input", REGISTRY["input"].params()),
         ("norm", "batch_norm", REGISTRY["batch_norm"].params(1e-5, 1 - 0.9997)),
-        ("drop", "stochastic_depth", depth(0.2 * 6 / 16)), ("plain", "stochastic_depth", depth(0.1)),
+        ("drop", "stochastic_depth", depth(0.2 * 4 / 23)), ("plain", "stochastic_depth", depth(0.1)),
         ("y", "output", NoParams()),
     )
     onnx_io.write(tmp_path / "net.onnx", graph, random_values(graph))

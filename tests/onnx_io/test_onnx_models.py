@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -169,3 +169,21 @@ def test_files_of_the_default_torch_exporter_are_read(tmp_path: Path, execute: R
     torch.onnx.export(small_net(), (torch.randn(1, 3, 32, 32),), str(path), dynamo=True)
     found = onnx_io.read(path)
     assert agreement(path, execute, found.architecture, dict(found.values)) <= 1e-5
+
+
+def test_groups_are_called_by_the_classes_of_the_modules_but_not_by_mere_containers(tmp_path: Path) -> None:
+    class Block(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 3, 3, padding=1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.conv(x))
+
+    head = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 4))
+    network = torch.nn.Sequential(OrderedDict(stage=torch.nn.Sequential(Block(), Block()), head=head)).eval()
+    file = tmp_path / "net.onnx"
+    torch.onnx.export(network, (torch.zeros(1, 3, 8, 8),), file, dynamo=True, verbose=False)
+    titles = {g.path: g.title for g in onnx_io.read(file).architecture.groups.values()}
+    assert titles["stage"] == "" and titles["head"] == ""
+    assert titles["stage.0"] == titles["stage.1"] == "Block"

@@ -34,6 +34,7 @@ def checked(
     given = values or _filled(graph, answer.said["fills"])
     images, wanted = answer.arrays["images"], answer.arrays["result"]
     everything = rejoin(graph, REGISTRY, given)
+    yield Progress("comparing")
     error, why = _error(everything, given, images, wanted)
     yield Progress("comparing")
     if error is None or error <= TOLERANCE:

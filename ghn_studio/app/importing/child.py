@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 #: Seconds of processor time, beside the parent's limit on the clock.
@@ -41,13 +42,16 @@ def answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
             output=request["output"], default_size=request["default_size"],
         )
     except GhnStudioError as error:
-        return {"error": str(error)}, {}
+        from ghn_studio.onnx_io.reading import asks_for_size
+
+        return {"error": str(error), "is_size_open": asks_for_size(Path(request["file"]))}, {}
     tensors = {f"value:{name}": array for name, array in found.values.items()}
     if found.sample is not None:
         tensors |= {"images": found.sample.images, "result": found.sample.result}
     said = {
         "project": dumps(Project(found.architecture)), "warnings": found.warnings, "opaque": found.opaque,
         "fills": dict(found.fills), "unsampled": found.unsampled, "is_ours": found.is_ours,
+        "operations": found.operations, "is_size_open": found.is_size_open,
     }
     return said, tensors
 

@@ -30,6 +30,10 @@ _HANDED_ON = (
 )
 
 
+class ImageSizeError(OnnxConversionError):
+    """A file that takes images of any size cannot be read with the size that was taken; another one may do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the process found: texts and numbers, and arrays by name."""
@@ -101,6 +105,8 @@ def _answer(file: Path, code: int, out: bytes, err: bytes) -> Answer:
             f"too large. {last}".strip()
         )
     said = json.loads(out[8:8 + length])
+    if said.get("is_size_open") and "error" in said:
+        raise ImageSizeError(said["error"])
     if "error" in said:
         raise OnnxConversionError(said["error"])
     if len(out) == 8 + length:

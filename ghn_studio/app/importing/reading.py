@@ -26,11 +26,13 @@ MOST_ERROR = 1e-4
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """How a file is to be read: size of the images and output, where it leaves a choice; ``check`` compares the
-    network with what onnxruntime computes."""
+    network with what onnxruntime computes. ``default_size`` is taken where the file leaves the size open and no
+    ``image_size`` is given, which is refused for files of a fixed size."""
 
     image_size: int | None = None
     output: str = ""
     check: bool = True
+    default_size: int = DEFAULT_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Found:
 
     ``arrays`` are its values, none if the file has none. ``opaque`` are nodes that onnxruntime runs or nothing
     can. ``max_relative_error`` is the largest difference from onnxruntime's result over its largest value.
+    ``operations`` counts the nodes of the file itself.
     """
 
     project: Project
@@ -46,6 +49,9 @@ class Found:
     warnings: tuple[str, ...]
     opaque: tuple[NodeId, ...]
     max_relative_error: float | None
+    operations: int
+    is_size_open: bool
+    is_ours: bool
 
 
 def read_network(path: Path, wanted: Wanted = Wanted()) -> Job[Found]:
@@ -58,7 +64,7 @@ def read_network(path: Path, wanted: Wanted = Wanted()) -> Job[Found]:
     """
     from ghn_studio.lifting.joining import rejoin
 
-    request = {"image_size": wanted.image_size, "output": wanted.output, "default_size": DEFAULT_SIZE,
+    request = {"image_size": wanted.image_size, "output": wanted.output, "default_size": wanted.default_size,
                "run": wanted.check}
     answer = yield from ask(path, request)
     graph = loads(answer.said["project"], source=path.name).architecture
@@ -83,4 +89,5 @@ def read_network(path: Path, wanted: Wanted = Wanted()) -> Job[Found]:
     if error is not None and error > MOST_ERROR:
         warnings.append(f"its results differ from the file's by {error:.1e} of the largest value")
     opaque = tuple(NodeId(n) for n in answer.said["opaque"] if n in graph.nodes)
-    return Found(Project(graph), values, tuple(warnings), opaque, error)
+    told = {key: answer.said[key] for key in ("operations", "is_size_open", "is_ours")}
+    return Found(Project(graph), values, tuple(warnings), opaque, error, **told)

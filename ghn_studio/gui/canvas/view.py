@@ -265,6 +265,7 @@ class CanvasView(Viewport):
 
     def ask_for_operator(self, at: QPoint | None = None, wire: Edge | None = None) -> None:
         """Open the search field at a viewport point and add what is chosen there."""
+        is_aimed = at is not None
         at = at if at is not None else self.pointing.place()
         spot = self.scene_point(QPointF(at))
         place = (snapped(spot.x() - HELD_X), snapped(spot.y() - HELD_Y))
@@ -272,8 +273,8 @@ class CanvasView(Viewport):
         def add(op_id: str) -> None:
             if wire is not None:
                 self.select_new((self.commands.drop(op_id, place, wire),))
-            elif len(self.selected()) == 1:
-                self.add_operator(op_id)
+            elif len(self.selected()) == 1 or not (is_aimed or self.canvas.node_at(spot.x(), spot.y()) is None):
+                self.add_operator(op_id)  # where there is room: keys do not aim at what lies below
             else:
                 self.add_operator(op_id, spot)
 
