@@ -236,11 +236,20 @@ def test_every_node_of_an_operator_is_selected_but_not_those_out_of_sight(window
     window.canvas.setFocus()
     window.canvas.select((convs[0],))
     window.canvas.group_selection()
+    qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Escape)  # its title
     window.canvas.groups.toggle()
     window.canvas.select((convs[1],))
+    window.canvas.setFocus()
+    qtbot.waitUntil(window.canvas.hasFocus)
     qtbot.keyClick(window.canvas, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
     assert set(window.canvas.selected()) == set(convs[1:])
     assert window.statusBar().currentMessage() == f"{len(convs) - 1} nodes selected; 1 more is out of sight"
     menu = context_menu(window.canvas, selection_point(window.canvas))
     assert "Select all of these operators" in [a.text() for a in menu.actions()]
     menu.close()
+
+
+def test_a_share_of_memory_is_called_what_it_is(window, qtbot) -> None:
+    assert window.totals.memory.text().endswith(" memory")
+    window.canvas.select_all()
+    qtbot.waitUntil(lambda: window.totals.memory.text().endswith(" outputs (100 %)"))
