@@ -204,12 +204,14 @@ class _Nodes(QWidget):
         ops = {n.op for n in nodes}
         spec = document.ops[nodes[0].op] if len(ops) == 1 and nodes[0].op in document.ops else None
         layout = _page(self)
-        header = _header(nodes, spec, document)
+        header = _header(nodes, spec)
         if spec is not None:
             header.addWidget(self._help_button(spec))
         layout.addLayout(header)
         if spec is not None:
             layout.addWidget(label(spec.summary, "muted", wrap=True))
+        elif len(ops) > 1:
+            layout.addWidget(label(_kinds(nodes, document), "muted", wrap=True))
         if len(nodes) == 1:
             self._add_name(layout)
         self._error = label("", "error", wrap=True)
@@ -363,7 +365,7 @@ def _form() -> QFormLayout:
     return form
 
 
-def _header(nodes: Sequence[Node], spec: OpSpec[Any] | None, document: Document) -> QHBoxLayout:
+def _header(nodes: Sequence[Node], spec: OpSpec[Any] | None) -> QHBoxLayout:
     row = QHBoxLayout()
     row.setSpacing(8)
     if spec is not None:
@@ -375,11 +377,14 @@ def _header(nodes: Sequence[Node], spec: OpSpec[Any] | None, document: Document)
         title = f"{len(nodes)} × {title}" if spec is not None else plural(len(nodes), "node")
     row.addWidget(label(title, "title"))
     row.addStretch(1)
-    if len({n.op for n in nodes}) > 1:
-        kinds = Counter(document.ops[n.op].title if n.op in document.ops else n.op for n in nodes)
-        shown = ", ".join(f"{number} {name}" for name, number in kinds.most_common(3))
-        row.addWidget(label(shown + (" …" if len(kinds) > 3 else ""), "muted"))
     return row
+
+
+def _kinds(nodes: Sequence[Node], document: Document) -> str:
+    """What a mixed selection is made of, the most frequent first."""
+    kinds = Counter(document.ops[n.op].title if n.op in document.ops else n.op for n in nodes)
+    shown = ", ".join(f"{number} {name}" for name, number in kinds.most_common(3))
+    return shown + (" …" if len(kinds) > 3 else "")
 
 
 def _shape_lines(title: str, specs: Sequence[TensorSpec]) -> list[tuple[str, str]]:
