@@ -113,7 +113,7 @@ class MainWindow(QMainWindow):
         self.help = HelpPanel(manual_of(self.document.ops))
         self.gallery = Gallery()
         self.palette_panel = Palette(self.document.ops)
-        self.inspector = Inspector(self.document)
+        self.inspector = Inspector(self.document, lambda: self.files.held)
         self.results, self.curve = ResultsPanel(), CurvePanel()
         self.why = WhyPanel(actions["run.explain"], actions["run.cancel"])
         self.ghns = HypernetworksPanel(actions["ghn.add"], actions["ghn.train"])
@@ -176,7 +176,7 @@ class MainWindow(QMainWindow):
         """True while nobody has done anything here that another network would take away."""
         document = self.document
         return document.path is None and not (document.is_modified or document.can_undo or self.desk.is_running
-                                              or self.files.held)
+                                              or self.files.held or self.importing.dialog)
 
     def new(self) -> None:
         """Empty the canvas, which then offers templates and ways to begin."""

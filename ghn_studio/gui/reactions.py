@@ -74,6 +74,7 @@ class Reactions(QObject):
         w = self._window
         w.files.opened.connect(self._on_opened)
         w.files.saved.connect(w.refreshing.everything)
+        w.files.held_changed.connect(w.inspector.refresh_values)
         w.weights.loaded.connect(self._on_weights)
         w.files.detached.connect(w.refreshing.everything)
         w.files.recent_changed.connect(w.recent_menu.fill)
