@@ -31,6 +31,7 @@ from ghn_studio.gui.canvas.jumping import Jumping
 from ghn_studio.gui.choosing import Choosing
 from ghn_studio.gui.command_palette import CommandPalette
 from ghn_studio.gui.curve_panel import CurvePanel
+from ghn_studio.gui.dataset_downloads import DatasetDownloads
 from ghn_studio.gui.dialogs import DetailsDialog
 from ghn_studio.gui.dropping import DropState, DropTarget
 from ghn_studio.gui.empty_canvas import EmptyCanvas
@@ -125,6 +126,7 @@ class MainWindow(QMainWindow):
         self.run_bar.set_datasets(datasets())
         self.run_bar.choose(**{k: self.settings.text(f"run/{k}", "") for k in leaving.REMEMBERED})
         self.choosing = Choosing(self.run_bar, self.desk, self.settings, self)
+        self.dataset_downloads = DatasetDownloads(self.run_bar, self.desk, self)
         self.predictions = Predictions(self.document, self.run_bar, self.desk, self.choosing.dataset, self)
         self.figures = LiveFigures(self.document)
         self.overlays = Overlays(self.document, self.canvas, self.figures, self)

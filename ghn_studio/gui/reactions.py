@@ -99,7 +99,7 @@ class Reactions(QObject):
         w.hypernetworks.continue_requested.connect(w.trainings.ask_to_go_on)
         w.choosing.ghn_chosen.connect(w.hypernetworks.use_folder)
         for source in (w.files, w.autosave, w.predictions, w.exporting, w.importing, w.weights, w.choosing,
-                       w.explanations, w.hypernetworks, w.trainings):
+                       w.explanations, w.hypernetworks, w.trainings, w.dataset_downloads):
             source.message.connect(w.show_message)
         w.desk.failed.connect(w.show_message)
 
