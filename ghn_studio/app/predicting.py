@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ghn_studio.engine.data import ImageData, Split
     from ghn_studio.engine.evaluation import Evaluation
-    from ghn_studio.engine.execution import Plan
+    from ghn_studio.engine.execution import Plan, PlanWeight
     from ghn_studio.engine.heads import ClosedForm
     from ghn_studio.ghn.networks import Hypernetwork
     from ghn_studio.ghn.reference import Neighbourhood
@@ -93,6 +93,24 @@ def predict(
         write_network(request.export, graph, report.values, origin_of(report))
         report = replace(report, exported=request.export)
     return report
+
+
+def with_scales(job: Job[PredictReport], graph: Architecture) -> Job[PredictReport]:
+    """Run a prediction of ``graph`` and measure the scale of every layer that was predicted."""
+    report = yield from job
+    if report.init != "ghn":
+        return report
+    from ghn_studio.engine.evidence import scale_of
+    from ghn_studio.engine.execution import Plan
+
+    yield Progress("measuring layers")
+    owned: dict[str, list[PlanWeight]] = {}
+    for weight in Plan(graph).parameters:
+        held = report.values.get(weight.name)
+        if weight.trainable and held is not None and tuple(held.shape) == tuple(weight.shape):
+            owned.setdefault(str(weight.node), []).append(weight)
+    found = {node: scale_of(weights, report.values, report.seed) for node, weights in owned.items()}
+    return replace(report, scales={node: scale for node, scale in found.items() if scale is not None})
 
 
 def check_classes(graph: Architecture, info: DatasetInfo) -> None:

@@ -103,10 +103,12 @@ class PredictReport:
     preprocessing: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
     #: Parameter name to tensor (``torch.Tensor``; untyped here because this room has no torch).
     values: Any = field(default=None, repr=False, compare=False)
+    #: Root mean square of each layer's weight relative to a fresh start, by node; empty where nobody asked for it.
+    scales: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON object."""
-        return _object(self, leave_out=("details", "preprocessing", "values"))
+        return _object(self, leave_out=("details", "preprocessing", "values", "scales"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,10 +45,9 @@ class WeightStatistics:
     @classmethod
     def of(cls, weights: Sequence[PlanWeight], values: Mapping[str, Tensor], seed: int) -> WeightStatistics:
         """Measure the largest tensor of a layer, one that multiplies if there is one."""
-        main = max(weights, key=lambda w: (w.role is Role.WEIGHT, len(w.shape), values[w.name].numel()))
+        main = _main(weights, values)
         tensor, fresh = values[main.name].detach().cpu().float(), initial_tensor(main, seed)
-        unit = float(fresh.square().mean().sqrt())
-        scale = float(tensor.square().mean().sqrt()) / unit if unit > 0 else None
+        scale = _scale(tensor, fresh)
         is_matrix = main.role in _CENTRED and min(_matrix(fresh).shape) > 1
         return cls(scale, effective_rank(tensor) / effective_rank(fresh) if is_matrix else None)
 
@@ -56,6 +55,21 @@ class WeightStatistics:
     def is_sound(self) -> bool:
         """True unless the scale is more than twice or less than half that of a fresh initialisation."""
         return self.scale is None or 0.5 <= self.scale <= 2
+
+
+def scale_of(weights: Sequence[PlanWeight], values: Mapping[str, Tensor], seed: int) -> float | None:
+    """The scale alone of :class:`WeightStatistics`, without the decomposition that a spectrum takes."""
+    main = _main(weights, values)
+    return _scale(values[main.name].detach().cpu().float(), initial_tensor(main, seed))
+
+
+def _main(weights: Sequence[PlanWeight], values: Mapping[str, Tensor]) -> PlanWeight:
+    return max(weights, key=lambda w: (w.role is Role.WEIGHT, len(w.shape), values[w.name].numel()))
+
+
+def _scale(tensor: Tensor, fresh: Tensor) -> float | None:
+    unit = float(fresh.square().mean().sqrt())
+    return float(tensor.square().mean().sqrt()) / unit if unit > 0 else None
 
 
 def effective_rank(tensor: Tensor) -> float:

@@ -27,6 +27,7 @@ class WindowState:
     is_stopping: bool = False
     has_result: bool = False
     has_explanation: bool = False
+    has_scales: bool = False  # of the weights that were predicted
     all_pinned: bool = False  # every selected node is
     groups: int = 0
     in_group: bool = False  # a group is selected, or all that is selected lies in one
@@ -104,6 +105,10 @@ def _needs_explanation(state: WindowState) -> str:
     return "" if state.has_explanation else "Explain the network first (Run > Explain)."
 
 
+def _needs_scales(state: WindowState) -> str:
+    return "" if state.has_scales else "Predict the network first (Run > Predict & Evaluate)."
+
+
 def _needs_job(state: WindowState) -> str:
     if state.is_stopping:
         return "Stopping…"
@@ -139,7 +144,7 @@ ACTIONS = (
     ActionSpec("file.save", "Save", "File", _Key.Save, "save", "Save the project", separated=True),
     ActionSpec("file.save_as", "Save as…", "File", "Ctrl+Shift+S", "", "Save the project under another name"),
     ActionSpec("file.export", "Export…", "File", "Ctrl+E", "export",
-               "Write PyTorch weights, source or a project file", _needs_sound_network),
+               "Write PyTorch or ONNX files, source, a hub folder or a project", _needs_sound_network),
     ActionSpec("file.picture", "Export picture…", "File", None, "image",
                "Save the drawing as PNG or SVG", _needs_nodes),
     ActionSpec("file.close", "Close window", "File", "Ctrl+W", "close", "Close this window", separated=True),
@@ -162,6 +167,8 @@ ACTIONS = (
                on_canvas=True),
     ActionSpec("edit.select_all", "Select all", "Edit", _Key.SelectAll, "select_all", "Select every node", _needs_nodes,
                separated=True, on_canvas=True),
+    ActionSpec("edit.select_alike", "Select all of this operator", "Edit", "Ctrl+Shift+A", "",
+               "Select every node with the operator of a selected one", _needs_selection, on_canvas=True),
     ActionSpec("edit.find", "Find…", "Edit", _Key.Find, "search", "Find nodes by name, operator, parameter or figure",
                _needs_nodes, separated=True),
     ActionSpec("edit.find_next", "Find next", "Edit", "F3", "", "Go to the next node found", _needs_nodes),
@@ -257,7 +264,7 @@ ACTIONS = (
                "Accuracy lost without each layer's predicted parameters", _needs_explanation, group="overlay",
                on_canvas=True),
     ActionSpec("view.overlay.scale", "Size of predicted weights", "View/Overlay", str(len(MEASURES) + 2), "",
-               "Root mean square of each layer's predicted weights, relative to a fresh start", _needs_explanation,
+               "Root mean square of each layer's predicted weights, relative to a fresh start", _needs_scales,
                group="overlay", on_canvas=True),
     ActionSpec("view.theme.system", "Follow the system", "View/Theme", group="theme"),
     ActionSpec("view.theme.light", "Light", "View/Theme", group="theme"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QColor
@@ -41,6 +41,7 @@ class Explanations(QObject):
         self._document, self._panel, self._canvas, self._desk = document, panel, canvas, desk
         self._choices, self._overlays = choices, overlays
         self._graph: Architecture | None = None
+        self._scales: Mapping[str, float] = {}  # of the prediction on show
         self.sketching = Sketching(self)
         self.sketching.sketched.connect(panel.neighbours.show_sketch)
         panel.heat_toggled.connect(lambda on: overlays.show(WORTH if on else ""))
@@ -75,7 +76,7 @@ class Explanations(QObject):
         if shown is not None and shown.ghn == report.ghn and self._graph is not None \
                 and same_network(self._graph, graph):
             return
-        self._graph = graph
+        self._graph, self._scales = graph, report.scales
         self._overlays.offer(())
         self._panel.show_prediction(report)
         self._want_pictures(report.familiarity)
@@ -91,7 +92,7 @@ class Explanations(QObject):
 
     def clear(self) -> None:
         """Forget everything: another project was opened."""
-        self._graph = None
+        self._graph, self._scales = None, {}
         self._overlays.offer(())
         if self._overlays.wanted in EXPLAINED:
             self._overlays.show("")
@@ -119,10 +120,10 @@ class Explanations(QObject):
             self._canvas.reveal(NodeId(node))
 
     def _of_layers(self) -> tuple[Overlay, ...]:
-        """What the explanation says of each layer, as overlays."""
+        """What the explanation, or the prediction alone, says of each layer, as overlays."""
         report = self._panel.report
         if report is None:
-            return ()
+            return (_sizes(self._scales),) if self._scales else ()
         most = most_lost(report.layers)
         worth = {
             layer.node: Level(
@@ -131,13 +132,8 @@ class Explanations(QObject):
             for layer in report.layers
         }
         scales = {layer.node: layer.scale for layer in report.layers if layer.scale is not None}
-        largest = max(scales.values(), default=1.0) or 1.0
-        sizes = {node: Level(scale / largest, f"×{scale:.2f}") for node, scale in scales.items()}
-        note = "" if sizes else "No layer can be compared with a fresh start."
-        return (
-            Overlay(WORTH, "Accuracy lost without a layer", worth, "0", f"{100 * most:.1f} points"),
-            Overlay(SCALE, "Size of the weights, relative to a fresh start", sizes, "0", f"×{largest:.2f}", note=note),
-        )
+        losses = Overlay(WORTH, "Accuracy lost without a layer", worth, "0", f"{100 * most:.1f} points")
+        return losses, _sizes(scales)
 
     def _kind_colour(self, node: str) -> QColor:
         graph, ops = self._graph, self._document.ops
@@ -149,3 +145,11 @@ class Explanations(QObject):
     def _want_pictures(self, familiarity: Familiarity | None) -> None:
         if familiarity is not None:
             self.sketching.want(neighbour.name for neighbour in familiarity.nearest)
+
+
+def _sizes(scales: Mapping[str, float]) -> Overlay:
+    """The scale of each layer's weights as an overlay."""
+    largest = max(scales.values(), default=1.0) or 1.0
+    levels = {node: Level(scale / largest, f"×{scale:.2f}") for node, scale in scales.items()}
+    note = "" if levels else "No layer can be compared with a fresh start."
+    return Overlay(SCALE, "Size of the weights, relative to a fresh start", levels, "0", f"×{largest:.2f}", note=note)

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 from ghn_studio.app.architectures import TORCHVISION, Foreign, Wish, open_architecture
 from ghn_studio.app.collapsing import placed
 from ghn_studio.app.document import Document
+from ghn_studio.app.flow import Direction
 from ghn_studio.app.journal import Copy
 from ghn_studio.app.open_file import DamagedProjectError, OnDisk, OpenFile, ReadProject, claim, read_project
 from ghn_studio.errors import CheckpointError, GhnStudioError
@@ -47,13 +48,13 @@ class Files(QObject):
     recovered = Signal(object)  # a recovery copy that is on the canvas now
     message = Signal(object)
     recent_changed = Signal()
+    held_changed = Signal()
     import_requested = Signal(object)  # the path of a foreign file
 
     def __init__(self, document: Document, settings: Settings, desk: JobDesk, window: QWidget) -> None:
         super().__init__(window)
         self._document, self._settings, self._desk, self._window = document, settings, desk, window
-        #: Values that are not in a file yet: predicted, or imported with the network.
-        self.held: HeldValues | None = None
+        self._held: HeldValues | None = None
         # The network that the record of values on disk was written for.
         self._recorded: Architecture = document.graph
         #: The document's file: who may write it and what it held last.
@@ -62,6 +63,16 @@ class Files(QObject):
         self._values_of: Path | None = None
         self._left_out: tuple[str, ...] = ()
         self.is_busy = False
+
+    @property
+    def held(self) -> HeldValues | None:
+        """Values that are not in a file yet: predicted, or imported with the network."""
+        return self._held
+
+    @held.setter
+    def held(self, values: HeldValues | None) -> None:
+        self._held = values
+        self.held_changed.emit()
 
     # --- opening ---------------------------------------------------------------------------
 
@@ -99,7 +110,7 @@ class Files(QObject):
         if path.suffix.lower() == ".ghn" and path.is_file():
             return self._open_project(path)
         try:
-            project = self._wait(_opening(text))
+            project = self._wait(_opening(text, self._settings.direction))
         except GhnStudioError as error:
             log_error("Open", error)
             self.message.emit(message_for("Open", error))
@@ -109,7 +120,7 @@ class Files(QObject):
 
     def _open_project(self, path: Path) -> bool:
         try:
-            found, file = self._wait(_reading(path, self.file))
+            found, file = self._wait(_reading(path, self.file, self._settings.direction))
         except DamagedProjectError as error:
             log_error("Open", error)
             self.message.emit(_about_damage(path, error, partial(self._open_part, path, error)))
@@ -172,7 +183,7 @@ class Files(QObject):
         base, file = Project(Architecture(name=recovered.architecture.name)), OpenFile()
         if path is not None:
             try:
-                found, file = self._wait(_reading(path, self.file))
+                found, file = self._wait(_reading(path, self.file, self._settings.direction))
                 base = found.stored.project
             except GhnStudioError as error:
                 log_error("Recover", error)
@@ -328,15 +339,17 @@ def _tensors(found: Foreign) -> Mapping[str, Any]:
     return {} if stored is None else stored.tensors
 
 
-def _opening(text: str) -> Job[Project]:
+def _opening(text: str, direction: Direction) -> Job[Project]:
     yield Progress("opening")
-    return open_architecture(text)
+    return placed(open_architecture(text), direction)
 
 
-def _reading(path: Path, present: OpenFile) -> Job[tuple[ReadProject, OpenFile]]:
-    """Read a project and claim its file, unless it is the one that is open already."""
+def _reading(path: Path, present: OpenFile, direction: Direction) -> Job[tuple[ReadProject, OpenFile]]:
+    """Read a project, arrange what has no place, and claim its file, unless it is the one that is open already."""
     yield Progress("opening")
     found = read_project(path)
+    yield Progress("arranging")
+    found = replace(found, stored=replace(found.stored, project=placed(found.stored.project, direction)))
     if present.lock is not None and _is_same(present.path, path):
         return found, replace(present, sha256=found.stored.sha256, is_newer=found.is_newer)
     return found, claim(path, found.stored.sha256, is_newer=found.is_newer)

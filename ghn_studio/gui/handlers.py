@@ -10,6 +10,7 @@ from ghn_studio.app.aligning import Line
 from ghn_studio.app.flow import Direction
 from ghn_studio.app.overlays import MEASURES
 from ghn_studio.gui import theme, windows
+from ghn_studio.gui.canvas.alike import select_alike
 from ghn_studio.gui.dialogs import AboutDialog, ShortcutsDialog
 from ghn_studio.gui.overlays import EXPLAINED
 
@@ -44,6 +45,7 @@ def _edits(w: MainWindow) -> Handlers:
         "edit.link": lambda: w.canvas.commands.link(), "edit.bypass": lambda: w.canvas.toggle_bypass(),
         "edit.scale": w.ask_to_scale, "edit.duplicate": lambda: w.canvas.duplicate_selection(),
         "edit.delete": lambda: w.canvas.delete_selection(), "edit.select_all": lambda: w.canvas.select_all(),
+        "edit.select_alike": lambda: select_alike(w.canvas),
         "edit.find": w.show_find_bar, "edit.find_next": lambda: w.step_found(1),
         "edit.find_previous": lambda: w.step_found(-1),
         "edit.producer": lambda: w.jumping.to_producer(), "edit.consumer": lambda: w.jumping.to_consumer(),

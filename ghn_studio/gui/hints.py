@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
+from PySide6.QtCore import QEvent, QObject
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton
 
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.canvas import CanvasView
@@ -15,10 +15,9 @@ from ghn_studio.gui.settings import Settings
 
 #: What is said at which first use.
 HINTS: Mapping[str, str] = MappingProxyType({
-    "network": "Drag a layer from the left onto a wire to insert it, or press Tab. "
-               "Predict & Evaluate fills in every parameter.",
+    "network": "Drag a layer onto a wire to insert it, or press Tab. Predict & Evaluate fills in every parameter.",
     "selection": "Change the selected layer on the right. F1 explains what it does.",
-    "several": "What is changed on the right is changed in all selected layers. Ctrl+G groups them.",
+    "several": "A change on the right is made in all selected layers. Ctrl+G groups them.",
     "problem": "The red wire is where shapes stop matching. The Problems panel below offers a fix where there is one.",
     "result": "Explain (Ctrl+Shift+Y) measures what each layer is worth and colours the canvas by it.",
 })
@@ -128,18 +127,13 @@ class _Card(QFrame):
         self.enough = QPushButton("No more hints")
         self.enough.setObjectName("hint.enough")
         self.enough.setProperty("flat", True)
-        words, buttons = QHBoxLayout(), QHBoxLayout()
-        words.setSpacing(10)
-        words.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
-        words.addWidget(self.text, 1)
-        buttons.addStretch(1)
-        buttons.addWidget(self.enough)
-        buttons.addWidget(self.understood)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(14, 12, 12, 10)
-        column.setSpacing(8)
-        column.addLayout(words)
-        column.addLayout(buttons)
+        row = QHBoxLayout(self)  # one row: as low as the zoom bar beside it, so that a fitted network stays in sight
+        row.setContentsMargins(14, 8, 10, 8)
+        row.setSpacing(10)
+        row.addWidget(self._icon)
+        row.addWidget(self.text, 1)
+        row.addWidget(self.enough)
+        row.addWidget(self.understood)
         self.restyle()
         self.hide()
 

@@ -114,7 +114,7 @@ class MainWindow(QMainWindow):
         self.help = HelpPanel(manual_of(self.document.ops))
         self.gallery = Gallery()
         self.palette_panel = Palette(self.document.ops)
-        self.inspector = Inspector(self.document)
+        self.inspector = Inspector(self.document, lambda: self.files.held)
         self.results, self.curve = ResultsPanel(), CurvePanel()
         self.why = WhyPanel(actions["run.explain"], actions["run.cancel"])
         self.ghns = HypernetworksPanel(actions["ghn.add"], actions["ghn.train"])
@@ -178,7 +178,7 @@ class MainWindow(QMainWindow):
         """True while nobody has done anything here that another network would take away."""
         document = self.document
         return document.path is None and not (document.is_modified or document.can_undo or self.desk.is_running
-                                              or self.files.held)
+                                              or self.files.held or self.importing.dialog)
 
     def new(self) -> None:
         """Empty the canvas, which then offers templates and ways to begin."""
@@ -277,6 +277,7 @@ class MainWindow(QMainWindow):
         super().paintEvent(event)
         if not self._is_painted:
             self._is_painted = True
+            QTimer.singleShot(0, self, self.places.settle)
             if self.document.graph.nodes:
                 self.hints.happened("network")
             self.help.prepare()

@@ -11,7 +11,7 @@ from ghn_studio.app.figures import LiveFigures
 from ghn_studio.app.overlays import BY_ID, Overlay, measured
 from ghn_studio.gui.canvas import CanvasView
 
-#: The overlays that a prediction's explanation offers; the others are always there.
+#: The overlays that a prediction (scale) and its explanation (both) offer; the others are always there.
 WORTH, SCALE = EXPLAINED = ("worth", "scale")
 #: An edit's shapes and drawing come first; figures follow when typing pauses this long.
 DELAY_MS = 60
@@ -40,10 +40,9 @@ class Overlays(QObject):
         """The id of the overlay a person asked for; it may have nothing to show just now."""
         return self._wanted
 
-    @property
-    def is_explained(self) -> bool:
-        """True while an explanation of this network can be shown."""
-        return bool(self._offered)
+    def offers(self, overlay_id: str) -> bool:
+        """True while what a prediction or its explanation says of this network can be shown."""
+        return overlay_id in self._offered
 
     def show(self, overlay_id: str) -> None:
         """Show an overlay of ``app.overlays.BY_ID`` or :data:`EXPLAINED`, or none for an empty text."""
@@ -57,7 +56,7 @@ class Overlays(QObject):
         self.show("" if overlay_id == self._wanted else overlay_id)
 
     def offer(self, overlays: Iterable[Overlay]) -> None:
-        """Give the overlays that belong to the explanation of this network; none takes them back."""
+        """Give the overlays that belong to the prediction of this network; none takes them back."""
         offered = {overlay.id: overlay for overlay in overlays}
         if offered != self._offered:
             self._offered = offered

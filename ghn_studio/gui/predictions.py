@@ -8,6 +8,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from ghn_studio.app.document import Document
+from ghn_studio.app.predicting import with_scales
 from ghn_studio.app.requests import CompareRequest, PredictRequest
 from ghn_studio.app.results import CompareReport, CurvePoint, PredictReport
 from ghn_studio.app.tasks import task
@@ -53,7 +54,7 @@ class Predictions(QObject):
             return
         request = PredictRequest(**_common(choices, RUN_FIELDS))
         self._desk.start(Errand(
-            "Predict & Evaluate", lambda: task("predict").start(request, graph),
+            "Predict & Evaluate", lambda: with_scales(task("predict").start(request, graph), graph),
             lambda report: self.predicted.emit(report, graph),
         ))
 

@@ -74,6 +74,7 @@ class Reactions(QObject):
         w = self._window
         w.files.opened.connect(self._on_opened)
         w.files.saved.connect(w.refreshing.everything)
+        w.files.held_changed.connect(w.inspector.refresh_values)
         w.weights.loaded.connect(self._on_weights)
         w.files.detached.connect(w.refreshing.everything)
         w.files.recent_changed.connect(w.recent_menu.fill)
@@ -111,6 +112,7 @@ class Reactions(QObject):
 
     def _on_opened(self) -> None:
         window = self._window
+        had_results = window.results.report is not None
         window.results.clear()
         window.curve.clear()
         window.explanations.clear()
@@ -118,7 +120,7 @@ class Reactions(QObject):
         self._shown_graph = None
         window.show_canvas()
         window.inspector.show_selection(())
-        if window.tabs.currentWidget() in (window.results, window.curve, window.why):
+        if had_results and window.tabs.currentWidget() in (window.results, window.curve, window.why):
             window.tabs.set_open(False)  # they have nothing to show of another network
         window.canvas.fit()
         window.refreshing.everything()

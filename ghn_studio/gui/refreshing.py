@@ -13,6 +13,7 @@ from ghn_studio.gui import theme
 from ghn_studio.gui.actions import WindowState
 from ghn_studio.gui.advice import notices
 from ghn_studio.gui.canvas.clipboard import holds_nodes
+from ghn_studio.gui.overlays import SCALE, WORTH
 
 if TYPE_CHECKING:
     from ghn_studio.gui.main_window import MainWindow
@@ -31,7 +32,8 @@ def state_of(window: MainWindow) -> WindowState:
         groups=len(document.graph.groups), in_group=canvas.groups.target() is not None,
         is_inside=bool(canvas.groups.scope),
         is_running=window.desk.is_running, is_stopping=window.desk.is_stopping,
-        has_result=window.results.report is not None, has_explanation=window.overlays.is_explained,
+        has_result=window.results.report is not None,
+        has_explanation=window.overlays.offers(WORTH), has_scales=window.overlays.offers(SCALE),
         all_pinned=canvas.arranging.all_pinned(canvas.selected()),
     )
 

@@ -124,7 +124,7 @@ class Totals(QWidget):
                   f"{part.parameters:,} of {total.parameters:,} trainable parameters are in the selection")
         self._say(self.macs, f"{count_text(part.macs)} MACs{_share(part.macs, total.macs)}",
                   f"{part.macs:,} of {total.macs:,} multiply-accumulates are in the selection")
-        self._say(self.memory, f"{bytes_text(memory)} memory{_share(memory, outputs)}",
+        self._say(self.memory, f"{bytes_text(memory)} outputs{_share(memory, outputs)}",
                   f"The outputs of the selection take {bytes_text(memory)} of {bytes_text(outputs)} for one image")
         self._say(self.layers, f"depth {deepest}",
                   "Layers with weights on the longest path to the deepest selected node")

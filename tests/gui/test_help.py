@@ -7,7 +7,7 @@ from dataclasses import replace
 from html import unescape
 
 import pytest
-from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, QRectF, Qt
 from PySide6.QtGui import QHelpEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -353,6 +353,17 @@ def test_each_first_use_has_one_hint_that_never_comes_back(qtbot: QtBot, window:
     assert Settings(window.settings._store).flag("hints/selection", False), "kept for the next start"
     window.actions_by_id["help.hints"].trigger()
     assert hint(window) == HINTS["network"]
+
+
+def test_a_hint_covers_no_node_of_a_fitted_network(qtbot: QtBot, window: MainWindow) -> None:
+    window.resize(1600, 1000)
+    window.files.open("example:resnet20", ask=False)
+    qtbot.waitUntil(lambda: hint(window) == HINTS["network"])
+    window.canvas.fit()
+    card, canvas = window.hints.card.geometry(), window.canvas
+    boxes = [canvas.viewportTransform().mapRect(QRectF(i.left, i.top, i.face.width, i.face.height)).toRect()
+             for i in canvas.canvas.nodes.values()]
+    assert boxes and not any(box.intersects(card) for box in boxes)
 
 
 def test_a_hint_goes_when_what_it_says_was_done(qtbot: QtBot, window: MainWindow) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -476,3 +477,12 @@ def test_settings_survive_a_damaged_file(tmp_path, monkeypatch):
     assert settings.geometry() is None
     assert settings.recent_files() == ()
     assert json.dumps(settings.text("nothing", "x")) == '"x"'
+
+
+def test_a_project_without_places_is_arranged_before_it_is_shown(window, tmp_path):
+    file = tmp_path / "bare.ghn"
+    write(file, replace(window.document.project, layout={}))
+    window.files.open(str(file), ask=False)
+    document = window.document
+    assert set(document.layout) == set(document.graph.nodes), "the window's thread would have to arrange it"
+    assert not document.is_modified and not document.can_undo

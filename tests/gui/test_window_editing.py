@@ -10,11 +10,12 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 from ghn_studio.app.document import Document
 from ghn_studio.gui.canvas import CanvasView
+from ghn_studio.gui.canvas.menus import context_menu, selection_point
 from ghn_studio.gui.inspector import Inspector
 from ghn_studio.gui.main_window import MainWindow
 from ghn_studio.gui.picture_export import PictureDialog
@@ -216,3 +217,39 @@ def test_a_folder_that_cannot_be_written_is_told(window, qtbot, tmp_path) -> Non
         dialog.write(tmp_path / "nowhere" / "net.png")
     assert "cannot be written" in told.args[0] and dialog.ok.isEnabled()
     dialog.reject()
+
+
+# --- several nodes at once ---------------------------------------------------------------------
+
+
+def test_a_mixed_selection_fits_into_the_inspector(window) -> None:
+    window.resize(1280, 800)
+    window.canvas.select_all()
+    QApplication.processEvents()
+    page = window.inspector.widget()
+    assert page.width() <= window.inspector.viewport().width(), "figures on the right are cut off"
+    assert any("Conv2d" in line.text() and line.wordWrap() for line in page.findChildren(QLabel))
+
+
+def test_every_node_of_an_operator_is_selected_but_not_those_out_of_sight(window, qtbot) -> None:
+    convs = of_kind(window.document, "conv2d")
+    window.canvas.setFocus()
+    window.canvas.select((convs[0],))
+    window.canvas.group_selection()
+    qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Escape)  # its title
+    window.canvas.groups.toggle()
+    window.canvas.select((convs[1],))
+    window.canvas.setFocus()
+    qtbot.waitUntil(window.canvas.hasFocus)
+    qtbot.keyClick(window.canvas, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    assert set(window.canvas.selected()) == set(convs[1:])
+    assert window.statusBar().currentMessage() == f"{len(convs) - 1} nodes selected; 1 more is out of sight"
+    menu = context_menu(window.canvas, selection_point(window.canvas))
+    assert "Select all of these operators" in [a.text() for a in menu.actions()]
+    menu.close()
+
+
+def test_a_share_of_memory_is_called_what_it_is(window, qtbot) -> None:
+    assert window.totals.memory.text().endswith(" memory")
+    window.canvas.select_all()
+    qtbot.waitUntil(lambda: window.totals.memory.text().endswith(" outputs (100 %)"))

@@ -90,6 +90,21 @@ def test_explain_shows_bars_colours_the_canvas_and_a_click_selects_the_node(wind
     assert not why.heat.isChecked() and all(item.heat is None for item in nodes.values())
 
 
+def test_a_prediction_alone_colours_the_layers_by_the_size_of_their_weights(window, qtbot):
+    overlay = window.actions_by_id["view.overlay.scale"]
+    assert not overlay.isEnabled() and "Predict the network first" in overlay.toolTip()
+    window.actions_by_id["run.predict"].trigger()
+    until_idle(qtbot, window)
+    assert overlay.isEnabled() and not window.actions_by_id["view.overlay.worth"].isEnabled()
+    overlay.trigger()
+    nodes = window.canvas.canvas.nodes
+    assert nodes[NodeId("head")].heat.text.startswith("×") and nodes[NodeId("flat")].heat.level is None
+    told = {n: nodes[NodeId(n)].heat.text for n in ("head", "body.conv")}
+    explain(qtbot, window)
+    overlay.trigger()
+    assert told == {n: nodes[NodeId(n)].heat.text for n in told}, "the explanation measures the same"
+
+
 def test_an_edit_takes_the_colours_off_and_undo_brings_them_back(window, qtbot):
     explain(qtbot, window)
     window.canvas.select(("body.conv",))

@@ -16,6 +16,7 @@ from ghn_studio.app.document import Document
 from ghn_studio.app.faces import count_text
 from ghn_studio.app.fixes import fixes
 from ghn_studio.gui import icons, theme
+from ghn_studio.gui.canvas.alike import select_alike
 from ghn_studio.gui.canvas.clipboard import holds_nodes
 from ghn_studio.gui.canvas.dropping import HELD_X, HELD_Y
 from ghn_studio.gui.canvas.gestures import WIRE_REACH_PX
@@ -112,6 +113,9 @@ def _for_nodes(menu: QMenu, view: CanvasView) -> None:
     _add(menu, "Connect in order", "W", commands.link, commands.link_reason())
     _add_wires(menu, view)
     _add(menu, "Disconnect", "", lambda: commands.disconnect(chosen), "" if wired else "No wire leads here.")
+    if nodes:
+        menu.addAction("Select all of this operator" if len(chosen) == 1 else "Select all of these operators",
+                       "Ctrl+Shift+A", partial(select_alike, view))
     menu.addAction("Show closely", "F", view.glide_to_selection)
     menu.addSeparator()
     if len(chosen) > 1:
