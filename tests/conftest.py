@@ -22,9 +22,9 @@ from ghn_studio.ops.terminals import InputParams
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that tests of several rooms share published_files
 
-from published_files import shop
+from published_files import _collected_here, shop
 
-__all__ = ["shop"]
+__all__ = ["_collected_here", "shop"]
 
 # How long an example takes on a busy machine says nothing about the program.
 settings.register_profile("studio", deadline=None, suppress_health_check=[HealthCheck.too_slow])

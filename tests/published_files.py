@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import gzip
 import hashlib
 import io
@@ -181,7 +182,19 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+def _collected_here() -> Iterator[None]:
+    """Keep the collector on this thread: on the server's it could meet what is left of windows, and crash Qt."""
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    yield
+    gc.collect()
+    if was_enabled:
+        gc.enable()
+
+
+@pytest.fixture
+def shop(_collected_here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """An empty server, and an empty data folder of the user's."""
     monkeypatch.setenv("GHN_STUDIO_DATA", str(tmp_path / "data"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
