@@ -405,6 +405,6 @@ def _cost_lines(cost: Cost) -> list[tuple[str, str]]:
 
 def _values_text(project: Project) -> str:
     if project.values is None:
-        return "none yet"
+        return "none saved yet"
     kind = str(project.values.origin.get("kind", "stored"))
     return f"{kind}, file missing" if project.values.missing else kind
