@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,12 @@ from ghn_studio.ops.dense import LinearParams
 from ghn_studio.ops.normalisation import BatchNormParams
 from ghn_studio.ops.spec import NoParams
 from ghn_studio.ops.terminals import InputParams
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that tests of several rooms share published_files
+
+from published_files import shop
+
+__all__ = ["shop"]
 
 # How long an example takes on a busy machine says nothing about the program.
 settings.register_profile("studio", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -41,13 +41,21 @@ def all_ghns() -> list[Entry]:
 
 
 def datasets() -> list[Entry]:
-    """The datasets that need no path; ``name`` is what ``--dataset`` takes."""
-    from ghn_studio.datasets import DATASETS
+    """The datasets that need no path; ``name`` is what ``--dataset`` takes.
 
+    ``bytes`` is what one takes that has to be downloaded, ``begun_bytes`` what of it is here.
+    """
+    from ghn_studio.datasets import DATASETS
+    from ghn_studio.datasets.published import PUBLISHED
+
+    states = {
+        name: {"installed": images.is_here, "bytes": images.bytes, "begun_bytes": images.begun_bytes}
+        for name, images in PUBLISHED.items()
+    }
     return [
         {
             "name": info.name, "title": info.title, "classes": info.class_count, "shape": list(info.shape),
-            "source": info.source,
+            "source": info.source, **states.get(info.name, {"installed": True, "bytes": 0, "begun_bytes": 0}),
         }
         for info in DATASETS.values()
     ]

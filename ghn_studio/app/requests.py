@@ -33,6 +33,10 @@ def _input() -> Any:
                  help="Channels, height and width the network takes, as in 3x224x224; its own by default.")
 
 
+def _download() -> Any:
+    return param(False, label="Download", help="Fetch the dataset first if it is one of those that have to be.")
+
+
 def _adapt() -> Any:
     return param("auto", label="Small images", choices=ADAPTATIONS,
                  help="Give torchvision networks the published first layers for 32 px; auto: for 64 px or less.")
@@ -45,6 +49,7 @@ class CommonRequest:
     ghn: str = param("", label="GHN",
                      help="Name or folder of a hypernetwork; empty: the newest shipped one for the dataset.")
     dataset: str = param("digits", label="Dataset", help="A name from `list datasets`, or folder:PATH.")
+    download: bool = _download()
     device: str = param("auto", label="Device", choices=DEVICES,
                         help="Where to compute; auto takes the fastest there is.")
     images: int | None = param(None, label="Test images", low=1,
@@ -92,6 +97,7 @@ class ExplainRequest:
     ghn: str = param("", label="GHN",
                      help="Name or folder of a hypernetwork; empty: the newest shipped one for the dataset.")
     dataset: str = param("digits", label="Dataset", help="A name from `list datasets`, or folder:PATH.")
+    download: bool = _download()
     device: str = param("auto", label="Device", choices=DEVICES,
                         help="Where to compute; auto takes the fastest there is.")
     images: int = param(256, label="Images", low=4,
@@ -136,6 +142,7 @@ class MeasureRequest:
                      help="Name or folder of a hypernetwork; empty: the newest shipped one for the dataset.")
     head_images: int = param(2000, label="Head images", low=1, help="Training images for the closed-form head.")
     dataset: str = param("digits", label="Dataset", help="A name from `list datasets`, or folder:PATH.")
+    download: bool = _download()
     images: int = param(2000, label="Test images", low=1, help="Evaluate on the first N test images.")
     image_size: int | None = param(None, label="Image size", unit="px", low=1, high=MAX_IMAGE_SIZE,
                                    help="Of every network; by default the GHN's first and a named network's own.")
@@ -195,6 +202,7 @@ class TrainRequest:
     """Train a hypernetwork. Exactly one budget is set."""
 
     dataset: str = param("digits", label="Dataset", help="A name from `list datasets`, or folder:PATH.")
+    download: bool = _download()
     out: str = param("", label="Folder", help="Where card, weights, checkpoints and metrics go.")
     minutes: float | None = param(None, label="Minutes", unit="min", low=0.01, help="Train for that long.")
     steps: int | None = param(None, label="Steps", low=1, help="Train for N optimiser steps.")
@@ -239,3 +247,17 @@ class RemoveGhnRequest:
     """Delete a hypernetwork of the user's own."""
 
     name: str = param("", label="Hypernetwork", help="The name it was added or downloaded under.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadDatasetRequest:
+    """Fetch a published dataset."""
+
+    name: str = param("", label="Dataset", help="A name from `list datasets` that has to be downloaded.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveDatasetRequest:
+    """Delete a downloaded dataset."""
+
+    name: str = param("", label="Dataset", help="The name it was downloaded by.")

@@ -372,6 +372,35 @@ class AddGhnReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadDatasetReport:
+    """A published dataset that is here now; ``was_here`` says that it was before, and was only checked."""
+
+    name: str
+    title: str
+    folder: str
+    bytes: int
+    files: list[str]
+    was_here: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON object."""
+        return _object(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveDatasetReport:
+    """A downloaded dataset that is gone; ``bytes`` were freed."""
+
+    name: str
+    folder: str
+    bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON object."""
+        return _object(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveGhnReport:
     """A hypernetwork of the user's that is gone; ``bytes`` were freed."""
 

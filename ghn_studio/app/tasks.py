@@ -15,6 +15,7 @@ from ghn_studio.app.requests import (
     AddGhnRequest,
     CommonRequest,
     CompareRequest,
+    DownloadDatasetRequest,
     DownloadGhnRequest,
     ExplainRequest,
     ExportRequest,
@@ -22,6 +23,7 @@ from ghn_studio.app.requests import (
     LoadWeightsRequest,
     MeasureRequest,
     PredictRequest,
+    RemoveDatasetRequest,
     RemoveGhnRequest,
     SampleRequest,
     SplitRequest,
@@ -113,13 +115,21 @@ class Task:
             raise UsageError("; ".join(wrong))
 
     def start(self, request: Any, graph: Architecture | None = None) -> Job[Any]:
-        """Check the request and make the job.
+        """Check the request and make the job, which first fetches the dataset if the request says ``download``.
 
         Raises:
             UsageError: Something is wrong with the request.
         """
         self.check(request)
-        return self.run(request, graph)
+        job = self.run(request, graph)
+        return _with_dataset(request.dataset, job) if getattr(request, "download", False) else job
+
+
+def _with_dataset(names: str, job: Job[Any]) -> Job[Any]:
+    from ghn_studio.app.dataset_files import ensure
+
+    yield from ensure(names)
+    return (yield from job)
 
 
 # The jobs import their modules when they are started: the table itself must stay cheap.
@@ -199,6 +209,18 @@ def _remove_ghn(request: RemoveGhnRequest, graph: Architecture | None) -> Job[An
     from ghn_studio.app.hypernetworks import remove_ghn
 
     return (yield from remove_ghn(request, graph))
+
+
+def _download_dataset(request: DownloadDatasetRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.dataset_files import download_dataset
+
+    return (yield from download_dataset(request, graph))
+
+
+def _remove_dataset(request: RemoveDatasetRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.dataset_files import remove_dataset
+
+    return (yield from remove_dataset(request, graph))
 
 
 def _with_own_values(request: ExportRequest, architecture: str) -> ExportRequest:
@@ -296,6 +318,18 @@ TASKS: tuple[Task, ...] = (
         id="remove-ghn", title="Remove a GHN", request=RemoveGhnRequest, run=_remove_ghn, positional=("name",),
         summary="Delete a hypernetwork that was added or downloaded.",
         examples=("ghn3-t",),
+    ),
+    Task(
+        id="download-dataset", title="Download a dataset", request=DownloadDatasetRequest, run=_download_dataset,
+        positional=("name",),
+        summary="Fetch a published dataset; an interrupted download goes on where it stopped.",
+        examples=("cifar10", "fashion-mnist --json"),
+    ),
+    Task(
+        id="remove-dataset", title="Remove a dataset", request=RemoveDatasetRequest, run=_remove_dataset,
+        positional=("name",),
+        summary="Delete a dataset that was downloaded.",
+        examples=("svhn",),
     ),
 )
 

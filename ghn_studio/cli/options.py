@@ -21,7 +21,7 @@ ARCH_HELP = "a .ghn or .onnx file, example:NAME, torchvision:NAME, or deepnets:S
 _SECTIONS = (
     ("parameters", ("ghn", "init", "head", "head_images", "replace_classifier")),
     ("network", ("classes", "input", "adapt")),
-    ("images", ("dataset", "images", "image_size", "batch_norm")),
+    ("images", ("dataset", "download", "images", "image_size", "batch_norm")),
     ("running", ("device", "processes", "seed")),
 )
 

@@ -236,18 +236,22 @@ def _(report: SampleReport) -> str:
     return f"{which}, in {report.folder} ({report.seconds:.1f} s)"
 
 
-def catalogue_text(entries: Sequence[dict[str, Any]]) -> str:
-    """One line per entry: what to type, and what it is."""
+def catalogue_text(entries: Sequence[dict[str, Any]], kind: str) -> str:
+    """One line per entry of ``list KIND``: what to type, and what it is."""
     if not entries:
         return "none"
-    return table([(entry["name"], entry["title"] + _how_to_get(entry)) for entry in entries])
+    return table([(entry["name"], entry["title"] + _state(entry, kind)) for entry in entries])
 
 
-def _how_to_get(entry: dict[str, Any]) -> str:
-    """What to do before an entry can be used, if anything."""
+def _state(entry: dict[str, Any], kind: str) -> str:
+    """Whether an entry is here, and what to do before it can be used, if anything."""
+    size = f"{entry.get('bytes', 0) / 2**20:,.0f} MB"
     if entry.get("installed", True):
-        return ""
-    return f"  (not installed, {entry['bytes'] / 1e6:,.0f} MB: ghn-studio download-ghn {entry['name']})"
+        return f"  (downloaded, {size})" if kind == "datasets" and entry["bytes"] else ""
+    begun = entry.get("begun_bytes", 0) / 2**20
+    what = f"{begun:,.0f} of {size} downloaded" if begun else f"not installed, {size}"
+    command = "download-dataset" if kind == "datasets" else "download-ghn"
+    return f"  ({what}: ghn-studio {command} {entry['name']})"
 
 
 def table(lines: Sequence[tuple[str, str]]) -> str:

@@ -70,7 +70,7 @@ def _run_command(arguments: argparse.Namespace) -> int:
 
 def _listing(arguments: argparse.Namespace) -> str:
     entries = CATALOGUES[arguments.kind]()
-    return _dumps({arguments.kind: entries}) if arguments.json else catalogue_text(entries)
+    return _dumps({arguments.kind: entries}) if arguments.json else catalogue_text(entries, arguments.kind)
 
 
 def _result(arguments: argparse.Namespace) -> str:
@@ -84,7 +84,7 @@ def _result(arguments: argparse.Namespace) -> str:
     # Libraries that print must not mix with the one object on stdout.
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            report = run(chosen.run(request, graph), _ignore if is_follower() else line)
+            report = run(chosen.start(request, graph), _ignore if is_follower() else line)
         finally:
             line.close()
     return _dumps(report.to_json()) if arguments.json else report_text(report)

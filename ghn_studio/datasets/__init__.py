@@ -1,13 +1,21 @@
 """What is known about image data sets without their pixels: titles, classes, shapes, sources. No torch."""
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePath
+from types import MappingProxyType
 
 from ghn_studio.datasets.folder import PREFIX, describe_folder
-from ghn_studio.datasets.info import DATASETS, LUMA, DatasetInfo
+from ghn_studio.datasets.info import DIGITS, LUMA, DatasetInfo
+from ghn_studio.datasets.published import PUBLISHED
 from ghn_studio.errors import DatasetError
 
 __all__ = ["DATASETS", "LUMA", "DatasetInfo", "describe", "is_folder", "portable_name", "several"]
+
+#: The data sets that need no path, by name; those of ``PUBLISHED`` have to be downloaded first.
+DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
+    {DIGITS.name: DIGITS} | {name: images.info for name, images in PUBLISHED.items()}
+)
 
 
 def is_folder(name: str) -> bool:
@@ -17,8 +25,8 @@ def is_folder(name: str) -> bool:
 
 def several(names: str) -> tuple[str, ...]:
     """The data sets of ``digits+folder:PATH``, in order. A plus sign inside a path stays part of it."""
-    known = "|".join(map(re.escape, (*DATASETS, PREFIX)))
-    return tuple(part.strip() for part in re.split(rf"\+\s*(?={known})", names))
+    known = "|".join(map(re.escape, DATASETS))
+    return tuple(part.strip() for part in re.split(rf"\+\s*(?=(?:{known})\s*(?:\+|$)|{PREFIX})", names))
 
 
 def portable_name(name: str) -> str:
@@ -27,7 +35,7 @@ def portable_name(name: str) -> str:
 
 
 def describe(name: str, size: int | None = None) -> DatasetInfo:
-    """Return what is known about ``digits`` or ``folder:PATH``.
+    """Return what is known about one of ``DATASETS`` or ``folder:PATH``, here or not.
 
     Args:
         size: Side in px that a folder's images are to be stored at; by default the median

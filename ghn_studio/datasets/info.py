@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 #: Weights of red, green and blue in a grey value (ITU-R BT.601, as in Pillow's mode "L").
 LUMA = (0.299, 0.587, 0.114)
@@ -50,6 +48,3 @@ DIGITS = DatasetInfo(
     counts=(1074, 359, 364),
     can_mirror=False,
 )
-
-#: The data sets that need no path, by name.
-DATASETS: Mapping[str, DatasetInfo] = MappingProxyType({DIGITS.name: DIGITS})

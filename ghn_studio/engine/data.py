@@ -13,6 +13,7 @@ from torch import Tensor
 from ghn_studio.datasets import LUMA, DatasetInfo, describe
 from ghn_studio.datasets.division import divide
 from ghn_studio.datasets.folder import PREFIX, Skipped
+from ghn_studio.datasets.published import PUBLISHED
 from ghn_studio.errors import DatasetError
 from ghn_studio.jobs import Job, Progress, run
 
@@ -50,7 +51,7 @@ class ImageData:
 
 
 def load(name: str, size: int | None = None) -> ImageData:
-    """Read a data set, ``digits`` or ``folder:PATH``, to its end; :func:`loading` is the same as a job."""
+    """Read a data set, a name or ``folder:PATH``, to its end; :func:`loading` is the same as a job."""
     return run(loading(name, size))
 
 
@@ -64,15 +65,19 @@ def loading(name: str, size: int | None = None) -> Job[ImageData]:
 
     Args:
         size: Side in px at which a folder's images are stored; by default the median of
-            their shorter sides, at most 64. Digits are always 8×8.
+            their shorter sides, at most 64. Others have one size.
 
     Raises:
-        DatasetError: There is no such data set, or it holds nothing usable.
+        DatasetError: There is no such data set, or it is not here, or it holds nothing usable.
     """
     if name.startswith(PREFIX):
         from ghn_studio.engine.folders import load_folder  # at the top it would import this module in a circle
 
         return (yield from load_folder(name, size))
+    if name in PUBLISHED:
+        from ghn_studio.engine.published_images import load_published  # likewise
+
+        return (yield from load_published(name))
     yield Progress("loading images")
     return _digits(describe(name))
 

@@ -144,7 +144,7 @@ ACTIONS = (
     ActionSpec("file.save", "Save", "File", _Key.Save, "save", "Save the project", separated=True),
     ActionSpec("file.save_as", "Save as…", "File", "Ctrl+Shift+S", "", "Save the project under another name"),
     ActionSpec("file.export", "Export…", "File", "Ctrl+E", "export",
-               "Write PyTorch weights, source or a project file", _needs_sound_network),
+               "Write PyTorch or ONNX files, source, a hub folder or a project", _needs_sound_network),
     ActionSpec("file.picture", "Export picture…", "File", None, "image",
                "Save the drawing as PNG or SVG", _needs_nodes),
     ActionSpec("file.close", "Close window", "File", "Ctrl+W", "close", "Close this window", separated=True),

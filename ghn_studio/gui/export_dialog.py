@@ -66,7 +66,7 @@ class ExportDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("dialog.export")
         self.setWindowTitle("Export")
-        self.resize(900, 600)
+        self.resize(940, 600)
         self._graph, self._preview, self._unknown = graph, preview, unknown
         self._source = self._refusal = ""
         self.is_running = False

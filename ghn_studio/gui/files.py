@@ -48,13 +48,13 @@ class Files(QObject):
     recovered = Signal(object)  # a recovery copy that is on the canvas now
     message = Signal(object)
     recent_changed = Signal()
+    held_changed = Signal()
     import_requested = Signal(object)  # the path of a foreign file
 
     def __init__(self, document: Document, settings: Settings, desk: JobDesk, window: QWidget) -> None:
         super().__init__(window)
         self._document, self._settings, self._desk, self._window = document, settings, desk, window
-        #: Values that are not in a file yet: predicted, or imported with the network.
-        self.held: HeldValues | None = None
+        self._held: HeldValues | None = None
         # The network that the record of values on disk was written for.
         self._recorded: Architecture = document.graph
         #: The document's file: who may write it and what it held last.
@@ -63,6 +63,16 @@ class Files(QObject):
         self._values_of: Path | None = None
         self._left_out: tuple[str, ...] = ()
         self.is_busy = False
+
+    @property
+    def held(self) -> HeldValues | None:
+        """Values that are not in a file yet: predicted, or imported with the network."""
+        return self._held
+
+    @held.setter
+    def held(self, values: HeldValues | None) -> None:
+        self._held = values
+        self.held_changed.emit()
 
     # --- opening ---------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -137,8 +138,7 @@ class ImportDialog(QDialog):
         self._end(self.report)
         self.report.show_summary(summary)
         self._offer("Close")
-        chrome = self.sizeHint().height() - self.pages.sizeHint().height()
-        self.resize(WIDTH, min(TALL, max(SHORT, chrome + self.report.wanted_height(WIDTH))))
+        self._fit()
 
     def ask_for_size(self, reason: str, size: int) -> None:
         """Say why a file of open size cannot be read at ``size`` px, and ask for another."""
@@ -147,6 +147,12 @@ class ImportDialog(QDialog):
         self.size_row.show_size(size, is_refused=True)
         self.size_row.show()
         self._offer("Discard")
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Take the room of a report that came before the dialog was shown."""
+        super().showEvent(event)
+        if self.pages.currentWidget() is self.report:
+            self._fit()
 
     def reject(self) -> None:
         """Escape, Cancel, Discard and the close button: end what runs, then go."""
@@ -159,6 +165,14 @@ class ImportDialog(QDialog):
         self.is_running = False
         self.stages.end()
         self.pages.setCurrentWidget(page)
+
+    def _fit(self) -> None:
+        """Take the height of the report, within limits."""
+        layout = self.layout()
+        if layout is not None:
+            layout.activate()
+        around = self.height() - self.pages.height()
+        self.resize(WIDTH, min(TALL, max(SHORT, around + self.report.wanted_height(WIDTH))))
 
     def _offer(self, away: str, onward: str = "") -> None:
         self.away.setText(away)

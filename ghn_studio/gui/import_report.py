@@ -50,8 +50,12 @@ class ImportReportPage(QScrollArea):
         """What the summary takes without scrolling, px, in a page of some width."""
         page = self.widget()
         layout = page.layout() if page is not None else None
-        if layout is None:
+        if page is None or layout is None:
             return 0
+        for part in page.findChildren(QWidget):
+            part.ensurePolished()  # or the sizes of fonts are not known yet
+            part.updateGeometry()
+        layout.invalidate()
         return layout.heightForWidth(width) if layout.hasHeightForWidth() else layout.sizeHint().height()
 
     def _verdict(self, summary: Summary) -> QFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,7 @@ from ghn_studio.gui import icons, theme
 from ghn_studio.gui.editors import Editor, editor_for
 from ghn_studio.gui.fact_grid import FactGrid
 from ghn_studio.gui.group_form import GroupForm
+from ghn_studio.gui.held_values import HeldValues
 from ghn_studio.gui.look import dot, label, replace_page
 from ghn_studio.gui.wording import plural
 from ghn_studio.ir.graph import Node, NodeId
@@ -57,14 +58,21 @@ class Inspector(QScrollArea):
     #: A person wants to read about the operator on show.
     help_requested = Signal()
 
-    def __init__(self, document: Document, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, document: Document, held: Callable[[], HeldValues | None] = lambda: None, parent: QWidget | None = None
+    ) -> None:
+        """Show a document.
+
+        Args:
+            held: Answers which values are in no file yet; ``refresh_values`` tells of others.
+        """
         super().__init__(parent)
         self.setObjectName("inspector")
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMinimumWidth(LEAST_WIDTH)
-        self._document = document
+        self._document, self._held = document, held
         self._selection: tuple[NodeId, ...] = ()
         self._group: str | None = None
         self._body: _Network | _Nodes | GroupForm | None = None
@@ -87,6 +95,10 @@ class Inspector(QScrollArea):
         """Show these nodes and groups, or the one ``group``; the whole network when there are none."""
         self._document.finish_merging()
         self._selection, self._group = tuple(blocks), group
+        self._refresh()
+
+    def refresh_values(self) -> None:
+        """Other values are held now."""
         self._refresh()
 
     def focus_parameters(self) -> None:
@@ -131,7 +143,7 @@ class Inspector(QScrollArea):
                 body.renamed.connect(self.renamed)
                 body.help_requested.connect(self.help_requested)
             else:
-                body = _Network(self._document)
+                body = _Network(self._document, self._held)
             self._body = body
             replace_page(self, body)
         self._body.show_nodes(nodes)
@@ -140,9 +152,9 @@ class Inspector(QScrollArea):
 class _Network(QWidget):
     """Shown while nothing is selected: the whole network."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, held: Callable[[], HeldValues | None]) -> None:
         super().__init__()
-        self._document = document
+        self._document, self._held = document, held
         layout = _page(self)
         layout.addWidget(label("Network", "heading"))
         self.name_edit = QLineEdit()
@@ -177,7 +189,7 @@ class _Network(QWidget):
                      if n.op == op and n.id in document.shapes.outputs]
             if specs:
                 lines.append((title, specs[0].extents))
-        lines.append(("Values", _values_text(document.project)))
+        lines.append(("Values", _values_text(document.project, self._held())))
         self._facts.show_lines(lines if graph.nodes else [])
         self._hint.setText("Select a node to edit it." if graph.nodes else "The canvas is empty.")
 
@@ -403,7 +415,11 @@ def _cost_lines(cost: Cost) -> list[tuple[str, str]]:
     return lines
 
 
-def _values_text(project: Project) -> str:
+def _values_text(project: Project, held: HeldValues | None) -> str:
+    if held is not None and held.fit(project.architecture):
+        origin = dict(project.values.origin) if project.values is not None else None
+        kind = str(held.origin.get("kind", "new"))
+        return kind if origin == dict(held.origin) else f"{kind}, not saved"
     if project.values is None:
         return "none saved yet"
     kind = str(project.values.origin.get("kind", "stored"))

@@ -31,6 +31,7 @@ from ghn_studio.gui.canvas.jumping import Jumping
 from ghn_studio.gui.choosing import Choosing
 from ghn_studio.gui.command_palette import CommandPalette
 from ghn_studio.gui.curve_panel import CurvePanel
+from ghn_studio.gui.dataset_downloads import DatasetDownloads
 from ghn_studio.gui.dialogs import DetailsDialog
 from ghn_studio.gui.dropping import DropState, DropTarget
 from ghn_studio.gui.empty_canvas import EmptyCanvas
@@ -113,7 +114,7 @@ class MainWindow(QMainWindow):
         self.help = HelpPanel(manual_of(self.document.ops))
         self.gallery = Gallery()
         self.palette_panel = Palette(self.document.ops)
-        self.inspector = Inspector(self.document)
+        self.inspector = Inspector(self.document, lambda: self.files.held)
         self.results, self.curve = ResultsPanel(), CurvePanel()
         self.why = WhyPanel(actions["run.explain"], actions["run.cancel"])
         self.ghns = HypernetworksPanel(actions["ghn.add"], actions["ghn.train"])
@@ -125,6 +126,7 @@ class MainWindow(QMainWindow):
         self.run_bar.set_datasets(datasets())
         self.run_bar.choose(**{k: self.settings.text(f"run/{k}", "") for k in leaving.REMEMBERED})
         self.choosing = Choosing(self.run_bar, self.desk, self.settings, self)
+        self.dataset_downloads = DatasetDownloads(self.run_bar, self.desk, self)
         self.predictions = Predictions(self.document, self.run_bar, self.desk, self.choosing.dataset, self)
         self.figures = LiveFigures(self.document)
         self.overlays = Overlays(self.document, self.canvas, self.figures, self)
@@ -176,7 +178,7 @@ class MainWindow(QMainWindow):
         """True while nobody has done anything here that another network would take away."""
         document = self.document
         return document.path is None and not (document.is_modified or document.can_undo or self.desk.is_running
-                                              or self.files.held)
+                                              or self.files.held or self.importing.dialog)
 
     def new(self) -> None:
         """Empty the canvas, which then offers templates and ways to begin."""
@@ -275,6 +277,7 @@ class MainWindow(QMainWindow):
         super().paintEvent(event)
         if not self._is_painted:
             self._is_painted = True
+            QTimer.singleShot(0, self, self.places.settle)
             if self.document.graph.nodes:
                 self.hints.happened("network")
             self.help.prepare()

@@ -122,5 +122,10 @@ class Places(QObject):
         """Give the panels below the canvas the height they had, or the room they leave to the canvas."""
         if is_open:
             self._window.resizeDocks([self.below], [self._shelf_height], Qt.Orientation.Vertical)
-        elif self.below.height() > self.tabs.maximumHeight():
+        elif self._window.isVisible() and self.below.height() >= shelf.LEAST:
             self._shelf_height = self.below.height()
+
+    def settle(self) -> None:
+        """Give open panels a height to be seen with, where no window before this one left one."""
+        if self.tabs.is_open and self.below.height() < shelf.LEAST:
+            self._window.resizeDocks([self.below], [self._shelf_height], Qt.Orientation.Vertical)

@@ -74,6 +74,7 @@ class Reactions(QObject):
         w = self._window
         w.files.opened.connect(self._on_opened)
         w.files.saved.connect(w.refreshing.everything)
+        w.files.held_changed.connect(w.inspector.refresh_values)
         w.weights.loaded.connect(self._on_weights)
         w.files.detached.connect(w.refreshing.everything)
         w.files.recent_changed.connect(w.recent_menu.fill)
@@ -98,7 +99,7 @@ class Reactions(QObject):
         w.hypernetworks.continue_requested.connect(w.trainings.ask_to_go_on)
         w.choosing.ghn_chosen.connect(w.hypernetworks.use_folder)
         for source in (w.files, w.autosave, w.predictions, w.exporting, w.importing, w.weights, w.choosing,
-                       w.explanations, w.hypernetworks, w.trainings):
+                       w.explanations, w.hypernetworks, w.trainings, w.dataset_downloads):
             source.message.connect(w.show_message)
         w.desk.failed.connect(w.show_message)
 
@@ -111,6 +112,7 @@ class Reactions(QObject):
 
     def _on_opened(self) -> None:
         window = self._window
+        had_results = window.results.report is not None
         window.results.clear()
         window.curve.clear()
         window.explanations.clear()
@@ -118,7 +120,7 @@ class Reactions(QObject):
         self._shown_graph = None
         window.show_canvas()
         window.inspector.show_selection(())
-        if window.tabs.currentWidget() in (window.results, window.curve, window.why):
+        if had_results and window.tabs.currentWidget() in (window.results, window.curve, window.why):
             window.tabs.set_open(False)  # they have nothing to show of another network
         window.canvas.fit()
         window.refreshing.everything()

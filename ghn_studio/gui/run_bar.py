@@ -25,7 +25,7 @@ from ghn_studio.gui import icons, theme
 from ghn_studio.gui.choice_box import ChoiceBox
 from ghn_studio.gui.eta import RemainingTime
 from ghn_studio.gui.look import ElidedLabel, action_button, label
-from ghn_studio.gui.wording import duration, remaining
+from ghn_studio.gui.wording import duration, remaining, size_text
 from ghn_studio.jobs import Progress
 
 Entry = dict[str, Any]
@@ -36,6 +36,9 @@ RANDOM = "kaiming"
 OTHER_FOLDER = "folder:"
 #: The entry of the GHN list that asks for a folder.
 OTHER_GHN = "ghn-folder:"
+
+#: Role of a dataset's entry: True if it has to be downloaded.
+_MISSING = Qt.ItemDataRole.UserRole + 1
 
 #: Narrower windows leave the titles of the lists out, still narrower ones words on the buttons, then in the lists.
 ROOMY_WIDTH, TIGHT_WIDTH, CRAMPED_WIDTH = 1440, 1240, 1020
@@ -70,6 +73,8 @@ class RunBar(QWidget):
 
     changed = Signal()
     folder_requested = Signal()
+    #: Name of a dataset that has to be downloaded; the choice stays what it was.
+    missing_dataset_chosen = Signal(str)
     ghn_folder_requested = Signal()
     options_requested = Signal()
 
@@ -129,7 +134,7 @@ class RunBar(QWidget):
         for combo, value in names.items():
             box: QComboBox = getattr(self, combo)
             index = box.findData(value) if value else -1
-            if index >= 0:
+            if index >= 0 and not box.itemData(index, _MISSING):
                 box.setCurrentIndex(index)
                 if box is self.dataset:
                     self._dataset_before = index
@@ -174,10 +179,22 @@ class RunBar(QWidget):
         self.dataset.clear()
         for entry in entries:
             self.dataset.addItem(entry["name"], entry["name"])
-            self.dataset.setItemData(self.dataset.count() - 1, entry["title"], Qt.ItemDataRole.ToolTipRole)
+        self.show_states(entries)
         self.dataset.insertSeparator(self.dataset.count())
         self.dataset.addItem("Image folder…", OTHER_FOLDER)
         self.dataset.setCurrentIndex(0)
+
+    def show_states(self, entries: Sequence[Entry]) -> None:
+        """Show which of the listed datasets are here and which have to be downloaded."""
+        for entry in entries:
+            index = self.dataset.findData(entry["name"])
+            size, begun = size_text(entry["bytes"]), size_text(entry["begun_bytes"])
+            state = f"{begun} of {size}" if entry["begun_bytes"] else size
+            is_missing = not entry["installed"]
+            self.dataset.setItemText(index, f"{entry['name']} ({state})" if is_missing else entry["name"])
+            tip = f"{entry['title']}\nNot on this machine: choose it to download it." if is_missing else entry["title"]
+            self.dataset.setItemData(index, tip, Qt.ItemDataRole.ToolTipRole)
+            self.dataset.setItemData(index, is_missing, _MISSING)
 
     def add_folder(self, name: str, title: str) -> None:
         """Add an image folder (``folder:PATH``) and choose it."""
@@ -282,6 +299,11 @@ class RunBar(QWidget):
         if self.dataset.itemData(index) == OTHER_FOLDER:
             self.dataset.setCurrentIndex(self._dataset_before)
             self.folder_requested.emit()
+            return
+        if self.dataset.itemData(index, _MISSING):
+            name = self.dataset.itemData(index)
+            self.dataset.setCurrentIndex(self._dataset_before)
+            self.missing_dataset_chosen.emit(name)
             return
         self._dataset_before = index
         self.changed.emit()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSizePolicy, QStackedWidget, QTabWidget, QToolButton, QWidget
 
 from ghn_studio.gui import icons
 
 #: Height of the open panels where nobody chose another, in pixels.
 HEIGHT = 240
+#: Less than this is no height that anybody chose.
+LEAST = 100
 
 
 class Shelf(QTabWidget):
@@ -44,7 +46,8 @@ class Shelf(QTabWidget):
         if is_open == self._is_open:
             return
         self._is_open = is_open
-        pages = self.findChild(QStackedWidget)
+        # Panels have stacks of their own.
+        pages = self.findChild(QStackedWidget, options=Qt.FindChildOption.FindDirectChildrenOnly)
         if pages is not None:
             pages.setVisible(is_open)
         # The greatest height Qt knows: no limit.

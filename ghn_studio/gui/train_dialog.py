@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 from ghn_studio.app.requests import TrainRequest
 from ghn_studio.app.training import TrainingRun, run_in
 from ghn_studio.datasets import DATASETS, portable_name, several
+from ghn_studio.datasets.published import PUBLISHED
 from ghn_studio.errors import GhnStudioError, UsageError
 from ghn_studio.ghn.cards import check_name
 from ghn_studio.gui.editors import Editor, editor_for
@@ -299,6 +300,8 @@ def _dataset_refusal(name: str) -> str:
     if name.startswith(FOLDER):
         folder = name.removeprefix(FOLDER)
         return "" if Path(folder).is_dir() else f"There is no image folder '{folder}'; write folder: and its path."
+    if name in PUBLISHED and not PUBLISHED[name].is_here:
+        return f"{PUBLISHED[name].info.title} is not on this machine; choose it in the run bar to download it."
     return "" if name in DATASETS else f"There is no dataset '{name}'; use {', '.join(DATASETS)} or folder:PATH."
 
 

@@ -104,7 +104,7 @@ def test_a_small_clean_file_opens_at_once_and_says_its_figures(window, qtbot, tm
     assert window.exporting.sources()[HELD].startswith("Imported")
     message = window.banner.message
     assert message.kind == "ok" and "5 operations became 2 layers in 7 nodes" in message.text
-    assert "Gives the results of the file; the largest relative difference is" in message.text
+    assert "Gives the results of the file; largest relative difference" in message.text
     qtbot.mouseClick(window.banner.buttons[0], Qt.MouseButton.LeftButton)
     look = next(d for d in window.findChildren(ImportDialog) if d.isVisible())
     assert "Conv2d" in texts(look) and not look.open_button.isVisible()
@@ -119,7 +119,8 @@ def test_a_file_with_a_warning_is_shown_before_it_opens(window, qtbot, tmp_path)
     dialog = reviewed(qtbot, window)
     assert not dialog.isModal() and window.document.project is before
     assert "There is no BatchNorm in this file" in texts(dialog) and "PRESERVE" in texts(dialog)
-    assert "which is rounding" in dialog.report.verdict.text() and dialog.report.verdict.property("role") == "ok"
+    qtbot.waitUntil(lambda: not dialog.report.verticalScrollBar().isVisible())  # it takes the room it needs
+    assert "rounding" in dialog.report.verdict.text() and dialog.report.verdict.property("role") == "ok"
     qtbot.mouseClick(dialog.open_button, Qt.MouseButton.LeftButton)
     assert window.document.graph.name == "folded" and window.files.held.origin["file"] == "folded.onnx"
     assert window.settings.recent_files()[0] == tmp_path / "folded.onnx"

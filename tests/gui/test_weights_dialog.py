@@ -10,6 +10,7 @@ from PySide6.QtGui import QDropEvent
 
 from ghn_studio.app.weights import Fit
 from ghn_studio.gui.export_form import HELD
+from ghn_studio.gui.fact_grid import FactGrid
 from ghn_studio.gui.main_window import MainWindow
 from ghn_studio.gui.weights_dialog import WeightsDialog
 from ghn_studio.project import read, read_values
@@ -46,6 +47,12 @@ def compared(qtbot, window: MainWindow, path: Path) -> WeightsDialog:
     return window.weights.dialog
 
 
+def values_line(window: MainWindow) -> str:
+    """What the inspector says of the network's values."""
+    window.canvas.select(())
+    return next(dict(g.lines)["Values"] for g in window.inspector.findChildren(FactGrid) if "Values" in dict(g.lines))
+
+
 def column(dialog: WeightsDialog, number: int) -> list[str]:
     return [dialog.model.index(row, number).data() for row in range(dialog.model.rowCount())]
 
@@ -62,8 +69,10 @@ def test_dropped_weights_that_fit_are_taken_after_a_table_and_count_as_imported(
     assert held.origin == {"kind": "imported", "file": "all.pt"}
     assert all(torch.equal(held.tensors[name], values[name]) for name in values)
     assert window.exporting.sources()[HELD] == "Imported"
+    assert values_line(window) == "imported, not saved"
     assert window.banner.message.kind == "ok" and "were loaded from all.pt" in window.banner.message.text
     assert window.files.save_to(tmp_path / "kept.ghn")
+    assert values_line(window) == "imported"
     project = read(tmp_path / "kept.ghn")
     assert project.values.origin["kind"] == "imported"
     assert torch.equal(read_values(tmp_path / "kept.ghn", project)["head.weight"], values["head.weight"])
@@ -105,7 +114,7 @@ def test_weights_that_were_taken_can_be_taken_back(window, qtbot, tmp_path, valu
     (back, *_) = window.banner.buttons
     assert back.text() == "Take back"
     qtbot.mouseClick(back, Qt.MouseButton.LeftButton)
-    assert window.files.held is None and window.banner.isHidden()
+    assert window.files.held is None and window.banner.isHidden() and values_line(window) == "none yet"
 
 
 def test_a_refusal_leaves_everything_as_it_was(window, qtbot, tmp_path, values):

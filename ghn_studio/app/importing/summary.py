@@ -87,10 +87,10 @@ class Summary:
     def verdict(self) -> str:
         """The comparison with onnxruntime in words."""
         error = self.max_relative_error
-        figure = f"; the largest relative difference is {scientific(error)}" if error is not None else ""
+        figure = f"; largest relative difference {scientific(error)}" if error is not None else ""
         return {
             Agreement.OWN: "Written by GHN Studio: this is the network itself",
-            Agreement.SAME: f"Gives the results of the file{figure}, which is rounding",
+            Agreement.SAME: f"Gives the results of the file{figure}, rounding",
             Agreement.CLOSE: f"Gives nearly the results of the file{figure}",
             Agreement.OTHER: f"Gives other results than the file{figure}",
             Agreement.UNKNOWN: "Could not be compared with the file",
