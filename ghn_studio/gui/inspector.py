@@ -421,6 +421,6 @@ def _values_text(project: Project, held: HeldValues | None) -> str:
         kind = str(held.origin.get("kind", "new"))
         return kind if origin == dict(held.origin) else f"{kind}, not saved"
     if project.values is None:
-        return "none saved yet"
+        return "none yet"
     kind = str(project.values.origin.get("kind", "stored"))
     return f"{kind}, file missing" if project.values.missing else kind
