@@ -33,8 +33,7 @@ def idx(array: np.ndarray[Any, Any]) -> bytes:
 
 def mat(images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> bytes:
     """Images ``(N, 3, 32, 32)`` and labels 0 to 9 as SVHN writes them."""
-    from scipy.io import savemat
-
+    savemat = pytest.importorskip("scipy.io").savemat
     file = io.BytesIO()
     numbers = np.where(labels == 0, 10, labels).astype(np.uint8)[:, None]
     savemat(file, {"X": images.transpose(2, 3, 1, 0), "y": numbers}, do_compression=True)

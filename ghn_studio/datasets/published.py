@@ -93,7 +93,7 @@ _ALL = (
         _MNIST_FILES, 30_878_645,
     ),
     PublishedImages(
-        DatasetInfo("svhn", "Street View House Numbers, cropped", _DIGITS, (3, 32, 32),
+        DatasetInfo("svhn", "Street View House Numbers (SVHN)", _DIGITS, (3, 32, 32),
                     "Netzer et al., Reading Digits in Natural Images with Unsupervised Feature Learning, 2011",
                     can_mirror=False),
         ("train_32x32.mat", "test_32x32.mat"), 246_316_178,

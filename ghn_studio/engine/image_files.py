@@ -7,6 +7,7 @@ believes nothing in it: sizes have limits, nothing is unpacked to the disk, no c
 from __future__ import annotations
 
 import gzip
+import struct
 import tarfile
 import zlib
 from collections.abc import Collection, Iterator
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghn_studio.engine import restricted_pickle
+from ghn_studio.engine.matlab_file import read_arrays
 from ghn_studio.errors import DatasetError
 from ghn_studio.jobs import Job, Progress
 
@@ -81,23 +83,19 @@ def read_idx(file: IO[bytes], name: str) -> Bytes:
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def read_mat(file: IO[bytes], name: str) -> tuple[Bytes, Bytes]:
+def read_mat(file: IO[bytes], name: str) -> tuple[Bytes, Any]:
     """Images ``(N, 3, 32, 32)`` and labels 0 to 9 of an SVHN file, which writes 10 for the digit 0.
 
     Raises:
         DatasetError: It holds something else.
     """
-    from scipy.io import loadmat, whosmat
-
     with _readable(name):
-        held = {key: (shape, kind) for key, shape, kind in whosmat(file)}
-        (shape, kind), (label_shape, label_kind) = held.get("X", ((), "")), held.get("y", ((), ""))
-        fits = len(shape) == 4 and shape[:3] == (32, 32, 3) and kind == label_kind == "uint8"
-        if not fits or label_shape != (shape[3], 1) or prod(shape) > MOST_BYTES:
-            raise DatasetError(f"'{name}' should hold images X of 32×32×3×N and labels y of N×1 bytes")
-        file.seek(0)
-        content = loadmat(file, variable_names=["X", "y"])
-        return np.ascontiguousarray(content["X"].transpose(3, 2, 0, 1)), content["y"].reshape(-1) % 10
+        arrays = read_arrays(file, MOST_BYTES)
+    images, labels = arrays.get("X"), arrays.get("y")
+    if images is None or labels is None or images.dtype != np.uint8 or images.shape[:3] != (32, 32, 3) \
+            or images.ndim != 4 or labels.shape != (images.shape[3], 1):
+        raise DatasetError(f"'{name}' should hold images X of 32×32×3×N bytes and labels y of N×1")
+    return np.ascontiguousarray(images.transpose(3, 2, 0, 1)), labels.reshape(-1) % 10
 
 
 def _batch(content: bytes, what: str, labels: str) -> tuple[Bytes, Any]:
@@ -117,5 +115,5 @@ def _readable(name: str) -> Iterator[None]:
         yield
     except (DatasetError, MemoryError):
         raise
-    except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, TypeError, LookupError) as error:
+    except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, struct.error, KeyError) as error:
         raise DatasetError(f"'{name}' is damaged ({type(error).__name__}: {error})") from error

@@ -81,5 +81,5 @@ def test_adaptation_is_told_in_words(shape: tuple[int, int, int], text: str) -> 
 
 
 def test_unknown_names_are_refused_with_those_that_exist() -> None:
-    with pytest.raises(DatasetError, match=r"no data set 'cifar'.*digits or folder:PATH"):
+    with pytest.raises(DatasetError, match=r"no data set 'cifar'.*digits, cifar10, .* or folder:PATH"):
         load("cifar")
