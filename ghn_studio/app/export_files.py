@@ -118,7 +118,7 @@ def onnx_model(
     from ghn_studio import onnx_io
 
     properties = {f"{PROPERTY}{k}": str(v) for k, v in facts.items()}
-    properties[f"{PROPERTY}project"] = dumps(Project(graph))
+    properties[onnx_io.DRAWN_KEY] = dumps(Project(graph))
     arrays = {k: v.detach().cpu().numpy() for k, v in values.items()}
     files = onnx_io.export_files(graph, arrays, stem, opset=opset, properties=properties, batch=batch)
     runtime = onnx_io.runtime_name()

@@ -101,7 +101,11 @@ def measured(measure: Measure, figures: Figures, *, is_log: bool | None = None) 
     level = _logarithmic(low, high) if use_log else lambda value: value / high
     levels = {name: Level(level(value), measure.text(value)) for name, value in values.items()}
     if measure.id == "field":
-        levels.update({n: Level(levels[n].level, field_text(x)) for n, x in figures.fields.items() if n in levels})
+        said = {n: field_text(x) for n, x in figures.fields.items()}
+        rising = sorted(said, key=lambda n: nodes.get(n, 0.0))
+        widest = {path: n for n in rising for path in enclosing(figures.graph, n)}
+        said.update({NodeId(path): said[n] for path, n in widest.items()})
+        levels.update({n: Level(levels[n].level, text) for n, text in said.items() if n in levels})
     return Overlay(measure.id, measure.title, levels, measure.text(low) if use_log else "0", measure.text(high),
                    use_log, can_be_log, FAINTEST if use_log else 0.0)
 

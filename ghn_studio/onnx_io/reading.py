@@ -24,7 +24,7 @@ from ghn_studio.onnx_io.functions import without_branches, without_functions
 from ghn_studio.onnx_io.graphs import ImageSize, leaves_size_open, to_raw
 from ghn_studio.onnx_io.running import Sample, sample
 from ghn_studio.onnx_io.tensors import TensorStore
-from ghn_studio.onnx_io.writing import GROUPS_KEY, PRODUCER, SHARES_KEY, functions_of, with_exact_settings
+from ghn_studio.onnx_io.writing import DRAWN_KEY, GROUPS_KEY, PRODUCER, SHARES_KEY, functions_of, with_exact_settings
 from ghn_studio.ops import REGISTRY, OpRegistry
 from ghn_studio.ops.binding import DOMAIN
 from ghn_studio.ops.spec import Role
@@ -46,7 +46,8 @@ class Imported:
     ``warnings`` are sentences to show. ``opaque`` names the nodes only their own runtime understands, and
     those nothing here can run. ``fills`` are parameters that the file describes by one number each, and small
     ones it stores all the same. ``sample`` is what onnxruntime makes of the file, if that was asked for;
-    ``unsampled`` says why there is none. ``is_ours`` says that GHN Studio wrote the file. ``operations`` counts
+    ``unsampled`` says why there is none. ``is_ours`` says that GHN Studio wrote the file; then
+    ``drawn`` is the text of the project it was made from, as far as the file carries one. ``operations`` counts
     the file's nodes, functions written out; ``is_size_open`` says that it takes images of any size.
     """
 
@@ -60,6 +61,7 @@ class Imported:
     is_ours: bool = False
     operations: int = 0
     is_size_open: bool = False
+    drawn: str = ""
 
 
 def read(
@@ -115,7 +117,7 @@ def read(
     opaque = tuple(n.id for n in nodes if n.op == OPAQUE)
     fills = {} if values else _fills(weights, lifted.computed, store)
     return Imported(graph, values, tuple(dict.fromkeys(warnings)), opaque, fills, reference, unsampled, is_ours,
-                    len(raw.nodes), leaves_size_open(model))
+                    len(raw.nodes), leaves_size_open(model), _drawn(model) if is_ours else "")
 
 
 def asks_for_size(path: Path) -> bool:
@@ -238,6 +240,10 @@ def _groups(model: onnx.ModelProto, nodes: Sequence[Node], warnings: list[str]) 
         return []
     # A model's nodes are written out: a repeat would copy them once more.
     return [Group(group.path, group.title) for group in groups]
+
+
+def _drawn(model: onnx.ModelProto) -> str:
+    return next((p.value for p in model.metadata_props if p.key == DRAWN_KEY), "")
 
 
 def _modules(model: onnx.ModelProto, nodes: Sequence[Node]) -> list[Group]:

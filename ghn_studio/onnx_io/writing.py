@@ -29,6 +29,8 @@ PRODUCER = "ghn-studio"
 
 #: Key of the model's metadata that holds the groups.
 GROUPS_KEY = "ghn_studio.groups"
+#: The text of the project that a model was made from, with repeats and bypassed nodes.
+DRAWN_KEY = "ghn_studio.project"
 
 #: Key of the model's metadata that holds which nodes share the parameters of which.
 SHARES_KEY = "ghn_studio.shares"

@@ -100,3 +100,10 @@ def test_memory_in_words() -> None:
     assert [bytes_text(n) for n in (0, 1023, 1024, 36 * 1024**2, 1.5 * 1024**3)] == [
         "0 B", "1023 B", "1.0 kB", "36.0 MB", "1.5 GB",
     ]
+
+
+def test_a_group_says_its_widest_field_in_the_words_of_its_node() -> None:
+    graph = open_architecture("example:resnet20").architecture
+    shown = measured(BY_ID["field"], figures(graph)).levels
+    assert shown["layer1.0"].text == shown["layer1.0.relu2"].text == "7×7"
+    assert shown["layer3"].text == "image"

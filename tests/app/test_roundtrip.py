@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ghn_studio import onnx_io
+from ghn_studio.app import grouping
 from ghn_studio.app.architectures import example_names, open_architecture
 from ghn_studio.app.exporting import writing
+from ghn_studio.app.importing.reading import read_network
 from ghn_studio.app.weights import match, read_state
 from ghn_studio.deepnets import SPLITS, sample
 from ghn_studio.engine.build import build
-from ghn_studio.ir import Architecture
+from ghn_studio.ir import Architecture, NodeId
 from ghn_studio.jobs import run
+from ghn_studio.project import Project
 
 Values = Callable[..., dict[str, torch.Tensor]]
 
@@ -72,3 +77,32 @@ def test_sampled_architectures_come_back(
 def test_torchvision_models_come_back(tmp_path: Path, name: str, values_of: Values) -> None:
     graph = open_architecture(f"torchvision:{name}").architecture
     checked(graph, values_of(graph), tmp_path)
+
+
+def repeated_and_bypassed() -> Architecture:
+    """A block that stands for three, with a bypassed layer inside."""
+    project = Project(open_architecture("example:plain_cnn").architecture)
+    graph = project.architecture
+    names = ("conv2", "norm2", "relu2")
+    project = grouping.repeated("block", 3)(grouping.grouped(names, "Block")(project))
+    graph = project.architecture
+    return graph.with_node(replace(graph.nodes[NodeId("block.relu2")], bypassed=True))
+
+
+def test_repeats_and_bypassed_layers_come_back_as_they_were_drawn(tmp_path: Path, values_of: Values) -> None:
+    graph = repeated_and_bypassed()
+    file = tmp_path / "net.onnx"
+    run(writing(file, graph, values_of(graph), {"kind": "random"}))
+    assert run(read_network(file)).project.architecture == graph
+
+
+def test_a_model_edited_since_comes_back_as_it_runs(tmp_path: Path, values_of: Values) -> None:
+    graph = repeated_and_bypassed()
+    file = tmp_path / "net.onnx"
+    run(writing(file, graph, values_of(graph), {"kind": "random"}))
+    model = onnx.load(file)
+    (project,) = (p for p in model.metadata_props if p.key == onnx_io.DRAWN_KEY)
+    for text in ("{", project.value.replace('"repeat": 3', '"repeat": 2')):
+        project.value = text
+        onnx.save(model, file)
+        assert run(read_network(file)).project.architecture == graph.expanded()

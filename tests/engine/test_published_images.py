@@ -148,7 +148,7 @@ def test_a_damaged_batch_is_read_or_refused(at: int, byte: int, end: int) -> Non
     (tar({"a": batch(PIXELS, [0] * 4, "names")}), "a list under 'labels'"),
     (tar({"a": batch(PIXELS, [0] * 4)})[:200], "damaged"),
     (b"<html>", "damaged"),
-])
+], ids=["another member", "a link", "outside", "narrow", "other labels", "cut", "a web page"])
 def test_an_archive_that_is_not_as_it_should_be(content: bytes, reason: str, tmp_path: Path, monkeypatch: Any) -> None:
     """G13: nothing is unpacked to the disk, so no member can leave a folder."""
     monkeypatch.chdir(tmp_path)
@@ -172,7 +172,7 @@ def test_an_archive_that_unpacks_to_too_much(monkeypatch: Any) -> None:
     (gzip.compress(struct.pack(">4BI", 0, 0, 8, 2, 4)), "claims"),
     (idx(np.zeros((9, 9)))[:-9], "damaged"),
     (b"<html>", "damaged"),
-])
+], ids=["of floats", "empty", "huge", "short", "long", "no extents", "cut", "a web page"])
 def test_an_idx_file_that_is_not_as_it_should_be(content: bytes, reason: str) -> None:
     with pytest.raises(DatasetError, match=reason):
         image_files.read_idx(io.BytesIO(content), "x.gz")

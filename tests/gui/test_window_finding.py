@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QKeySequence, QWheelEvent
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
+from PySide6.QtGui import QImage, QKeySequence, QWheelEvent
 from PySide6.QtWidgets import QApplication, QMessageBox, QToolButton
 from pytestqt.qtbot import QtBot
 
@@ -171,10 +171,31 @@ def test_the_legend_switches_the_scale_and_closes(window: MainWindow, qtbot: QtB
     assert not legend.isVisible() and window.overlays.wanted == ""
 
 
-@pytest.mark.parametrize("overlay", ["worth", "scale"])
-def test_what_a_prediction_says_of_layers_needs_an_explanation(window: MainWindow, overlay: str) -> None:
+def test_figures_of_an_overlay_leave_the_titles_of_frames_alone(window: MainWindow) -> None:
+    window.resize(1600, 1000)
+    window.files.open("example:resnet20", ask=False)
+    view = window.canvas
+    view.fit()
+    frame = view.canvas.nodes[NodeId("layer1.1.conv1")]
+    above = view.viewportTransform().mapRect(QRectF(frame.left, frame.top - 18, frame.face.width, 16)).toRect()
+
+    def title() -> QImage:
+        QApplication.processEvents()
+        return view.viewport().grab(above).toImage()
+
+    plain = title()
+    window.overlays.show("field")
+    assert frame.heat is not None and frame.heat.text and title() == plain
+
+
+@pytest.mark.parametrize(("overlay", "reason"), [
+    ("worth", "Explain the network first"), ("scale", "Predict the network first"),
+])
+def test_what_is_known_of_layers_needs_a_prediction_or_its_explanation(
+    window: MainWindow, overlay: str, reason: str
+) -> None:
     action = window.actions_by_id[f"view.overlay.{overlay}"]
-    assert not action.isEnabled() and "Explain the network first" in action.toolTip()
+    assert not action.isEnabled() and reason in action.toolTip()
 
 
 # --- totals --------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ def limit(memory: int) -> None:
 def answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What there is to say about the file, and the tensors by name."""
     from ghn_studio import onnx_io
+    from ghn_studio.app.importing.drawn import as_drawn
     from ghn_studio.errors import GhnStudioError
     from ghn_studio.project import Project, dumps
 
@@ -49,7 +50,8 @@ def answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     if found.sample is not None:
         tensors |= {"images": found.sample.images, "result": found.sample.result}
     said = {
-        "project": dumps(Project(found.architecture)), "warnings": found.warnings, "opaque": found.opaque,
+        "project": dumps(Project(as_drawn(found.architecture, found.drawn))),
+        "warnings": found.warnings, "opaque": found.opaque,
         "fills": dict(found.fills), "unsampled": found.unsampled, "is_ours": found.is_ours,
         "operations": found.operations, "is_size_open": found.is_size_open,
     }

@@ -57,13 +57,13 @@ def heated(tokens: Tokens, heat: Heat) -> Tokens:
 
 
 def draw_tag(painter: QPainter, face: NodeFace, heat: Heat, tokens: Tokens, *, compact: bool) -> None:
-    """Draw a node's figure on its upper edge."""
+    """Draw a node's figure on its lower edge: above it, the title of a frame may stand."""
     if not heat.text:
         return
     font = mono_font(19 if compact else 11, theme.SEMIBOLD)
     height = 26.0 if compact else 18.0
     width = QFontMetricsF(font).horizontalAdvance(heat.text) + height * 0.7
-    box = QRectF(face.width - width - 8, -height / 2, width, height)
+    box = QRectF(face.width - width - 8, face.height - height / 2, width, height)
     line = QColor(tokens.error if heat.is_harmful else tokens.heat)
     painter.setPen(QPen(line, 1.5))
     painter.setBrush(QColor(tokens.panel))
