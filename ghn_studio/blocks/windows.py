@@ -123,9 +123,10 @@ class WindowAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.heads, self.window, self.shift = heads, window, shift
-        offsets, positions = (2 * window[0] - 1) * (2 * window[1] - 1), window[0] * window[1]
-        index = torch.arange(positions**2) if pairs else relative_position_index(window)
-        table = nn.init.trunc_normal_(torch.empty(positions**2 if pairs else offsets, heads), std=0.02)
+        offsets = (2 * window[0] - 1) * (2 * window[1] - 1)
+        rows = (window[0] * window[1]) ** 2 if pairs else offsets
+        index = torch.arange(rows) if pairs else relative_position_index(window)
+        table = nn.init.trunc_normal_(torch.empty(rows, heads), std=0.02)
         self.relative_position_bias_table = nn.Parameter(table)
         self.register_buffer("relative_position_index", index)
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)

@@ -64,3 +64,4 @@ def restore(window: MainWindow) -> None:
         window.restoreGeometry(geometry)
     if state is not None:
         window.restoreState(state, STATE_VERSION)
+    window.places.settle()

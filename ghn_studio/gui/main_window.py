@@ -277,7 +277,6 @@ class MainWindow(QMainWindow):
         super().paintEvent(event)
         if not self._is_painted:
             self._is_painted = True
-            QTimer.singleShot(0, self, self.places.settle)
             if self.document.graph.nodes:
                 self.hints.happened("network")
             self.help.prepare()

@@ -290,10 +290,10 @@ def test_the_window_offers_it_all_and_says_why_not(qtbot: QtBot, ready_window: M
     assert "two nodes" in actions["view.align.left"].toolTip()
     assert "three nodes" in actions["view.distribute.across"].toolTip()
     canvas.select(nodes[:3])
-    actions["view.align.top"].trigger()
-    assert len({window.document.layout[n][1] for n in nodes[:3]}) == 1
-    assert window.document.undo_label == "Align top"
-    actions["view.distribute.across"].trigger()
+    actions["view.align.left"].trigger()
+    assert len({window.document.layout[n][0] for n in nodes[:3]}) == 1
+    assert window.document.undo_label == "Align left"
+    actions["view.distribute.down"].trigger()
     actions["view.pin"].trigger()
     assert window.document.project.pinned == set(nodes[:3])
     assert actions["view.pin"].text() == "Unpin"

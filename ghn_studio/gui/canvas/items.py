@@ -283,7 +283,7 @@ class PillSheet(Sheet):
         scene, pictures = self._scene, self._scene.pictures
         if pictures.zoom < PILL_ZOOM:
             return
-        seen = option.exposedRect
+        seen = option.exposedRect.adjusted(-1, -1, 1, 1)  # a caption's line is drawn around its box
         left, top, right, bottom = seen.left(), seen.top(), seen.right(), seen.bottom()
         for wire in scene.captioned:
             box = wire.caption
