@@ -12,9 +12,9 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from ghn_studio.analysis.shapes import Problem, ShapeReport, infer_shapes, update_shapes
-from ghn_studio.app.faces import NodeFace, face_of
-from ghn_studio.app.group_faces import group_face
-from ghn_studio.app.picture import Ports, ports_of
+from ghn_studio.app.drawing.faces import NodeFace, face_of
+from ghn_studio.app.drawing.group_faces import group_face
+from ghn_studio.app.drawing.picture import Ports, ports_of
 from ghn_studio.errors import ArchitectureError
 from ghn_studio.ir.graph import Architecture, NodeId, Source
 from ghn_studio.ir.tensors import TensorSpec

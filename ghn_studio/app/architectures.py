@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ghn_studio import paths
-from ghn_studio.app.collapsing import readable
+from ghn_studio.app.drawing.collapsing import readable
 from ghn_studio.app.importing.reading import Wanted, read_network
 from ghn_studio.deepnets import SPLITS, sample
 from ghn_studio.errors import ProjectError, UsageError

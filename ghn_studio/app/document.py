@@ -13,10 +13,10 @@ from pathlib import Path
 
 from ghn_studio.analysis.shapes import ShapeReport
 from ghn_studio.app.analysing import Analysis, Cost, analyse
-from ghn_studio.app.faces import NodeFace
-from ghn_studio.app.group_faces import copies
-from ghn_studio.app.grouping import ends_of
-from ghn_studio.app.picture import Picture, picture, renewed
+from ghn_studio.app.drawing.faces import NodeFace
+from ghn_studio.app.drawing.group_faces import copies
+from ghn_studio.app.drawing.picture import Picture, picture, renewed
+from ghn_studio.app.editing.grouping import ends_of
 from ghn_studio.ir.changes import GraphDiff, diff
 from ghn_studio.ir.graph import Architecture, NodeId, Source
 from ghn_studio.ops import REGISTRY, OpRegistry

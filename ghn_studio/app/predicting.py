@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ghn_studio.analysis.shapes import require_shapes
-from ghn_studio.app.description import FIGURES, PREPROCESSING, figures_of, preprocessing_for
+from ghn_studio.app.exchange.description import FIGURES, PREPROCESSING, figures_of, preprocessing_for
 from ghn_studio.app.fitting import fitted
 from ghn_studio.app.requests import CommonRequest, PredictRequest
 from ghn_studio.app.results import EvaluationDetails, PredictReport, Sample, Unpredicted
@@ -79,7 +79,7 @@ def predict(
     Raises:
         PredictionError: The network, the GHN and the dataset do not fit together.
     """
-    from ghn_studio.app.exporting import check_target, write_network
+    from ghn_studio.app.exchange.exporting import check_target, write_network
 
     assert graph is not None
     if request.export:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TypeVar
 
-from ghn_studio.app.files import check_range
+from ghn_studio.app.exchange.files import check_range
 from ghn_studio.app.measuring.records import standard_error
 from ghn_studio.app.predicting import predict_on, set_up
 from ghn_studio.app.requests import SplitRequest

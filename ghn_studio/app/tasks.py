@@ -164,19 +164,19 @@ def _explain(request: ExplainRequest, graph: Architecture | None) -> Job[Any]:
 
 
 def _export(request: ExportRequest, graph: Architecture | None) -> Job[Any]:
-    from ghn_studio.app.exporting import export
+    from ghn_studio.app.exchange.exporting import export
 
     return (yield from export(request, graph))
 
 
 def _import(request: ImportRequest, graph: Architecture | None) -> Job[Any]:
-    from ghn_studio.app.files import import_network
+    from ghn_studio.app.exchange.files import import_network
 
     return (yield from import_network(request, graph))
 
 
 def _load_weights(request: LoadWeightsRequest, graph: Architecture | None) -> Job[Any]:
-    from ghn_studio.app.loading_weights import load_weights
+    from ghn_studio.app.exchange.loading_weights import load_weights
 
     return (yield from load_weights(request, graph))
 
@@ -188,7 +188,7 @@ def _train(request: TrainRequest, graph: Architecture | None) -> Job[Any]:
 
 
 def _sample(request: SampleRequest, graph: Architecture | None) -> Job[Any]:
-    from ghn_studio.app.files import sample_networks
+    from ghn_studio.app.exchange.files import sample_networks
 
     return (yield from sample_networks(request, graph))
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar, QWidget
 
-from ghn_studio.app.overlays import MEASURES
+from ghn_studio.app.drawing.overlays import MEASURES
 from ghn_studio.gui import icons
 
 

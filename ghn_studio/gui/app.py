@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
-    from ghn_studio.gui.faults import FaultWatch
+    from ghn_studio.gui.safety.faults import FaultWatch
 
 #: Debian and Ubuntu packages that Qt's Linux plugins load; minimal systems and containers lack some.
 LINUX_PACKAGES = (
@@ -44,10 +44,10 @@ def main(argv: Sequence[str] = ()) -> int:
 
 def _run(app: QApplication, names: Sequence[str]) -> int:
     """Show the first window and what is asked for, offer what an earlier run left, and wait for the last window."""
-    from ghn_studio.app import crash_log
+    from ghn_studio.app.safety import crash_log
     from ghn_studio.gui import windows
     from ghn_studio.gui.main_window import MainWindow
-    from ghn_studio.gui.recovery import Recovery
+    from ghn_studio.gui.safety.recovery import Recovery
 
     crashes, log = crash_log.watch(), crash_log.keep_log()
     faults = install_hooks()
@@ -81,8 +81,8 @@ def missing_libraries_text(problem: str) -> str:
 def install_hooks() -> FaultWatch:
     """Send errors that nobody caught, in slots, threads and Qt, to the log and to the one dialog about them."""
     from ghn_studio.gui import windows
-    from ghn_studio.gui.fault_dialog import FaultDesk
-    from ghn_studio.gui.faults import FaultWatch
+    from ghn_studio.gui.safety.fault_dialog import FaultDesk
+    from ghn_studio.gui.safety.faults import FaultWatch
 
     watch = FaultWatch(FaultDesk(windows.shared()).show)
     watch.install()
@@ -136,8 +136,8 @@ def _leave(status: int) -> None:
     Qt aborts when a running thread is destroyed, and an import of PyTorch that goes on
     while the interpreter shuts down may crash it.
     """
-    from ghn_studio.gui import torch_loader
-    from ghn_studio.gui.job_desk import is_any_job_left
+    from ghn_studio.gui.jobs import torch_loader
+    from ghn_studio.gui.jobs.job_desk import is_any_job_left
 
     if is_any_job_left() or torch_loader.shared().is_running:
         logging.shutdown()

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from ghn_studio.app.importing.reading import DEFAULT_SIZE
 from ghn_studio.datasets import DatasetInfo, describe
 from ghn_studio.errors import DatasetError
-from ghn_studio.gui.job_desk import Errand, JobDesk
+from ghn_studio.gui.jobs.job_desk import Errand, JobDesk
 from ghn_studio.gui.options_dialog import OptionsDialog, defaults
 from ghn_studio.gui.run_bar import RunBar
 from ghn_studio.gui.settings import Settings

@@ -13,7 +13,7 @@ from ghn_studio.app.results import DownloadDatasetReport
 from ghn_studio.app.tasks import task
 from ghn_studio.datasets.published import PUBLISHED, PublishedImages
 from ghn_studio.gui.banner import Message
-from ghn_studio.gui.job_desk import Errand, JobDesk
+from ghn_studio.gui.jobs.job_desk import Errand, JobDesk
 from ghn_studio.gui.run_bar import RunBar
 from ghn_studio.gui.wording import size_text
 

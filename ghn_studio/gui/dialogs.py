@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from ghn_studio import __version__
 from ghn_studio.gui.actions import shortcut_rows
 from ghn_studio.gui.banner import Message
-from ghn_studio.gui.gesture_table import GESTURES
+from ghn_studio.gui.helping.gesture_table import GESTURES
 from ghn_studio.gui.look import label
 
 

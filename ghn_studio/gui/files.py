@@ -14,16 +14,16 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from ghn_studio.app.architectures import TORCHVISION, Foreign, Wish, open_architecture
-from ghn_studio.app.collapsing import placed
 from ghn_studio.app.document import Document
-from ghn_studio.app.flow import Direction
-from ghn_studio.app.journal import Copy
-from ghn_studio.app.open_file import DamagedProjectError, OnDisk, OpenFile, ReadProject, claim, read_project
+from ghn_studio.app.drawing.collapsing import placed
+from ghn_studio.app.drawing.flow import Direction
+from ghn_studio.app.safety.journal import Copy
+from ghn_studio.app.safety.open_file import DamagedProjectError, OnDisk, OpenFile, ReadProject, claim, read_project
 from ghn_studio.errors import CheckpointError, GhnStudioError
 from ghn_studio.gui.banner import Message, Way
-from ghn_studio.gui.held_values import HeldValues, same_network
-from ghn_studio.gui.job_desk import Errand, JobDesk, finish, log_error, message_for
-from ghn_studio.gui.questions import Answer, ask_about_changes, ask_about_foreign_changes
+from ghn_studio.gui.exchange.held_values import HeldValues, same_network
+from ghn_studio.gui.jobs.job_desk import Errand, JobDesk, finish, log_error, message_for
+from ghn_studio.gui.safety.questions import Answer, ask_about_changes, ask_about_foreign_changes
 from ghn_studio.gui.settings import Settings
 from ghn_studio.gui.wording import plural
 from ghn_studio.ir.graph import Architecture

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ghn_studio.app.aligning import Line
-from ghn_studio.app.flow import Direction
-from ghn_studio.app.overlays import MEASURES
+from ghn_studio.app.drawing.aligning import Line
+from ghn_studio.app.drawing.flow import Direction
+from ghn_studio.app.drawing.overlays import MEASURES
 from ghn_studio.gui import theme, windows
 from ghn_studio.gui.canvas.alike import select_alike
 from ghn_studio.gui.dialogs import AboutDialog, ShortcutsDialog

@@ -20,56 +20,58 @@ from PySide6.QtWidgets import (
 
 from ghn_studio.app.catalogues import datasets
 from ghn_studio.app.document import Document
-from ghn_studio.app.figures import LiveFigures
-from ghn_studio.app.flow import Direction
-from ghn_studio.gui import leaving, theme, torch_loader, windows
+from ghn_studio.app.drawing.figures import LiveFigures
+from ghn_studio.app.drawing.flow import Direction
+from ghn_studio.gui import theme, windows
 from ghn_studio.gui.actions import ActionSet
-from ghn_studio.gui.autosave import Autosave
 from ghn_studio.gui.banner import Banner, Message
 from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
 from ghn_studio.gui.canvas.jumping import Jumping
 from ghn_studio.gui.choosing import Choosing
-from ghn_studio.gui.command_palette import CommandPalette
 from ghn_studio.gui.curve_panel import CurvePanel
 from ghn_studio.gui.dataset_downloads import DatasetDownloads
 from ghn_studio.gui.dialogs import DetailsDialog
-from ghn_studio.gui.dropping import DropState, DropTarget
 from ghn_studio.gui.empty_canvas import EmptyCanvas
-from ghn_studio.gui.explanations import Explanations
-from ghn_studio.gui.exporting import Exporting
+from ghn_studio.gui.exchange.dropping import DropState, DropTarget
+from ghn_studio.gui.exchange.exporting import Exporting
+from ghn_studio.gui.exchange.importing import Importing
+from ghn_studio.gui.exchange.picture_export import PictureDialog
+from ghn_studio.gui.exchange.weights_loading import WeightsLoading
 from ghn_studio.gui.files import Files
-from ghn_studio.gui.find_bar import FindBar
 from ghn_studio.gui.gallery import Gallery
+from ghn_studio.gui.ghns.hypernetworks import Hypernetworks
+from ghn_studio.gui.ghns.hypernetworks_panel import HypernetworksPanel
+from ghn_studio.gui.ghns.training_panel import TrainingPanel
+from ghn_studio.gui.ghns.trainings import Trainings
 from ghn_studio.gui.handlers import handlers
-from ghn_studio.gui.help_panel import HelpPanel, manual_of
-from ghn_studio.gui.helping import Helping
-from ghn_studio.gui.hints import Hints
-from ghn_studio.gui.hypernetworks import Hypernetworks
-from ghn_studio.gui.hypernetworks_panel import HypernetworksPanel
-from ghn_studio.gui.importing import Importing
-from ghn_studio.gui.inspector import Inspector
-from ghn_studio.gui.job_desk import JobDesk
+from ghn_studio.gui.helping.help_panel import HelpPanel, manual_of
+from ghn_studio.gui.helping.helping import Helping
+from ghn_studio.gui.helping.hints import Hints
+from ghn_studio.gui.jobs import torch_loader
+from ghn_studio.gui.jobs.job_desk import JobDesk
 from ghn_studio.gui.log_panel import LogPanel
-from ghn_studio.gui.outline import Outline
 from ghn_studio.gui.overlays import Overlays
-from ghn_studio.gui.palette import Palette
-from ghn_studio.gui.palette_offers import offers
-from ghn_studio.gui.picture_export import PictureDialog
+from ghn_studio.gui.panels.inspector import Inspector
+from ghn_studio.gui.panels.outline import Outline
+from ghn_studio.gui.panels.palette import Palette
+from ghn_studio.gui.panels.problems_panel import ProblemsPanel
 from ghn_studio.gui.places import Places
 from ghn_studio.gui.predictions import Predictions
-from ghn_studio.gui.problems_panel import ProblemsPanel
 from ghn_studio.gui.reactions import Reactions
 from ghn_studio.gui.recent_menu import RecentMenu
 from ghn_studio.gui.refreshing import Refreshing
-from ghn_studio.gui.results_panel import ResultsPanel
+from ghn_studio.gui.results.explanations import Explanations
+from ghn_studio.gui.results.results_panel import ResultsPanel
+from ghn_studio.gui.results.why_panel import WhyPanel
 from ghn_studio.gui.run_bar import RunBar
+from ghn_studio.gui.safety import leaving
+from ghn_studio.gui.safety.autosave import Autosave
 from ghn_studio.gui.scale_dialog import ScaleDialog
+from ghn_studio.gui.searching.command_palette import CommandPalette
+from ghn_studio.gui.searching.find_bar import FindBar
+from ghn_studio.gui.searching.palette_offers import offers
 from ghn_studio.gui.settings import Settings
 from ghn_studio.gui.status import TorchLabel, Totals
-from ghn_studio.gui.training_panel import TrainingPanel
-from ghn_studio.gui.trainings import Trainings
-from ghn_studio.gui.weights_loading import WeightsLoading
-from ghn_studio.gui.why_panel import WhyPanel
 
 #: On the canvas when nothing else was asked for.
 FIRST_EXAMPLE = "example:plain_cnn"

@@ -9,7 +9,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from ghn_studio.app.architectures import torchvision_names
-from ghn_studio.gui.background import Background
+from ghn_studio.gui.jobs.background import Background
 from ghn_studio.gui.look import label
 from ghn_studio.jobs import Job, Progress
 

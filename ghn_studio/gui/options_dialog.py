@@ -9,8 +9,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from ghn_studio.app.requests import CompareRequest
-from ghn_studio.gui.editors import Editor, IntegerEditor, editor_for
 from ghn_studio.gui.look import label
+from ghn_studio.gui.panels.editors import Editor, IntegerEditor, editor_for
 from ghn_studio.ops.spec import Field, form_of
 
 #: Fields of the requests that are not in the bar itself: those of every run, and those of the comparison.

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from ghn_studio.app.document import Change, Document
-from ghn_studio.app.figures import LiveFigures
-from ghn_studio.app.overlays import BY_ID, Overlay, measured
+from ghn_studio.app.drawing.figures import LiveFigures
+from ghn_studio.app.drawing.overlays import BY_ID, Overlay, measured
 from ghn_studio.gui.canvas import CanvasView
 
 #: The overlays that a prediction (scale) and its explanation (both) offer; the others are always there.

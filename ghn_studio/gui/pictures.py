@@ -9,7 +9,7 @@ from typing import Protocol
 from PySide6.QtCore import QObject
 
 from ghn_studio.errors import GhnStudioError
-from ghn_studio.gui.background import Background
+from ghn_studio.gui.jobs.background import Background
 from ghn_studio.gui.thumbnail import Sketch, sketch
 from ghn_studio.jobs import Job, Progress
 from ghn_studio.project import read

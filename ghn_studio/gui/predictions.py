@@ -15,10 +15,10 @@ from ghn_studio.app.tasks import task
 from ghn_studio.datasets import DatasetInfo
 from ghn_studio.errors import CheckpointError, DatasetError
 from ghn_studio.ghn.cards import resolve
-from ghn_studio.gui.advice import classes_fix, output_classes
 from ghn_studio.gui.banner import Message, Way
-from ghn_studio.gui.job_desk import Errand, JobDesk
+from ghn_studio.gui.jobs.job_desk import Errand, JobDesk
 from ghn_studio.gui.options_dialog import RUN_FIELDS, SGD_FIELDS
+from ghn_studio.gui.panels.advice import classes_fix, output_classes
 from ghn_studio.gui.run_bar import RANDOM, Choices, RunBar
 from ghn_studio.gui.wording import plural
 from ghn_studio.ir.graph import Architecture

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer
 
 from ghn_studio.app.document import Change
-from ghn_studio.app.fixes import Fix
+from ghn_studio.app.editing.fixes import Fix
 from ghn_studio.app.results import CompareReport, PredictReport
 from ghn_studio.errors import DatasetError
 from ghn_studio.gui.banner import Message
-from ghn_studio.gui.held_values import of_report, same_network
+from ghn_studio.gui.exchange.held_values import of_report, same_network
 from ghn_studio.gui.wording import duration
 from ghn_studio.ir.graph import Architecture, NodeId
 

@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QApplication
 from ghn_studio.errors import DatasetError
 from ghn_studio.gui import theme
 from ghn_studio.gui.actions import WindowState
-from ghn_studio.gui.advice import notices
 from ghn_studio.gui.canvas.clipboard import holds_nodes
 from ghn_studio.gui.overlays import SCALE, WORTH
+from ghn_studio.gui.panels.advice import notices
 
 if TYPE_CHECKING:
     from ghn_studio.gui.main_window import MainWindow

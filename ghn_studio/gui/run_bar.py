@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from ghn_studio.app.requests import DEVICES, HEADS
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.choice_box import ChoiceBox
-from ghn_studio.gui.eta import RemainingTime
+from ghn_studio.gui.jobs.eta import RemainingTime
 from ghn_studio.gui.look import ElidedLabel, action_button, label
 from ghn_studio.gui.wording import duration, remaining, size_text
 from ghn_studio.jobs import Progress

@@ -6,12 +6,12 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QDoubleSpinBox, QFormLayout, QRadioButton, QVBoxLayout, QWidget
 
 from ghn_studio.app.document import Document
-from ghn_studio.app.edits import with_graph
-from ghn_studio.app.faces import count_text
-from ghn_studio.app.scaling import Scaled, scalable, scaled
+from ghn_studio.app.drawing.faces import count_text
+from ghn_studio.app.editing.edits import with_graph
+from ghn_studio.app.editing.scaling import Scaled, scalable, scaled
 from ghn_studio.errors import GhnStudioError
-from ghn_studio.gui.fact_grid import FactGrid
 from ghn_studio.gui.look import label
+from ghn_studio.gui.results.fact_grid import FactGrid
 from ghn_studio.gui.wording import plural
 from ghn_studio.ir.graph import NodeId
 from ghn_studio.project import Project

@@ -106,7 +106,7 @@ def _break(window: MainWindow) -> None:
     """A group count that divides nothing, and a classifier without its input."""
     from dataclasses import replace
 
-    from ghn_studio.app.edits import on_graph
+    from ghn_studio.app.editing.edits import on_graph
     from ghn_studio.ir.graph import incoming_edges
 
     graph = window.document.graph

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSettings
 
-from ghn_studio.app.flow import Direction
+from ghn_studio.app.drawing.flow import Direction
 
 ORGANISATION = "GHN Studio"
 APPLICATION = "GHN Studio"

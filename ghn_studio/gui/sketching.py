@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from ghn_studio.app.architectures import open_architecture
 from ghn_studio.errors import GhnStudioError
-from ghn_studio.gui.background import Background
+from ghn_studio.gui.jobs.background import Background
 from ghn_studio.gui.thumbnail import Sketch, sketch
 from ghn_studio.jobs import Job, Progress
 

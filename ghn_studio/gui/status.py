@@ -8,10 +8,10 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
 
 from ghn_studio.app.document import Change, Document
-from ghn_studio.app.faces import count_text
-from ghn_studio.app.figures import Figures, LiveFigures, bytes_text
+from ghn_studio.app.drawing.faces import count_text
+from ghn_studio.app.drawing.figures import Figures, LiveFigures, bytes_text
+from ghn_studio.gui.jobs.torch_loader import TorchLoader
 from ghn_studio.gui.look import set_property
-from ghn_studio.gui.torch_loader import TorchLoader
 from ghn_studio.gui.wording import plural
 from ghn_studio.ir.graph import NodeId
 

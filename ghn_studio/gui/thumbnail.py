@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPixmap
 
-from ghn_studio.app.faces import PORT_Y, face_of
-from ghn_studio.app.layout import place_missing
+from ghn_studio.app.drawing.faces import PORT_Y, face_of
+from ghn_studio.app.drawing.layout import place_missing
 from ghn_studio.gui import theme
 from ghn_studio.gui.look import RATIO
 from ghn_studio.ir.graph import NodeId

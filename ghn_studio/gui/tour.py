@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QApplication, QSpinBox
 
-from ghn_studio.app.grouping import repeated
+from ghn_studio.app.editing.grouping import repeated
 from ghn_studio.gui.person import ImpatientError, Person
 from ghn_studio.ir.graph import NodeId
 

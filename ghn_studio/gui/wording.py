@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ghn_studio.app.faces import count_text
+from ghn_studio.app.drawing.faces import count_text
 from ghn_studio.app.results import CompareReport, PredictReport
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from ghn_studio.app.exporting import ENDINGS, writing
+from ghn_studio.app.exchange.exporting import ENDINGS, writing
 from ghn_studio.app.results import ExportReport
 from ghn_studio.engine.build import build
 from ghn_studio.ir import Architecture

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ghn_studio.app.aligning import Line, aligned, distributed
-from ghn_studio.app.flow import Box
+from ghn_studio.app.drawing.aligning import Line, aligned, distributed
+from ghn_studio.app.drawing.flow import Box
 
 BOXES = {"a": (0.0, 0.0, 100.0, 50.0), "b": (40.0, 200.0, 220.0, 260.0), "c": (300.0, 90.0, 380.0, 190.0)}
 

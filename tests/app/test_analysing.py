@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ghn_studio.app.analysing import analyse
-from ghn_studio.app.picture import picture, renewed
+from ghn_studio.app.drawing.picture import picture, renewed
 from ghn_studio.errors import ArchitectureError
 from ghn_studio.ir import Architecture, Edge, Group, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY

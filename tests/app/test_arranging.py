@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ghn_studio.app.arranging import NODE_GAP, Order, arranging
-from ghn_studio.app.flow import Box, Direction, Point, direction_of
-from ghn_studio.app.layout import order_of, rearranging
+from ghn_studio.app.drawing.arranging import NODE_GAP, Order, arranging
+from ghn_studio.app.drawing.flow import Box, Direction, Point, direction_of
+from ghn_studio.app.drawing.layout import order_of, rearranging
 from ghn_studio.ir import Architecture, Group, Node, NodeId, Source
 from ghn_studio.jobs import run
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghn_studio.app.architectures import open_architecture
-from ghn_studio.app.clipboard import part, part_of, pasted, text_of
+from ghn_studio.app.editing.clipboard import part, part_of, pasted, text_of
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.ir import Architecture, Edge, Group, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghn_studio.app.architectures import open_architecture
-from ghn_studio.app.boxes import overlaps
-from ghn_studio.app.collapsing import LARGE, LEAST, MOST, SMALL, cut, placed, readable
 from ghn_studio.app.document import Document
-from ghn_studio.app.entering import neighbour_places, trail
-from ghn_studio.app.flow import Direction
-from ghn_studio.app.group_faces import caption, short_name
-from ghn_studio.app.picture import picture
+from ghn_studio.app.drawing.boxes import overlaps
+from ghn_studio.app.drawing.collapsing import LARGE, LEAST, MOST, SMALL, cut, placed, readable
+from ghn_studio.app.drawing.entering import neighbour_places, trail
+from ghn_studio.app.drawing.flow import Direction
+from ghn_studio.app.drawing.group_faces import caption, short_name
+from ghn_studio.app.drawing.picture import picture
 from ghn_studio.ir import Architecture, Group, Node, NodeId, Source
 from ghn_studio.ops.spec import NoParams
 from ghn_studio.ops.terminals import InputParams

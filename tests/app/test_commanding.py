@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ghn_studio.app.commanding import REMEMBERED, Command, Kind, ranked, remembered
+from ghn_studio.app.searching.commanding import REMEMBERED, Command, Kind, ranked, remembered
 
 FIT = Command("view.fit", "Fit", Kind.ACTION, "View", "Home")
 FIND = Command("edit.find", "Find…", Kind.ACTION, "Edit", "Ctrl+F")

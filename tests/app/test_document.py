@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ghn_studio.app import adding, clipboard, edits
-from ghn_studio.app.connecting import refusal
 from ghn_studio.app.document import Change, Document
-from ghn_studio.app.faces import count_text, face_of
+from ghn_studio.app.drawing.faces import count_text, face_of
+from ghn_studio.app.editing import adding, clipboard, edits
+from ghn_studio.app.editing.connecting import refusal
 from ghn_studio.errors import ArchitectureError
 from ghn_studio.ir import Architecture, Edge, Group, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ghn_studio.app.architectures import open_architecture, read_foreign
-from ghn_studio.app.export_choices import CHOICES, usage, with_ending
-from ghn_studio.app.exporting import FORMATS
+from ghn_studio.app.exchange.export_choices import CHOICES, usage, with_ending
+from ghn_studio.app.exchange.exporting import FORMATS
 
 #: As wide as the dialog shows it without scrolling.
 MOST_CHARACTERS = 80

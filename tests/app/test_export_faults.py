@@ -19,11 +19,11 @@ import torch
 
 from ghn_studio import onnx_io
 from ghn_studio.app.architectures import open_architecture
-from ghn_studio.app.exporting import ENDINGS, writing
+from ghn_studio.app.exchange.exporting import ENDINGS, writing
+from ghn_studio.app.exchange.weights import match, read_state
 from ghn_studio.app.requests import ExportRequest
 from ghn_studio.app.results import ExportReport
 from ghn_studio.app.tasks import task
-from ghn_studio.app.weights import match, read_state
 from ghn_studio.engine.build import build
 from ghn_studio.errors import GhnStudioError, OnnxConversionError
 from ghn_studio.ir import Architecture, Node, NodeId, Source

@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from ghn_studio.app.architectures import open_architecture
-from ghn_studio.app.description import Preprocessing, known_preprocessing, preprocessing_for
-from ghn_studio.app.exporting import ENDINGS, check_target
+from ghn_studio.app.exchange.description import Preprocessing, known_preprocessing, preprocessing_for
+from ghn_studio.app.exchange.exporting import ENDINGS, check_target
 from ghn_studio.app.requests import EXPORT_FORMATS, ExportRequest, PredictRequest
 from ghn_studio.app.results import ExportReport, PredictReport
 from ghn_studio.app.tasks import task

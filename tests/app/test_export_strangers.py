@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ghn_studio.app.architectures import open_architecture
-from ghn_studio.app.exporting import ENDINGS
+from ghn_studio.app.exchange.exporting import ENDINGS
 from ghn_studio.engine.build import build
 from ghn_studio.ir import Architecture
 

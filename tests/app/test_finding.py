@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ghn_studio.app.architectures import open_architecture
 from ghn_studio.app.document import Document
-from ghn_studio.app.figures import Figures, LiveFigures
-from ghn_studio.app.finding import Term, as_number, find, parse
+from ghn_studio.app.drawing.figures import Figures, LiveFigures
+from ghn_studio.app.searching.finding import Term, as_number, find, parse
 from ghn_studio.ir import Architecture, Group, Node, NodeId, Source
 from ghn_studio.ops.convolution import Conv2dParams
 from ghn_studio.ops.dense import LinearParams

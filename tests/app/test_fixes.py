@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ghn_studio.analysis.shapes import infer_shapes
 from ghn_studio.app.document import Document
-from ghn_studio.app.fixes import first_problem, fixes, problems_of
+from ghn_studio.app.editing.fixes import first_problem, fixes, problems_of
 from ghn_studio.ir import Architecture, Group, Node, NodeId, Source
 from ghn_studio.ir.tensors import TensorSpec
 from ghn_studio.ops import REGISTRY

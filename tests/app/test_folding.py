@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ghn_studio.app import edits, folding
 from ghn_studio.app.architectures import open_architecture
-from ghn_studio.app.boxes import around_change, closing_up, overlaps, shifted
 from ghn_studio.app.document import Document
-from ghn_studio.app.flow import Box, Direction
-from ghn_studio.app.folding import Drawing
-from ghn_studio.app.layout import arrange
-from ghn_studio.app.rippling import frame_of
+from ghn_studio.app.drawing import folding
+from ghn_studio.app.drawing.boxes import around_change, closing_up, overlaps, shifted
+from ghn_studio.app.drawing.flow import Box, Direction
+from ghn_studio.app.drawing.folding import Drawing
+from ghn_studio.app.drawing.layout import arrange
+from ghn_studio.app.drawing.rippling import frame_of
+from ghn_studio.app.editing import edits
 from ghn_studio.ir import NodeId
 from ghn_studio.project import Project
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ghn_studio.app.fuzzy import match, ranked, score, word_starts
+from ghn_studio.app.searching.fuzzy import match, ranked, score, word_starts
 from ghn_studio.ops import REGISTRY
 
 _LETTERS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=24)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghn_studio.analysis.shapes import infer_shapes
-from ghn_studio.app import edits, grouping
 from ghn_studio.app.architectures import open_architecture
-from ghn_studio.app.picture import Picture, picture
+from ghn_studio.app.drawing.picture import Picture, picture
+from ghn_studio.app.editing import edits, grouping
 from ghn_studio.errors import ArchitectureError
 from ghn_studio.ir import Architecture, Edge, Group, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ghn_studio.app import adding, wiring
-from ghn_studio.app.batch import operators_of, parameter_set, shared_fields
 from ghn_studio.app.document import Document
-from ghn_studio.app.inserting import ends_of_part, room, spot_on_wire
-from ghn_studio.app.naming import name_problem
-from ghn_studio.app.picture import picture
-from ghn_studio.app.stepping import Step, neighbour
+from ghn_studio.app.drawing.picture import picture
+from ghn_studio.app.drawing.stepping import Step, neighbour
+from ghn_studio.app.editing import adding, wiring
+from ghn_studio.app.editing.batch import operators_of, parameter_set, shared_fields
+from ghn_studio.app.editing.inserting import ends_of_part, room, spot_on_wire
+from ghn_studio.app.editing.naming import name_problem
 from ghn_studio.ir import Architecture, Edge, Group, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY
 from ghn_studio.project import Project

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from ghn_studio.app import crash_log, journal
 from ghn_studio.app.document import HISTORY_LIMIT, Document
-from ghn_studio.app.edits import on_graph
-from ghn_studio.app.journal import Journal, Snapshot
-from ghn_studio.app.open_file import DamagedProjectError, OnDisk, OpenFile, claim, read_project
+from ghn_studio.app.editing.edits import on_graph
+from ghn_studio.app.safety import crash_log, journal
+from ghn_studio.app.safety.journal import Journal, Snapshot
+from ghn_studio.app.safety.open_file import DamagedProjectError, OnDisk, OpenFile, claim, read_project
 from ghn_studio.ir import Architecture, Node, NodeId
 from ghn_studio.ops.dense import LinearParams
 from ghn_studio.project import Project, dumps, read, write
@@ -125,7 +125,7 @@ def test_e04_an_accepted_copy_is_never_gone_and_is_offered_again_after_another_c
     code = """
 import os, sys
 from pathlib import Path
-from ghn_studio.app import journal
+from ghn_studio.app.safety import journal
 folder = Path(sys.argv[1])
 (copy,) = journal.look(folder).copies
 mine = journal.Journal(folder)

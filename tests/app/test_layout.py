@@ -9,9 +9,9 @@ import pytest
 
 from ghn_studio import paths
 from ghn_studio.app.document import Document
-from ghn_studio.app.flow import Direction
-from ghn_studio.app.layering import crossings, layered, sweep
-from ghn_studio.app.layout import GRID, arrange, free_spot, place_missing
+from ghn_studio.app.drawing.flow import Direction
+from ghn_studio.app.drawing.layering import crossings, layered, sweep
+from ghn_studio.app.drawing.layout import GRID, arrange, free_spot, place_missing
 from ghn_studio.ir import Architecture, Group, Node, NodeId, Source
 from ghn_studio.project import read
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import pytest
 
 from ghn_studio import paths
-from ghn_studio.app.arranging import Order, arranging
 from ghn_studio.app.document import Document
-from ghn_studio.app.layout import order_of
+from ghn_studio.app.drawing.arranging import Order, arranging
+from ghn_studio.app.drawing.layout import order_of
 from ghn_studio.jobs import run
 from ghn_studio.project import read
 

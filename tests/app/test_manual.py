@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ghn_studio.app import markup, operator_pages
 from ghn_studio.app.architectures import EXAMPLE, examples
-from ghn_studio.app.manual import CONTENTS, OPERATOR, SCHEME, Manual, ManualError, resolve, table
+from ghn_studio.app.helping import markup, operator_pages
+from ghn_studio.app.helping.manual import CONTENTS, OPERATOR, SCHEME, Manual, ManualError, resolve, table
 from ghn_studio.app.tasks import TASKS
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.spec import Category, OpSpec

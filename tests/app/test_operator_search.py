@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ghn_studio.app.operator_search import RECENT_LIMIT, find_operators, used
+from ghn_studio.app.searching.operator_search import RECENT_LIMIT, find_operators, used
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.spec import Category
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ghn_studio.app.architectures import open_architecture
 from ghn_studio.app.document import Document
-from ghn_studio.app.outlining import caption, sizes, spoken, tree
+from ghn_studio.app.drawing.outlining import caption, sizes, spoken, tree
 from ghn_studio.ir import Architecture, Group, Node, NodeId, Source
 from ghn_studio.ops.convolution import Conv2dParams
 from ghn_studio.ops.spec import NoParams

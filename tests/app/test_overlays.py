@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ghn_studio.app.architectures import open_architecture
 from ghn_studio.app.document import Document
-from ghn_studio.app.figures import Figures, LiveFigures, bytes_text
-from ghn_studio.app.overlays import BY_ID, FAINTEST, MEASURES, Measure, measured
+from ghn_studio.app.drawing.figures import Figures, LiveFigures, bytes_text
+from ghn_studio.app.drawing.overlays import BY_ID, FAINTEST, MEASURES, Measure, measured
 from ghn_studio.ir import Architecture, Group, Node, NodeId, Source
 from ghn_studio.ops.convolution import Conv2dParams
 from ghn_studio.ops.spec import NoParams

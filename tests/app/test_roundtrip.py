@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ghn_studio import onnx_io
-from ghn_studio.app import grouping
 from ghn_studio.app.architectures import example_names, open_architecture
-from ghn_studio.app.exporting import writing
+from ghn_studio.app.editing import grouping
+from ghn_studio.app.exchange.exporting import writing
+from ghn_studio.app.exchange.weights import match, read_state
 from ghn_studio.app.importing.reading import read_network
-from ghn_studio.app.weights import match, read_state
 from ghn_studio.deepnets import SPLITS, sample
 from ghn_studio.engine.build import build
 from ghn_studio.ir import Architecture, NodeId

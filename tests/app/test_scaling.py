@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ghn_studio.analysis.shapes import infer_shapes
 from ghn_studio.app.architectures import open_architecture
 from ghn_studio.app.document import Document
-from ghn_studio.app.scaling import new_width, scalable, scaled, scaling
+from ghn_studio.app.editing.scaling import new_width, scalable, scaled, scaling
 from ghn_studio.errors import ArchitectureError
 from ghn_studio.ir import Architecture, NodeId
 from ghn_studio.ops import REGISTRY

@@ -8,8 +8,8 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ghn_studio.app.flow import Box
-from ghn_studio.app.snapping import OVERHANG, Guide, Snapper
+from ghn_studio.app.drawing.flow import Box
+from ghn_studio.app.drawing.snapping import OVERHANG, Guide, Snapper
 
 STILL: Box = (0.0, 0.0, 160.0, 80.0)
 

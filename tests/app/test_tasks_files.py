@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from ghn_studio.app.exporting import check_target, write_network
+from ghn_studio.app.exchange.exporting import check_target, write_network
 from ghn_studio.app.requests import ExportRequest, ImportRequest, PredictRequest, SampleRequest
 from ghn_studio.app.results import ExportReport, PredictReport
 from ghn_studio.app.tasks import task

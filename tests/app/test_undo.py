@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from ghn_studio.app import clipboard, edits, grouping, inserting, notes
 from ghn_studio.app.architectures import open_architecture
 from ghn_studio.app.document import Document
-from ghn_studio.app.scaling import scaling
+from ghn_studio.app.editing import clipboard, edits, grouping, inserting, notes
+from ghn_studio.app.editing.scaling import scaling
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.ir import Edge, Node, NodeId
 from ghn_studio.ops import REGISTRY

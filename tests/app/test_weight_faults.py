@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from ghn_studio.app.exchange.weights import match, read_state
 from ghn_studio.app.requests import LoadWeightsRequest
 from ghn_studio.app.tasks import task
-from ghn_studio.app.weights import match, read_state
 from ghn_studio.engine.build import build
 from ghn_studio.errors import CheckpointError
 from ghn_studio.ir import Architecture

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghn_studio.app.architectures import open_architecture
-from ghn_studio.app.exporting import write_network
+from ghn_studio.app.exchange.exporting import write_network
+from ghn_studio.app.exchange.weights import Fit, StateFile, completed, match, read_state
 from ghn_studio.app.requests import LoadWeightsRequest
 from ghn_studio.app.results import LoadWeightsReport
 from ghn_studio.app.tasks import task
-from ghn_studio.app.weights import Fit, StateFile, completed, match, read_state
 from ghn_studio.engine.build import build
 from ghn_studio.errors import CheckpointError, UsageError
 from ghn_studio.ir import Architecture

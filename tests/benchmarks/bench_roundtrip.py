@@ -25,7 +25,7 @@ from torchvision import models as torchvision_models
 from ghn_studio import onnx_io
 from ghn_studio.analysis.program import program
 from ghn_studio.app.architectures import open_architecture, torchvision_names
-from ghn_studio.app.exporting import writing
+from ghn_studio.app.exchange.exporting import writing
 from ghn_studio.deepnets import SPLITS
 from ghn_studio.engine.build import build
 from ghn_studio.engine.execution import Plan

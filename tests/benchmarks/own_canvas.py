@@ -25,8 +25,8 @@ from PySide6.QtWidgets import QApplication
 
 from ghn_studio.app.architectures import open_architecture
 from ghn_studio.app.document import Document
-from ghn_studio.app.edits import Edit, on_graph
-from ghn_studio.app.layout import arrange
+from ghn_studio.app.drawing.layout import arrange
+from ghn_studio.app.editing.edits import Edit, on_graph
 from ghn_studio.gui import theme
 from ghn_studio.gui.canvas import CanvasView
 from ghn_studio.gui.main_window import MainWindow

@@ -10,9 +10,9 @@ import torch
 
 from ghn_studio import codegen, onnx_io
 from ghn_studio.analysis.shapes import infer_shapes
-from ghn_studio.app import grouping
 from ghn_studio.app.document import Document
-from ghn_studio.app.notes import written
+from ghn_studio.app.editing import grouping
+from ghn_studio.app.editing.notes import written
 from ghn_studio.engine.build import build
 from ghn_studio.ir import Architecture, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY

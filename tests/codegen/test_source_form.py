@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ghn_studio.app.architectures import open_architecture
-from ghn_studio.app.description import Preprocessing
+from ghn_studio.app.exchange.description import Preprocessing
 from ghn_studio.codegen import to_source
 from ghn_studio.datasets import DatasetInfo
 from ghn_studio.engine.data import adapt

@@ -11,10 +11,10 @@ from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from ghn_studio.app import edits
-from ghn_studio.app.aligning import Line
 from ghn_studio.app.document import Document
-from ghn_studio.app.flow import Direction
+from ghn_studio.app.drawing.aligning import Line
+from ghn_studio.app.drawing.flow import Direction
+from ghn_studio.app.editing import edits
 from ghn_studio.gui import theme
 from ghn_studio.gui.actions import ACTIONS
 from ghn_studio.gui.canvas import CanvasView
@@ -349,7 +349,7 @@ def test_fit_glides_and_a_turn_of_the_wheel_takes_over(qtbot: QtBot, make_view) 
 
 
 def test_a_mistake_in_the_layout_is_heard_of(qtbot: QtBot, make_view, monkeypatch) -> None:
-    from ghn_studio.app import arranging
+    from ghn_studio.app.drawing import arranging
 
     view = make_view(620)
     monkeypatch.setattr(arranging, "layered", lambda *a: 1 / 0)

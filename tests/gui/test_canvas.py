@@ -11,8 +11,8 @@ from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent, QMouseEve
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from ghn_studio.app import edits
 from ghn_studio.app.document import Document
+from ghn_studio.app.editing import edits
 from ghn_studio.gui import theme
 from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
 from ghn_studio.gui.canvas.paint import trouble

@@ -13,8 +13,8 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from ghn_studio.app import edits
 from ghn_studio.app.document import Document
+from ghn_studio.app.editing import edits
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.gui.canvas import CanvasView
 from ghn_studio.gui.canvas.routing import Box, Obstacles

@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QFontInfo, QFontMetricsF
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from ghn_studio.app import faces
+from ghn_studio.app.drawing import faces
 from ghn_studio.gui import fonts, icons, theme
 from ghn_studio.gui.canvas.heat import Heat, colour_of
 from ghn_studio.gui.canvas.routing import Lanes, Obstacles, route

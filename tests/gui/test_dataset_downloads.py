@@ -11,8 +11,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox
 
 from ghn_studio.datasets.published import PUBLISHED
+from ghn_studio.gui.ghns.train_dialog import _dataset_refusal
 from ghn_studio.gui.main_window import MainWindow
-from ghn_studio.gui.train_dialog import _dataset_refusal
 
 pytest.importorskip("torch")
 

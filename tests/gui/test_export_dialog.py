@@ -9,9 +9,9 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QApplication, QDialog, QPushButton
 
-from ghn_studio.app.export_choices import CHOICES
-from ghn_studio.gui.export_dialog import ExportDialog
-from ghn_studio.gui.export_form import NO_VALUES, PREDICT, RANDOM_START
+from ghn_studio.app.exchange.export_choices import CHOICES
+from ghn_studio.gui.exchange.export_dialog import ExportDialog
+from ghn_studio.gui.exchange.export_form import NO_VALUES, PREDICT, RANDOM_START
 from ghn_studio.gui.main_window import MainWindow
 
 pytest.importorskip("torch")
@@ -163,7 +163,7 @@ def test_a_failure_is_told_in_the_dialog(qtbot, dialog, tmp_path):
 
 def test_what_is_not_known_cannot_be_included(qtbot, window, tmp_path, make_small_network):
     from ghn_studio.engine.initial import kaiming
-    from ghn_studio.gui.held_values import HeldValues
+    from ghn_studio.gui.exchange.held_values import HeldValues
 
     graph = window.document.graph
     window.files.held = HeldValues(graph, lambda: kaiming(graph, 1), {"kind": "imported", "file": "x.onnx"})

@@ -11,12 +11,12 @@ import pytest
 from PySide6.QtCore import QEvent, QTimer, qCritical, qWarning
 from PySide6.QtWidgets import QApplication, QFileDialog, QPushButton
 
-from ghn_studio.app import journal
+from ghn_studio.app.safety import journal
 from ghn_studio.errors import ArchitectureError
 from ghn_studio.gui import windows
-from ghn_studio.gui.fault_dialog import FaultDesk, FaultDialog
-from ghn_studio.gui.faults import FaultWatch
 from ghn_studio.gui.main_window import MainWindow
+from ghn_studio.gui.safety.fault_dialog import FaultDesk, FaultDialog
+from ghn_studio.gui.safety.faults import FaultWatch
 from ghn_studio.gui.windows import Windows
 from ghn_studio.project import read
 

@@ -21,13 +21,14 @@ import pytest
 from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QPushButton
 
-from ghn_studio.app import journal
 from ghn_studio.app.architectures import open_architecture
-from ghn_studio.app.edits import on_graph
-from ghn_studio.gui import autosave, windows
-from ghn_studio.gui.job_desk import Errand
+from ghn_studio.app.editing.edits import on_graph
+from ghn_studio.app.safety import journal
+from ghn_studio.gui import windows
+from ghn_studio.gui.jobs.job_desk import Errand
 from ghn_studio.gui.main_window import MainWindow
-from ghn_studio.gui.recovery import Recovery, RecoveryDialog, when
+from ghn_studio.gui.safety import autosave
+from ghn_studio.gui.safety.recovery import Recovery, RecoveryDialog, when
 from ghn_studio.gui.windows import Windows
 from ghn_studio.ir import Architecture, Node, NodeId
 from ghn_studio.jobs import Job, Progress

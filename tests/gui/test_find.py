@@ -7,12 +7,12 @@ from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from pytestqt.qtbot import QtBot
 
 from ghn_studio.app.document import Document
-from ghn_studio.app.figures import LiveFigures
-from ghn_studio.app.grouping import collapsed
+from ghn_studio.app.drawing.figures import LiveFigures
+from ghn_studio.app.editing.grouping import collapsed
 from ghn_studio.gui import theme
 from ghn_studio.gui.canvas import CanvasView
 from ghn_studio.gui.canvas.jumping import Jumping
-from ghn_studio.gui.find_bar import FindBar
+from ghn_studio.gui.searching.find_bar import FindBar
 from ghn_studio.ir import Architecture, Group, Node, NodeId, Source
 from ghn_studio.ops.convolution import Conv2dParams
 from ghn_studio.ops.spec import NoParams

@@ -11,15 +11,15 @@ from PySide6.QtGui import QColor, QMouseEvent
 from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
-from ghn_studio.app import edits, grouping
-from ghn_studio.app.boxes import overlaps
 from ghn_studio.app.document import Document
-from ghn_studio.app.open_file import OpenFile
+from ghn_studio.app.drawing.boxes import overlaps
+from ghn_studio.app.editing import edits, grouping
+from ghn_studio.app.safety.open_file import OpenFile
 from ghn_studio.gui import theme
 from ghn_studio.gui.canvas import CanvasView, menus
 from ghn_studio.gui.canvas.heat import heat_of
 from ghn_studio.gui.main_window import MainWindow
-from ghn_studio.gui.repeat_box import RepeatBox
+from ghn_studio.gui.panels.repeat_box import RepeatBox
 from ghn_studio.ir import Architecture, Edge, Group, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.convolution import Conv2dParams
@@ -537,7 +537,7 @@ def test_actions_for_groups_say_why_they_are_off(window: MainWindow) -> None:
 
 
 def test_a_large_network_opens_as_a_picture_that_can_be_read(window: MainWindow, qtbot: QtBot) -> None:
-    from ghn_studio.app.collapsing import placed, readable
+    from ghn_studio.app.drawing.collapsing import placed, readable
 
     nodes, last = [Node(NodeId("image"), "input", InputParams(3, 32, 32))], "image"
     for stage in range(4):

@@ -35,16 +35,16 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from ghn_studio.app.edits import on_graph
-from ghn_studio.app.manual import CONTENTS, OPERATOR
+from ghn_studio.app.editing.edits import on_graph
+from ghn_studio.app.helping.manual import CONTENTS, OPERATOR
 from ghn_studio.gui import theme
 from ghn_studio.gui.actions import ACTIONS, shortcut_rows
 from ghn_studio.gui.choice_box import ChoiceBox
 from ghn_studio.gui.dialogs import ShortcutsDialog
 from ghn_studio.gui.gallery import ExampleCard
-from ghn_studio.gui.gesture_table import GESTURES
-from ghn_studio.gui.help_panel import HelpPanel, manual_of
-from ghn_studio.gui.hints import HINTS
+from ghn_studio.gui.helping.gesture_table import GESTURES
+from ghn_studio.gui.helping.help_panel import HelpPanel, manual_of
+from ghn_studio.gui.helping.hints import HINTS
 from ghn_studio.gui.main_window import MainWindow
 from ghn_studio.gui.settings import Settings
 from ghn_studio.ir.graph import incoming_edges

@@ -16,9 +16,9 @@ from PySide6.QtWidgets import QLabel, QMessageBox, QPushButton
 
 from ghn_studio.app.importing import process
 from ghn_studio.gui import files
-from ghn_studio.gui.dropping import DropState, plan
-from ghn_studio.gui.export_form import HELD
-from ghn_studio.gui.import_dialog import ImportDialog
+from ghn_studio.gui.exchange.dropping import DropState, plan
+from ghn_studio.gui.exchange.export_form import HELD
+from ghn_studio.gui.exchange.import_dialog import ImportDialog
 from ghn_studio.gui.main_window import MainWindow
 
 pytest.importorskip("onnxruntime")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ghn_studio.gui.job_runner import QtJobRunner
+from ghn_studio.gui.jobs.job_runner import QtJobRunner
 from ghn_studio.jobs import Job, Progress
 
 

@@ -14,12 +14,13 @@ from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QPushButton, Q
 from pytestqt.qtbot import QtBot
 
 from ghn_studio.app.document import Document
-from ghn_studio.app.edits import added
-from ghn_studio.gui import garbage, torch_loader
+from ghn_studio.app.editing.edits import added
+from ghn_studio.gui import garbage
 from ghn_studio.gui.canvas import CanvasView
-from ghn_studio.gui.inspector import Inspector
-from ghn_studio.gui.job_desk import Errand
+from ghn_studio.gui.jobs import torch_loader
+from ghn_studio.gui.jobs.job_desk import Errand
 from ghn_studio.gui.main_window import MainWindow
+from ghn_studio.gui.panels.inspector import Inspector
 from ghn_studio.ir import Architecture, Node, NodeId
 from ghn_studio.jobs import Job, Progress
 from ghn_studio.ops import REGISTRY

@@ -8,8 +8,8 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from ghn_studio.app import notes
 from ghn_studio.app.document import Document
+from ghn_studio.app.editing import notes
 from ghn_studio.gui import theme
 from ghn_studio.gui.canvas import CanvasView, menus
 from ghn_studio.ir import Architecture, Group, Node, NodeId, Source

@@ -14,15 +14,15 @@ from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
-from ghn_studio.app import edits, grouping
 from ghn_studio.app.architectures import open_architecture
 from ghn_studio.app.document import Document
-from ghn_studio.app.figures import LiveFigures
-from ghn_studio.app.outlining import tree
+from ghn_studio.app.drawing.figures import LiveFigures
+from ghn_studio.app.drawing.outlining import tree
+from ghn_studio.app.editing import edits, grouping
 from ghn_studio.gui import theme
 from ghn_studio.gui.canvas import CanvasView
-from ghn_studio.gui.outline import Outline
-from ghn_studio.gui.outline_model import NAME, OutlineModel
+from ghn_studio.gui.panels.outline import Outline
+from ghn_studio.gui.panels.outline_model import NAME, OutlineModel
 from ghn_studio.ir import Architecture, NodeId
 from ghn_studio.ops.convolution import Conv2dParams
 

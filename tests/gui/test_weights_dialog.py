@@ -8,11 +8,11 @@ import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 
-from ghn_studio.app.weights import Fit
-from ghn_studio.gui.export_form import HELD
-from ghn_studio.gui.fact_grid import FactGrid
+from ghn_studio.app.exchange.weights import Fit
+from ghn_studio.gui.exchange.export_form import HELD
+from ghn_studio.gui.exchange.weights_dialog import WeightsDialog
 from ghn_studio.gui.main_window import MainWindow
-from ghn_studio.gui.weights_dialog import WeightsDialog
+from ghn_studio.gui.results.fact_grid import FactGrid
 from ghn_studio.project import read, read_values
 
 torch = pytest.importorskip("torch")

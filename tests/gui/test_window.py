@@ -14,11 +14,11 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox, QPushButto
 
 from ghn_studio.app.architectures import open_architecture
 from ghn_studio.app.document import Document
-from ghn_studio.app.edits import on_graph
+from ghn_studio.app.editing.edits import on_graph
 from ghn_studio.gui import theme
 from ghn_studio.gui.actions import ACTIONS
-from ghn_studio.gui.inspector import Inspector
 from ghn_studio.gui.main_window import MainWindow
+from ghn_studio.gui.panels.inspector import Inspector
 from ghn_studio.gui.settings import Settings
 from ghn_studio.ir.graph import Architecture, Edge, Node
 from ghn_studio.ops import REGISTRY
@@ -446,7 +446,7 @@ def test_arranging_is_one_undo_step(window):
 
 
 def _moved(project, node):
-    from ghn_studio.app.edits import moved
+    from ghn_studio.app.editing.edits import moved
 
     return moved({node: (9000.0, 9000.0)})(project)
 

@@ -16,9 +16,9 @@ from pytestqt.qtbot import QtBot
 from ghn_studio.app.document import Document
 from ghn_studio.gui.canvas import CanvasView
 from ghn_studio.gui.canvas.menus import context_menu, selection_point
-from ghn_studio.gui.inspector import Inspector
+from ghn_studio.gui.exchange.picture_export import PictureDialog
 from ghn_studio.gui.main_window import MainWindow
-from ghn_studio.gui.picture_export import PictureDialog
+from ghn_studio.gui.panels.inspector import Inspector
 from ghn_studio.gui.scale_dialog import ScaleDialog
 from ghn_studio.ir import Architecture, NodeId
 from ghn_studio.project import Project

@@ -20,10 +20,10 @@ from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QPushButto
 from ghn_studio.ghn import published
 from ghn_studio.ghn.published import PublishedGhn
 from ghn_studio.ghn.run_folder import NEWEST
-from ghn_studio.gui.familiarity_badge import UNKNOWN
-from ghn_studio.gui.layer_bars import ROW, lost
+from ghn_studio.gui.ghns.train_dialog import STEPS, TrainDialog
 from ghn_studio.gui.main_window import MainWindow
-from ghn_studio.gui.train_dialog import STEPS, TrainDialog
+from ghn_studio.gui.results.familiarity_badge import UNKNOWN
+from ghn_studio.gui.results.layer_bars import ROW, lost
 from ghn_studio.ir.graph import NodeId
 
 pytest.importorskip("torch")

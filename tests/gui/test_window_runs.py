@@ -11,12 +11,12 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QPushButton
 
 from ghn_studio.app.catalogues import suited_ghn
-from ghn_studio.gui import leaving
-from ghn_studio.gui.export_form import HELD, RANDOM_START, STORED
-from ghn_studio.gui.job_desk import Errand
+from ghn_studio.gui.exchange.export_form import HELD, RANDOM_START, STORED
+from ghn_studio.gui.jobs.job_desk import Errand
 from ghn_studio.gui.main_window import MainWindow
-from ghn_studio.gui.questions import Answer
 from ghn_studio.gui.run_bar import RANDOM
+from ghn_studio.gui.safety import leaving
+from ghn_studio.gui.safety.questions import Answer
 from ghn_studio.jobs import Job, Progress
 from ghn_studio.project import read
 

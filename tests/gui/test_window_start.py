@@ -121,7 +121,7 @@ def test_no_first_click_pays_for_an_import(tmp_path):
     pytest.importorskip("torch")
     code = """
         import importlib, sys
-        from ghn_studio.gui.torch_loader import MODULES
+        from ghn_studio.gui.jobs.torch_loader import MODULES
         for name in MODULES:
             importlib.import_module(name)
         from ghn_studio.app.architectures import open_architecture

@@ -11,12 +11,12 @@ from ghn_studio.app.results import CompareReport, CurvePoint, PredictReport, Unp
 from ghn_studio.datasets import DATASETS
 from ghn_studio.errors import ProjectError
 from ghn_studio.gui.actions import ACTIONS, WindowState, shortcut_rows
-from ghn_studio.gui.advice import notices
 from ghn_studio.gui.curve_panel import table
-from ghn_studio.gui.eta import RemainingTime
-from ghn_studio.gui.ghn_entries import figures
-from ghn_studio.gui.job_desk import message_for
-from ghn_studio.gui.results_panel import unpredicted_text
+from ghn_studio.gui.ghns.ghn_entries import figures
+from ghn_studio.gui.jobs.eta import RemainingTime
+from ghn_studio.gui.jobs.job_desk import message_for
+from ghn_studio.gui.panels.advice import notices
+from ghn_studio.gui.results.results_panel import unpredicted_text
 from ghn_studio.gui.wording import crossing, duration, facts, percent, plural, remaining
 from ghn_studio.ir.graph import Architecture, Edge, Node, Source
 from ghn_studio.jobs import Progress

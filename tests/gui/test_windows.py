@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication
 from ghn_studio.__main__ import names_a_network
 from ghn_studio.app.architectures import open_architecture
 from ghn_studio.gui import windows
-from ghn_studio.gui.dropping import DropState, plan
+from ghn_studio.gui.exchange.dropping import DropState, plan
 from ghn_studio.gui.gallery import RecentCard
 from ghn_studio.gui.main_window import MainWindow
 from ghn_studio.gui.windows import Windows

@@ -9,7 +9,7 @@ from math import prod
 
 from ghn_studio.analysis.shapes import infer_shapes
 from ghn_studio.app.architectures import Foreign
-from ghn_studio.app.collapsing import LARGE
+from ghn_studio.app.drawing.collapsing import LARGE
 from ghn_studio.app.importing.reading import MOST_ERROR
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.spec import Category, Role

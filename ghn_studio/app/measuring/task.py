@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ghn_studio.app.architectures import DEEPNETS, open_architecture
-from ghn_studio.app.files import check_range
+from ghn_studio.app.exchange.files import check_range
 from ghn_studio.app.measuring.folder import RunFolder
 from ghn_studio.app.measuring.records import Entry, MeasureReport, NetworkRecord, rows_of
 from ghn_studio.app.requests import MeasureRequest

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from PySide6.QtCore import QAbstractAnimation, QEasingCurve, QObject, QPointF, QVariantAnimation
 
-from ghn_studio.app.flow import Point
+from ghn_studio.app.drawing.flow import Point
 from ghn_studio.gui.canvas.items import Wire
 from ghn_studio.gui.canvas.routing import Route
 from ghn_studio.gui.canvas.viewport import Aim, Viewport

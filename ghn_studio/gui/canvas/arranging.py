@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
-from ghn_studio.app import edits
-from ghn_studio.app.aligning import Line, aligned, distributed
-from ghn_studio.app.arranging import Order, arranging
-from ghn_studio.app.edits import Edit
-from ghn_studio.app.flow import Box, Direction, Point
-from ghn_studio.app.layout import order_of, rearranging
-from ghn_studio.gui.background import Background
+from ghn_studio.app.drawing.aligning import Line, aligned, distributed
+from ghn_studio.app.drawing.arranging import Order, arranging
+from ghn_studio.app.drawing.flow import Box, Direction, Point
+from ghn_studio.app.drawing.layout import order_of, rearranging
+from ghn_studio.app.editing import edits
+from ghn_studio.app.editing.edits import Edit
 from ghn_studio.gui.canvas.animation import Glide
+from ghn_studio.gui.jobs.background import Background
 from ghn_studio.ir.graph import NodeId
 from ghn_studio.jobs import Job, run
 from ghn_studio.project import Project

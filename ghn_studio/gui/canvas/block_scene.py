@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from PySide6.QtCore import QRectF
 from PySide6.QtWidgets import QGraphicsScene
 
-from ghn_studio.app.boxes import joined
 from ghn_studio.app.document import Document
-from ghn_studio.app.faces import HEADER
-from ghn_studio.app.flow import Direction
-from ghn_studio.app.picture import Picture
+from ghn_studio.app.drawing.boxes import joined
+from ghn_studio.app.drawing.faces import HEADER
+from ghn_studio.app.drawing.flow import Direction
+from ghn_studio.app.drawing.picture import Picture
 from ghn_studio.gui import theme
 from ghn_studio.gui.canvas.frames import FarTitles, FrameItem, Frames
 from ghn_studio.gui.canvas.group_paint import on_chevron

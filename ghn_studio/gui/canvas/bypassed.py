@@ -8,8 +8,8 @@ from functools import lru_cache
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 
-from ghn_studio.app.faces import HEADER, NodeFace
-from ghn_studio.app.flow import Direction
+from ghn_studio.app.drawing.faces import HEADER, NodeFace
+from ghn_studio.app.drawing.flow import Direction
 from ghn_studio.gui.theme import Tokens, mixed
 
 #: How much of a colour gives way to the canvas.

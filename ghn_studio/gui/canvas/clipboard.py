@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QApplication
 
-from ghn_studio.app.clipboard import Part
+from ghn_studio.app.editing.clipboard import Part
 from ghn_studio.project import FORMAT, read
 
 _SUFFIX = ".ghn"

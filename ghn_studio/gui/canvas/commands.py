@@ -8,16 +8,16 @@ from typing import Any
 
 from PySide6.QtWidgets import QApplication
 
-from ghn_studio.app import adding, clipboard, edits, grouping, scoped, wiring
-from ghn_studio.app.connecting import port_refusal
 from ghn_studio.app.document import Document
-from ghn_studio.app.fixes import Fix
-from ghn_studio.app.flow import Direction
-from ghn_studio.app.folding import Drawing
-from ghn_studio.app.inserting import chained, ends_of_part
-from ghn_studio.app.layout import free_spot, snapped
-from ghn_studio.app.linking import linked, links
-from ghn_studio.app.picture import Picture
+from ghn_studio.app.drawing.flow import Direction
+from ghn_studio.app.drawing.folding import Drawing
+from ghn_studio.app.drawing.layout import free_spot, snapped
+from ghn_studio.app.drawing.picture import Picture
+from ghn_studio.app.editing import adding, clipboard, edits, grouping, scoped, wiring
+from ghn_studio.app.editing.connecting import port_refusal
+from ghn_studio.app.editing.fixes import Fix
+from ghn_studio.app.editing.inserting import chained, ends_of_part
+from ghn_studio.app.editing.linking import linked, links
 from ghn_studio.codegen import part_to_source
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.gui.canvas.clipboard import clipped

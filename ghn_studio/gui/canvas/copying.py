@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
-from ghn_studio.app.layout import snapped
+from ghn_studio.app.drawing.layout import snapped
 from ghn_studio.gui.canvas.paint import RADIUS
 from ghn_studio.gui.theme import faded
 from ghn_studio.ir.graph import NodeId

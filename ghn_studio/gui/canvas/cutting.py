@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
 
-from ghn_studio.app.connecting import CYCLE, downstream, port_refusal
+from ghn_studio.app.editing.connecting import CYCLE, downstream, port_refusal
 from ghn_studio.gui.canvas.paint import PORT, draw_port
 from ghn_studio.gui.canvas.scene import PortRef
 from ghn_studio.gui.theme import faded

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent
 
-from ghn_studio.app.layout import snapped
+from ghn_studio.app.drawing.layout import snapped
 from ghn_studio.gui.canvas.gestures import WIRE_REACH_PX
 from ghn_studio.ir.graph import Edge
 

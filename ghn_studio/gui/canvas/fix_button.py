@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QToolButton
 
-from ghn_studio.app.fixes import Fix, first_problem, fixes
+from ghn_studio.app.editing.fixes import Fix, first_problem, fixes
 from ghn_studio.gui import icons
 from ghn_studio.gui.canvas.items import Wire
 from ghn_studio.gui.canvas.paint import PILL_ZOOM

@@ -9,10 +9,10 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsRectItem, QStyleOptionGraphicsItem, QWidget
 
-from ghn_studio.app.boxes import TITLE, bands, framed, joined, turned
-from ghn_studio.app.flow import Box, Direction
-from ghn_studio.app.group_faces import caption
-from ghn_studio.app.picture import Picture
+from ghn_studio.app.drawing.boxes import TITLE, bands, framed, joined, turned
+from ghn_studio.app.drawing.flow import Box, Direction
+from ghn_studio.app.drawing.group_faces import caption
+from ghn_studio.app.drawing.picture import Picture
 from ghn_studio.gui.canvas.group_paint import draw_chevron
 from ghn_studio.gui.canvas.items import Layer, NodeItem, Sheet
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 
-from ghn_studio.app import block_wires, edits, wiring
-from ghn_studio.app.group_faces import short_name
-from ghn_studio.app.layout import snapped
-from ghn_studio.app.snapping import Snap, Snapper
+from ghn_studio.app.drawing.group_faces import short_name
+from ghn_studio.app.drawing.layout import snapped
+from ghn_studio.app.drawing.snapping import Snap, Snapper
+from ghn_studio.app.editing import block_wires, edits, wiring
 from ghn_studio.gui.canvas.guides import Guides
 from ghn_studio.gui.canvas.paint import PORT, draw_port
 from ghn_studio.gui.canvas.scene import PortRef

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget, QWidgetAction
 
-from ghn_studio.app import grouping
 from ghn_studio.app.document import Document
-from ghn_studio.app.faces import count_text
-from ghn_studio.app.group_faces import caption, short_name
+from ghn_studio.app.drawing.faces import count_text
+from ghn_studio.app.drawing.group_faces import caption, short_name
+from ghn_studio.app.editing import grouping
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.look import label
-from ghn_studio.gui.operator_tips import tip
-from ghn_studio.gui.repeat_box import RepeatBox
+from ghn_studio.gui.panels.operator_tips import tip
+from ghn_studio.gui.panels.repeat_box import RepeatBox
 from ghn_studio.ir.graph import Group
 
 if TYPE_CHECKING:

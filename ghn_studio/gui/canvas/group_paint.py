@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPen, QPolygonF
 
-from ghn_studio.app.faces import BADGE, CHEVRON, HEADER, PAD_X, GroupMark, NodeFace
+from ghn_studio.app.drawing.faces import BADGE, CHEVRON, HEADER, PAD_X, GroupMark, NodeFace
 from ghn_studio.gui.theme import Tokens, faded, mixed, ui_font
 
 #: How far the sheets of a stack look out below each other, in scene units.

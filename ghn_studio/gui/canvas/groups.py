@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPointF, QRect, Signal
 
-from ghn_studio.app import folding, grouping
-from ghn_studio.app.edits import Edit
-from ghn_studio.app.entering import trail
-from ghn_studio.app.folding import Drawing
-from ghn_studio.app.group_faces import caption, short_name
-from ghn_studio.app.layout import order_of
-from ghn_studio.app.picture import picture
+from ghn_studio.app.drawing import folding
+from ghn_studio.app.drawing.entering import trail
+from ghn_studio.app.drawing.folding import Drawing
+from ghn_studio.app.drawing.group_faces import caption, short_name
+from ghn_studio.app.drawing.layout import order_of
+from ghn_studio.app.drawing.picture import picture
+from ghn_studio.app.editing import grouping
+from ghn_studio.app.editing.edits import Edit
 from ghn_studio.gui.canvas.breadcrumbs import Breadcrumbs
 from ghn_studio.gui.canvas.title_edit import TitleEdit
 from ghn_studio.ir.graph import NodeId

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QLineF, QRectF
 from PySide6.QtGui import QColor, QPainter, QPen
 
-from ghn_studio.app.snapping import Guide
+from ghn_studio.app.drawing.snapping import Guide
 from ghn_studio.gui.canvas.viewport import Viewport
 
 _TICK_PX = 3.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
 
-from ghn_studio.app.faces import NodeFace
+from ghn_studio.app.drawing.faces import NodeFace
 from ghn_studio.gui import theme
 from ghn_studio.gui.theme import Tokens, mixed, mono_font
 

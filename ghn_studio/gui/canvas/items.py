@@ -9,8 +9,8 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsPathItem, QGraphicsRectItem, QStyleOptionGraphicsItem, QWidget
 
-from ghn_studio.app.faces import NodeFace
-from ghn_studio.app.flow import Direction
+from ghn_studio.app.drawing.faces import NodeFace
+from ghn_studio.app.drawing.flow import Direction
 from ghn_studio.gui.canvas.heat import Heat, draw_tag
 from ghn_studio.gui.canvas.paint import (
     MARGIN,

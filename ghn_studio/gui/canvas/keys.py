@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent, QKeySequence
 
-from ghn_studio.app.stepping import Step
+from ghn_studio.app.drawing.stepping import Step
 from ghn_studio.gui.canvas.commands import FINE_NUDGE, NUDGE
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
 
-from ghn_studio.app.overlays import Overlay
+from ghn_studio.app.drawing.overlays import Overlay
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.canvas.heat import Heat, colour_of
 from ghn_studio.gui.look import label

@@ -13,15 +13,15 @@ from PySide6.QtWidgets import QMenu
 
 from ghn_studio.analysis.shapes import Problem
 from ghn_studio.app.document import Document
-from ghn_studio.app.faces import count_text
-from ghn_studio.app.fixes import fixes
+from ghn_studio.app.drawing.faces import count_text
+from ghn_studio.app.editing.fixes import fixes
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.canvas.alike import select_alike
 from ghn_studio.gui.canvas.clipboard import holds_nodes
 from ghn_studio.gui.canvas.dropping import HELD_X, HELD_Y
 from ghn_studio.gui.canvas.gestures import WIRE_REACH_PX
 from ghn_studio.gui.canvas.group_menu import add_moves, describe_group, group_entries
-from ghn_studio.gui.operator_tips import formula, tip
+from ghn_studio.gui.panels.operator_tips import formula, tip
 from ghn_studio.ir.graph import Edge, NodeId
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QGraphicsRectItem, QStyleOptionGraphicsItem, QWidget
 
-from ghn_studio.app.flow import Box
-from ghn_studio.app.notes import box_of
+from ghn_studio.app.drawing.flow import Box
+from ghn_studio.app.editing.notes import box_of
 from ghn_studio.gui.canvas.items import Layer
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, Pictures
 from ghn_studio.gui.theme import SEMIBOLD, Tokens, faded, mixed, ui_font

@@ -10,9 +10,9 @@ from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt
 from PySide6.QtGui import QKeyEvent, QPainter
 from PySide6.QtWidgets import QPlainTextEdit
 
-from ghn_studio.app import edits, notes
-from ghn_studio.app.flow import Box, Point
-from ghn_studio.app.places import snapped
+from ghn_studio.app.drawing.flow import Box, Point
+from ghn_studio.app.drawing.places import snapped
+from ghn_studio.app.editing import edits, notes
 from ghn_studio.gui.canvas.gestures import DRAG_START_PX, Gesture
 from ghn_studio.gui.theme import ui_font
 from ghn_studio.ir.graph import NodeId

@@ -14,7 +14,7 @@ from PySide6.QtCore import QLineF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
-from ghn_studio.app.boxes import joined
+from ghn_studio.app.drawing.boxes import joined
 from ghn_studio.gui.canvas.heat import colour_of
 from ghn_studio.gui.canvas.items import NodeItem, Sheet, Wire
 from ghn_studio.gui.canvas.paint import OVERVIEW_ZOOM, trouble

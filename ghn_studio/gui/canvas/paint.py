@@ -25,8 +25,8 @@ from PySide6.QtGui import (
     QRadialGradient,
 )
 
-from ghn_studio.app.faces import FOOTER, HEADER, PAD_X, ROW, NodeFace, Slot
-from ghn_studio.app.flow import Direction
+from ghn_studio.app.drawing.faces import FOOTER, HEADER, PAD_X, ROW, NodeFace, Slot
+from ghn_studio.app.drawing.flow import Direction
 from ghn_studio.gui.canvas.bypassed import dimmed, draw_passing
 from ghn_studio.gui.canvas.group_paint import draw_badge, draw_mark, draw_stack, title_room
 from ghn_studio.gui.canvas.heat import Heat, draw_tag, heated

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 
-from ghn_studio.app.faces import NodeFace
+from ghn_studio.app.drawing.faces import NodeFace
 from ghn_studio.gui.theme import Tokens
 
 #: Radius of the sign, and of the one for small zooms.

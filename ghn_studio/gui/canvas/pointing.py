@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QMouseEvent, QPainter
 
-from ghn_studio.app.faces import HEADER
+from ghn_studio.app.drawing.faces import HEADER
 from ghn_studio.gui.canvas import menus
 from ghn_studio.gui.canvas.cutting import Cut
 from ghn_studio.gui.canvas.gestures import PORT_REACH_PX, WIRE_REACH_PX, Gesture, Pan

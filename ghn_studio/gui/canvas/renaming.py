@@ -8,8 +8,8 @@ from PySide6.QtCore import QEvent, QObject, QPointF, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QLineEdit
 
-from ghn_studio.app.faces import HEADER
-from ghn_studio.app.naming import name_problem
+from ghn_studio.app.drawing.faces import HEADER
+from ghn_studio.app.editing.naming import name_problem
 from ghn_studio.gui.look import set_property
 from ghn_studio.ir.graph import NodeId
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from PySide6.QtCore import Signal
 
 from ghn_studio.app.document import Change, Document
-from ghn_studio.app.entering import neighbour_places, surviving
-from ghn_studio.app.flow import Direction, direction_of
-from ghn_studio.app.layout import place_missing
-from ghn_studio.app.picture import PictureDiff, changes
+from ghn_studio.app.drawing.entering import neighbour_places, surviving
+from ghn_studio.app.drawing.flow import Direction, direction_of
+from ghn_studio.app.drawing.layout import place_missing
+from ghn_studio.app.drawing.picture import PictureDiff, changes
 from ghn_studio.gui import theme
 from ghn_studio.gui.canvas.block_scene import BlockScene, PortRef
 from ghn_studio.gui.canvas.heat import UNMEASURED, Heat, worst

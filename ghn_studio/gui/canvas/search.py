@@ -19,10 +19,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from ghn_studio.app.operator_search import find_operators, used
+from ghn_studio.app.searching.operator_search import find_operators, used
 from ghn_studio.gui import theme
 from ghn_studio.gui.look import ElidedLabel, label
-from ghn_studio.gui.operator_tips import operator_tip
+from ghn_studio.gui.panels.operator_tips import operator_tip
 from ghn_studio.ops.registry import OpRegistry
 from ghn_studio.ops.spec import Category, OpSpec
 

@@ -23,9 +23,9 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QWidget
 
 from ghn_studio.app.document import Document
-from ghn_studio.app.edits import Edit
-from ghn_studio.app.layout import snapped
-from ghn_studio.app.stepping import Step, neighbour
+from ghn_studio.app.drawing.layout import snapped
+from ghn_studio.app.drawing.stepping import Step, neighbour
+from ghn_studio.app.editing.edits import Edit
 from ghn_studio.gui.canvas import keys
 from ghn_studio.gui.canvas.arranging import Arranging
 from ghn_studio.gui.canvas.commands import Commands

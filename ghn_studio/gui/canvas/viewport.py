@@ -11,7 +11,7 @@ from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, QTimer, Si
 from PySide6.QtGui import QBrush, QColor, QPainter, QPaintEvent, QPixmap, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QGraphicsView, QWidget
 
-from ghn_studio.app.overlays import Overlay
+from ghn_studio.app.drawing.overlays import Overlay
 from ghn_studio.gui import theme
 from ghn_studio.gui.canvas.heat import heat_of
 from ghn_studio.gui.canvas.legend import Legend

@@ -1,0 +1,1 @@
+"""What is drawn of a project and where: pictures, layouts, places. Values without Qt."""

@@ -1,0 +1,1 @@
+"""Networks and their values in and out of files. Torch and ONNX are imported by what needs them."""

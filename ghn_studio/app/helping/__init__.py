@@ -1,0 +1,1 @@
+"""The manual's pages, from Markdown and from the registry. No Qt."""

@@ -1,0 +1,1 @@
+"""Open files, recovery copies and what is left of a crash. No Qt."""

@@ -1,0 +1,1 @@
+"""Finding things by a few typed letters. No Qt."""

@@ -1,0 +1,1 @@
+"""Imports, exports and weights, from a click or a drop to the file."""

@@ -1,0 +1,1 @@
+"""Hypernetworks: the list, their cards, and training one."""

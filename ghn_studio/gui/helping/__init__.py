@@ -1,0 +1,1 @@
+"""The manual in the window, hints, and what the keyboard does."""

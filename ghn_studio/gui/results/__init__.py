@@ -1,0 +1,1 @@
+"""What a prediction came to, and why."""

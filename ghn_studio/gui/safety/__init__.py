@@ -1,0 +1,1 @@
+"""Nothing is lost: recovery copies, questions before closing, and errors nobody caught."""

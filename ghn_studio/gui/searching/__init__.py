@@ -1,0 +1,1 @@
+"""Finding commands and nodes by typing."""
