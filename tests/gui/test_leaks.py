@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
-from PySide6.QtCore import QEvent, QObject, QThread, QTimer
+from PySide6.QtCore import QDeadlineTimer, QEvent, QEventLoop, QObject, QThread, QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -62,6 +62,12 @@ def nothing_more() -> Iterator[None]:
     windows, threads = set(QApplication.topLevelWidgets()), _threads()
     timers, workers = set(_active_timers()), _alive(QThread)
     yield
+    gc.collect()
+    # A small job that was on its way when the window closed ends by itself, and its thread with it.
+    patience = QDeadlineTimer(5000)
+    while not _alive(QThread) <= workers and not patience.hasExpired():
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     gc.collect()
     assert set(QApplication.topLevelWidgets()) <= windows
     assert _threads() <= threads
