@@ -25,7 +25,11 @@ from ghn_studio.app.requests import ImportRequest
 from ghn_studio.app.tasks import task
 from ghn_studio.engine.execution import Plan
 from ghn_studio.errors import ArchitectureError, OnnxConversionError
+from ghn_studio.ir.graph import Node
 from ghn_studio.jobs import run
+from ghn_studio.lifting import activations
+from ghn_studio.lifting.joining import Joined, Reader, Rule
+from ghn_studio.ops import REGISTRY
 
 REQUEST = {"image_size": None, "output": "", "default_size": 32, "run": True}
 FAULTS = Path(os.environ.get("GHN_STUDIO_SHARED") or Path(__file__).resolve().parents[3] / "shared") / "fault_corpus"
@@ -168,6 +172,47 @@ def test_a_difference_that_no_layer_makes_is_only_said(tmp_path: Path) -> None:
     other = Answer(answer.said, {**answer.arrays, "result": 2 * answer.arrays["result"]})
     _, error, said = run(checked(found.project.architecture, values, other))
     assert error == pytest.approx(0.5) and not said
+
+
+def planted(name: str, wrong: str) -> Rule:
+    """A rule that takes every sigmoid for something else."""
+
+    def find(reader: Reader, sigmoid: Node) -> Joined:
+        other = REGISTRY[wrong]
+        return Joined(Node(sigmoid.id, wrong, other.params(), sigmoid.sources), (sigmoid.id,), sigmoid.id)
+
+    return Rule(("sigmoid",), find, name)
+
+
+def test_a_rule_that_changes_the_result_is_left_out_and_the_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = (node("Sigmoid", "x", "a"), node("Erf", "a", "e"), node("Sigmoid", "e", "b"), node("Mul", "e b"))
+    right = run(read_network(saved(tmp_path, *nodes)))
+    assert sorted(n.op for n in right.project.architecture.nodes.values() if n.op in ("sigmoid", "silu")) == [
+        "sigmoid", "silu",
+    ]
+    monkeypatch.setattr(activations, "RULES", (*activations.RULES, planted("planted", "tanh")))
+    found = run(read_network(tmp_path / "net.onnx"))
+    assert found.project.architecture == right.project.architecture
+    assert found.max_relative_error is not None and found.max_relative_error <= 1e-6
+    assert found.warnings == (
+        *right.warnings, "layers of the kind 'planted' changed the result and were left taken apart"
+    )
+
+
+def test_where_two_rules_are_wrong_everything_stays_taken_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = (node("Sigmoid", "x", "a"), node("Erf", "a", "e"), node("Sigmoid", "e", "b"), node("Mul", "e b"))
+    file = saved(tmp_path, *nodes)
+    wrong = (planted("planted", "tanh"), planted("planted too", "relu"))
+    monkeypatch.setattr(activations, "RULES", (*activations.RULES, *wrong))
+    found = run(read_network(file))
+    ops = [n.op for n in found.project.architecture.nodes.values()]
+    assert ops.count("sigmoid") == 2 and "silu" not in ops
+    assert found.max_relative_error is not None and found.max_relative_error <= 1e-6
+    assert "recognising layers changed the result, so all of them were left taken apart" in found.warnings
 
 
 @pytest.mark.skipif(not FAULTS.is_dir(), reason="the prepared fault files are not here (GHN_STUDIO_SHARED)")
