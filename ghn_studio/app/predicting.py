@@ -241,7 +241,7 @@ def predict_on(
         graph_mode=start.graph_mode,
         graph_note=start.graph_note,
         familiarity=start.familiarity,
-        details=_details(bench.data, request.images, result) if bench.data and result else None,
+        details=details_of(bench.data, request.images, result) if bench.data and result else None,
         preprocessing=prepared.to_json() if prepared is not None else None,
         values={w.name: values[w.name].detach().cpu() for w in plan.parameters if w.name in values},
     )
@@ -250,7 +250,7 @@ def predict_on(
 def origin_of(report: PredictReport) -> dict[str, Any]:
     """Where a report's values come from, how images are prepared for them and how well
     they did, as projects and exports record it: plain JSON data, no times."""
-    kind = "predicted" if report.init == "ghn" else "random"
+    kind = {"ghn": "predicted", "kaiming": "random"}.get(report.init, report.init)
     origin = {"kind": kind, "ghn": report.ghn, "seed": report.seed, "head": report.head, "dataset": report.dataset,
               "label": report.label}
     figures = figures_of(report)
@@ -322,7 +322,8 @@ def _with_solved(unpredicted: tuple[Unpredicted, ...], plan: Plan, label: str) -
     return (*(u for u in unpredicted if u.name not in names), *solved)
 
 
-def _details(data: ImageData, images: int | None, result: Evaluation) -> EvaluationDetails:
+def details_of(data: ImageData, images: int | None, result: Evaluation) -> EvaluationDetails:
+    """What was answered on the first ``images`` test images, for the results panel."""
     test = data.test.first(images)
     return EvaluationDetails(
         classes=data.info.classes,

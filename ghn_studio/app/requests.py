@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ghn_studio.engine.descent.settings import AUGMENTATIONS, OPTIMISERS, PRECISIONS, SCHEDULES
 from ghn_studio.ops.spec import param
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -12,6 +13,7 @@ HEADS = ("predicted", "closed-form")
 BATCH_NORMS = ("calibrated", "batch")
 ADAPTATIONS = ("auto", "on", "off")
 INITS = ("ghn", "kaiming")
+POST_PROCESSING = ("none", "noise", "orthogonal")
 EXPORT_FORMATS = ("auto", "pt", "pt2", "safetensors", "onnx", "py", "ghn", "huggingface")
 #: The ONNX operator set that is written unless another is asked for.
 OPSET = 21
@@ -81,13 +83,56 @@ class PredictRequest(CommonRequest):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompareRequest(CommonRequest):
-    """Predict, then train the same network from a random start with SGD. Exactly one budget is set."""
+class DescentRequest(CommonRequest):
+    """How a network is trained by gradient descent. Exactly one budget is set.
+
+    The defaults are the GHN-2 authors' for CIFAR-10; see :class:`ghn_studio.engine.descent.settings.DescentConfig`.
+    """
 
     steps: int | None = param(None, label="Steps", low=1, help="Train for N steps.")
     minutes: float | None = param(None, label="Minutes", unit="min", low=0.01, help="Train for that long.")
-    batch_size: int = param(64, label="Batch size", low=1, help="Training images per step.")
-    learning_rate: float = param(0.05, label="Learning rate", low=1e-6, help="Of SGD at its highest.")
+    optimiser: str = param("sgd", label="Optimiser", choices=OPTIMISERS, help="SGD with momentum, or AdamW.")
+    learning_rate: float | None = param(None, label="Learning rate", low=1e-6, high=100.0,
+                                        help="At its highest; 0.025 for SGD and 0.001 for AdamW by default.")
+    schedule: str = param("cosine", label="Schedule", choices=SCHEDULES,
+                          help="How the learning rate falls: along a cosine, by ten at half and three quarters, or "
+                               "not at all.")
+    warm_up: float = param(0.0, label="Warm-up", low=0.0, high=0.9,
+                           help="Share of the budget during which the learning rate grows to its peak.")
+    batch_size: int = param(96, label="Batch size", low=1, help="Training images per step.")
+    momentum: float = param(0.9, label="Momentum", low=0.0, high=0.999, help="Of SGD; the first beta of AdamW.")
+    weight_decay: float = param(3e-4, label="Weight decay", low=0.0, high=1.0, help="Pull of every tensor towards 0.")
+    clip: float = param(5.0, label="Gradient clip", low=0.0, help="Largest norm of the gradient; 0 for none.")
+    label_smoothing: float = param(0.0, label="Label smoothing", low=0.0, high=0.9,
+                                   help="Probability that is spread over all classes.")
+    augmentation: str = param("none", label="Augmentation", choices=AUGMENTATIONS,
+                              help="Whether training images are moved and mirrored.")
+    precision: str = param("auto", label="Precision", choices=PRECISIONS,
+                           help="auto: bfloat16 on GPUs that have it, float32 elsewhere.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareRequest(DescentRequest):
+    """Predict, then train the same network from a random start. Exactly one budget is set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneRequest(DescentRequest):
+    """Go on from predicted, random or given parameters by gradient descent. Exactly one budget is set."""
+
+    init: str = param("ghn", label="Start", help="ghn (predicted), kaiming (random), or a file with weights: .pt, "
+                                                  ".safetensors, .ghn.")
+    post_process: str = param("none", label="Post-processing", choices=POST_PROCESSING,
+                              help="What is done to predicted weights first: nothing, a little noise, or noise and "
+                                   "orthogonal columns, as the authors of GHN-2 and GHN-3 do.")
+    scratch: bool = param(True, label="Train from scratch too",
+                          help="Also train from a random start, as long, for the second curve.")
+    keep_best: bool = param(True, label="Keep the best",
+                            help="End with the parameters that were best on validation images, not with the last.")
+    patience: int = param(0, label="Patience", low=0,
+                          help="Stop after N measurements without a better one on validation images; 0: never.")
+    export: str = param("", label="Export to",
+                        help="Also write the network there: .pt, .pt2, .safetensors, .onnx, .ghn or .py.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ghn_studio.engine.descent.curves import CurvePoint
 from ghn_studio.ghn.familiarity import Familiarity
 
 
@@ -171,25 +172,15 @@ class ExplainReport:
         return _object(self)
 
 
-@dataclass(frozen=True, slots=True)
-class CurvePoint:
-    """One evaluation on the SGD curve; ``seconds`` counts training time only."""
-
-    step: int
-    seconds: float
-    accuracy: float
-    loss: float
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareReport:
     """The prediction against training from scratch.
 
-    ``steps_to_match`` is the first evaluated step at which the curve reaches the
-    predicted accuracy (null if it never does); ``speedup`` is the training time until
-    then divided by the prediction time, which includes encoding the network and fitting a
-    closed-form head. Neither time includes the statistics of batch norm, which both need
-    for every evaluation. ``diverged_at`` is the step at which the loss stopped being finite.
+    ``steps_to_match`` is where the curve reaches the predicted accuracy, interpolated between two measurements
+    (null if none of them does; the rule: :func:`ghn_studio.engine.descent.curves.steps_to_match`); ``speedup`` is
+    the training time until then divided by the prediction time, which includes encoding the network and fitting a
+    closed-form head. Neither time includes the statistics of batch norm, which both need for every evaluation.
+    ``diverged_at`` is the step at which the loss stopped being finite, ``settings`` how SGD was set.
     """
 
     predicted_accuracy: float
@@ -200,11 +191,50 @@ class CompareReport:
     speedup: float | None
     label: str = ""
     diverged_at: int | None = None
+    settings: str = ""
+    notes: tuple[str, ...] = ()
     prediction: PredictReport | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON object."""
         return _object(self, leave_out=("prediction",))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneReport:
+    """Training that went on from a start, beside training from scratch.
+
+    ``curve`` and ``scratch`` are measured on test images; ``accuracy`` is that of the parameters kept, which are
+    those of ``kept_step`` (chosen by ``validation_accuracy`` if the best are kept). ``steps`` and ``seconds`` are
+    those of the whole run. ``outcome`` holds the result as a prediction's report does: values, answers, figures.
+    """
+
+    architecture: str
+    dataset: str
+    init: str
+    ghn: str
+    post_process: str
+    initial_accuracy: float
+    accuracy: float
+    validation_accuracy: float | None
+    kept_step: int
+    steps: int
+    seconds: float
+    label: str
+    curve: tuple[CurvePoint, ...]
+    scratch: tuple[CurvePoint, ...] = ()
+    scratch_accuracy: float | None = None
+    settings: str = ""
+    notes: tuple[str, ...] = ()
+    device: str = ""
+    seed: int = 0
+    exported: str = ""
+    diverged_at: int | None = None
+    outcome: PredictReport | None = field(default=None, repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON object."""
+        return _object(self, leave_out=("outcome",))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from ghn_studio.app.requests import (
     DownloadGhnRequest,
     ExplainRequest,
     ExportRequest,
+    FinetuneRequest,
     ImportRequest,
     LoadWeightsRequest,
     MeasureRequest,
@@ -145,6 +146,12 @@ def _compare(request: CompareRequest, graph: Architecture | None) -> Job[Any]:
     return (yield from compare(request, graph))
 
 
+def _finetune(request: FinetuneRequest, graph: Architecture | None) -> Job[Any]:
+    from ghn_studio.app.finetuning import finetune
+
+    return (yield from finetune(request, graph))
+
+
 def _evaluate_split(request: SplitRequest, graph: Architecture | None) -> Job[Any]:
     from ghn_studio.app.splits import evaluate_split
 
@@ -266,6 +273,16 @@ TASKS: tuple[Task, ...] = (
         one_of=(("steps", "minutes"),),
         summary="Measure how long SGD needs to reach the predicted accuracy.",
         examples=("example:lenet5 --steps 300", "net.ghn --minutes 2 --json"),
+    ),
+    Task(
+        id="finetune", title="Fine-tune", request=FinetuneRequest, run=_finetune, takes_architecture=True,
+        judges=_always,
+        one_of=(("steps", "minutes"),),
+        summary="Go on from predicted parameters by gradient descent, beside training from scratch.",
+        examples=(
+            "example:resnet20 --steps 300", "net.ghn --minutes 2 --init net.ghn --export tuned.pt",
+            "torchvision:resnet18 --steps 500 --init resnet18.pth --optimiser adamw --no-scratch",
+        ),
     ),
     Task(
         id="explain", title="Explain", request=ExplainRequest, run=_explain, takes_architecture=True, judges=_always,

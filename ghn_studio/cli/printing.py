@@ -13,6 +13,7 @@ from ghn_studio.app.results import (
     CompareReport,
     ExplainReport,
     ExportReport,
+    FinetuneReport,
     ImportReport,
     LayerEvidence,
     LoadWeightsReport,
@@ -22,6 +23,7 @@ from ghn_studio.app.results import (
     SplitReport,
     Unpredicted,
 )
+from ghn_studio.engine.descent.curves import CurvePoint
 from ghn_studio.ghn.familiarity import Familiarity
 
 Lines = list[tuple[str, str]]
@@ -93,9 +95,7 @@ def _unpredicted(items: Sequence[Unpredicted]) -> Lines:
 @report_text.register
 def _(report: CompareReport) -> str:
     lines: Lines = [("predicted", f"{report.predicted_accuracy:.4f} in {report.predict_seconds:.3f} s")]
-    lines += [
-        (f"step {p.step}", f"{p.accuracy:.4f} after {p.seconds:.2f} s, loss {_number(p.loss)}") for p in report.sgd
-    ]
+    lines += [("trained with", report.settings), *_curve(report.sgd)]
     if report.diverged_at is not None:
         lines.append(("diverged", f"the loss stopped being finite at step {report.diverged_at}"))
     if report.steps_to_match is None:
@@ -103,7 +103,28 @@ def _(report: CompareReport) -> str:
     else:
         lines.append(("match", f"after {report.steps_to_match} steps, {_number(report.seconds_to_match)} s"))
         lines.append(("speed-up", f"{_number(report.speedup)} times"))
+    lines += [("note", note) for note in report.notes]
     return table(lines)
+
+
+@report_text.register
+def _(report: FinetuneReport) -> str:
+    lines: Lines = [("start", f"{report.initial_accuracy:.4f}"), ("trained with", report.settings)]
+    lines += _curve(report.curve)
+    if report.diverged_at is not None:
+        lines.append(("diverged", f"the loss stopped being finite at step {report.diverged_at}"))
+    lines.append(("accuracy", f"{report.accuracy:.4f}  ({report.label})"))
+    if report.scratch:
+        last = report.scratch[-1]
+        lines.append(("from scratch", f"{last.accuracy:.4f} after {last.step} steps, {last.seconds:.2f} s"))
+    lines += [("note", note) for note in report.notes]
+    if report.exported:
+        lines.append(("written", report.exported))
+    return table(lines)
+
+
+def _curve(points: Sequence[CurvePoint]) -> Lines:
+    return [(f"step {p.step}", f"{p.accuracy:.4f} after {p.seconds:.2f} s, loss {_number(p.loss)}") for p in points]
 
 
 @report_text.register

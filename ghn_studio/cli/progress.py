@@ -6,7 +6,7 @@ import time
 from shutil import get_terminal_size
 from typing import TextIO
 
-from ghn_studio.app.results import CurvePoint
+from ghn_studio.engine.descent.curves import CurvePoint
 from ghn_studio.jobs import Progress
 
 #: A terminal is redrawn at most this often.

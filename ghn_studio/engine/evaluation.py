@@ -254,8 +254,9 @@ def evaluate(
     batch_norm: str = CALIBRATED,
     label: str = LABEL_PREDICTED,
     batch_size: int | None = None,
+    part: str = "test",
 ) -> Job[Evaluation]:
-    """Measure a network on the first ``images`` test images (all for None).
+    """Measure a network on the first ``images`` test images (all for None), or those of another ``part``.
 
     Statistics of batch norm are estimated on training images unless ``values`` hold
     some. ``batch_size`` is ignored under the ``batch`` convention, where it would change
@@ -268,9 +269,9 @@ def evaluate(
     started = perf_counter()
     ready = yield from prepared(plan, values, data, batch_norm)
     calibrated_s = perf_counter() - started
-    split = data.test.first(images)
+    split = (data.test if part == "test" else data.validation).first(images)
     if not len(split):
-        raise PredictionError(f"'{data.info.name}' has no test images")
+        raise PredictionError(f"'{data.info.name}' has no {part} images")
     size = OFFICIAL_BATCH if batch_norm == BATCH else batch_size or batch_size_for(plan)
     started = perf_counter()
     feed = Feed(split, input_shape(plan), data.info, device_of(values))

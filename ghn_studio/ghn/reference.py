@@ -35,12 +35,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ghn_studio import deepnets, paths
+from ghn_studio.atomic import write_atomically
 from ghn_studio.deepnets import CHANNEL_STEP, SamplerConfig
 from ghn_studio.ghn.cards import Card
 from ghn_studio.ghn.encoding import encode
 from ghn_studio.ghn.familiarity import FAR, IN_DISTRIBUTION, UNUSUAL, Familiarity, Neighbour
 from ghn_studio.ghn.networks import Hypernetwork
-from ghn_studio.ghn.storage import write_atomically
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import Job, Progress
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,28 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch.overrides import TorchFunctionMode
 
+from ghn_studio.atomic import write_atomically
 from ghn_studio.errors import CheckpointError
 from ghn_studio.ghn.cards import CARD_FILE, WEIGHTS_FILE, Card, digest, read_card
 from ghn_studio.ghn.config import GhnConfig
 from ghn_studio.ghn.networks import Hypernetwork
-
-
-def write_atomically(path: Path, data: bytes, before: Path | None = None) -> None:
-    """Write a file so that a reader sees the old or the new one, never half of it.
-
-    With ``before`` the old file is kept under that name once the new one is safe on disk.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if before is not None and path.is_file():
-            path.replace(before)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_ghn(folder: Path, ghn: Hypernetwork, card: Card) -> Card:

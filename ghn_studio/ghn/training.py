@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ghn_studio.atomic import write_atomically
 from ghn_studio.datasets import portable_name, several
 from ghn_studio.engine.devices import describe
 from ghn_studio.errors import TrainingError, UsageError
@@ -33,7 +34,7 @@ from ghn_studio.ghn.recipe import Clock, TrainConfig
 from ghn_studio.ghn.reference import COUNT, keep
 from ghn_studio.ghn.resuming import decay_length, has_decayed, start_of
 from ghn_studio.ghn.run_folder import BEFORE_DECAY, METRICS, NEWEST, PREVIOUS, TrainPoint, checkpoints
-from ghn_studio.ghn.storage import save_ghn, write_atomically
+from ghn_studio.ghn.storage import save_ghn
 from ghn_studio.ghn.workers import Workers
 from ghn_studio.jobs import Job, Progress
 

@@ -17,7 +17,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from ghn_studio.app.results import CompareReport, CurvePoint, PredictReport
+from ghn_studio.app.results import CompareReport, PredictReport
+from ghn_studio.engine.descent.curves import CurvePoint
 from ghn_studio.gui.look import empty_state, label, stale_line
 from ghn_studio.gui.wording import crossing, duration, percent
 

@@ -10,7 +10,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from ghn_studio.app.results import CurvePoint
+from ghn_studio.engine.descent.curves import CurvePoint
 from ghn_studio.gui.axes import dress, still
 from ghn_studio.gui.look import colour
 from ghn_studio.gui.wording import duration, percent

@@ -10,9 +10,10 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from ghn_studio.app.document import Document
 from ghn_studio.app.predicting import with_scales
 from ghn_studio.app.requests import CompareRequest, PredictRequest
-from ghn_studio.app.results import CompareReport, CurvePoint, PredictReport
+from ghn_studio.app.results import CompareReport, PredictReport
 from ghn_studio.app.tasks import task
 from ghn_studio.datasets import DatasetInfo
+from ghn_studio.engine.descent.curves import CurvePoint
 from ghn_studio.errors import CheckpointError, DatasetError
 from ghn_studio.ghn.cards import resolve
 from ghn_studio.gui.banner import Message, Way

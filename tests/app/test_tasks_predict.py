@@ -15,8 +15,9 @@ import ghn_studio
 from ghn_studio.app.architectures import examples, open_architecture
 from ghn_studio.app.comparing import report_of
 from ghn_studio.app.requests import CompareRequest, PredictRequest, SplitRequest
-from ghn_studio.app.results import CurvePoint, EvaluationDetails, PredictReport, Sample, SplitReport
+from ghn_studio.app.results import EvaluationDetails, PredictReport, Sample, SplitReport
 from ghn_studio.app.tasks import task
+from ghn_studio.engine.descent.curves import CurvePoint
 from ghn_studio.errors import ArchitectureError, CheckpointError, DatasetError, PredictionError, UsageError
 from ghn_studio.ir import Architecture
 from ghn_studio.jobs import Progress, run

@@ -170,7 +170,7 @@ def test_evaluate_split_and_compare_print_objects(net: str, tiny_ghn: str, capsy
     _, out, _ = call(capsys, "compare", net, "--steps", "2", *common)
     found = only_json(out)
     assert [p["step"] for p in found["sgd"]] == [1, 2]
-    assert set(found["sgd"][0]) == {"step", "seconds", "accuracy", "loss"}
+    assert set(found["sgd"][0]) == {"step", "seconds", "accuracy", "loss", "validation", "series"}
     assert {"predicted_accuracy", "predict_seconds", "steps_to_match", "seconds_to_match", "speedup"} <= set(found)
 
 

@@ -6,9 +6,9 @@ import io
 
 import pytest
 
-from ghn_studio.app.results import CurvePoint
 from ghn_studio.cli import progress as module
 from ghn_studio.cli.progress import ProgressLine, describe
+from ghn_studio.engine.descent.curves import CurvePoint
 from ghn_studio.jobs import Progress
 
 

@@ -14,13 +14,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ghn_studio import paths
+from ghn_studio.atomic import write_atomically
 from ghn_studio.datasets import DatasetInfo
 from ghn_studio.errors import CheckpointError
 from ghn_studio.ghn import cards
 from ghn_studio.ghn.cards import CARD_FILE, WEIGHTS_FILE, Card, CardTask, read_card
 from ghn_studio.ghn.config import GhnConfig
 from ghn_studio.ghn.networks import Hypernetwork
-from ghn_studio.ghn.storage import load_folder, load_ghn, save_ghn, write_atomically
+from ghn_studio.ghn.storage import load_folder, load_ghn, save_ghn
 
 CONFIG = GhnConfig(hidden=8, max_channels=8, grid=5, decoder=(8, 8))
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from ghn_studio.app.document import Document
-from ghn_studio.app.results import CompareReport, CurvePoint, PredictReport, Unpredicted
+from ghn_studio.app.results import CompareReport, PredictReport, Unpredicted
 from ghn_studio.datasets import DATASETS
+from ghn_studio.engine.descent.curves import CurvePoint
 from ghn_studio.errors import ProjectError
 from ghn_studio.gui.actions import ACTIONS, WindowState, shortcut_rows
 from ghn_studio.gui.curve_panel import table

@@ -95,7 +95,7 @@ class RunFolder:
             os.fsync(file.fileno())
 
     def _replace(self, name: str, text: str) -> None:
-        from ghn_studio.ghn.storage import write_atomically
+        from ghn_studio.atomic import write_atomically
 
         write_atomically(self.path / name, text.encode())
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ghn_studio.atomic import write_atomically
 from ghn_studio.errors import CheckpointError, UsageError
 from ghn_studio.fetch import digests
 from ghn_studio.ghn import cards, published
@@ -20,7 +21,6 @@ from ghn_studio.ghn.cards import CARD_FILE, WEIGHTS_FILE, Card, CardTask, digest
 from ghn_studio.ghn.checkpoints.reading import read_checkpoint
 from ghn_studio.ghn.checkpoints.recognising import Recognised, recognise
 from ghn_studio.ghn.published import PublishedGhn
-from ghn_studio.ghn.storage import write_atomically
 from ghn_studio.jobs import Job, Progress
 
 _TITLES = {"cifar10": "CIFAR-10", "imagenet": "ImageNet"}

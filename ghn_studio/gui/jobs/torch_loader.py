@@ -34,7 +34,7 @@ MODULES = (
     "ghn_studio.engine.evaluation",
     "ghn_studio.engine.execution",
     "ghn_studio.engine.heads",
-    "ghn_studio.engine.sgd",
+    "ghn_studio.engine.descent.loop",
     "ghn_studio.ghn.prediction",
     "ghn_studio.ghn.storage",
     "ghn_studio.gui.results.confusion",
