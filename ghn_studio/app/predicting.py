@@ -164,6 +164,9 @@ def set_up(
     data = None
     if images:
         data = yield from pixels.loading(request.dataset, _stored_size(size))
+        counts = [len(data.train), len(data.validation), len(data.test)]
+        seen = {"name": portable_name(data.info.name), "digest": pixels.digest_of(data), "counts": counts}
+        yield Progress("loading images", facts={"dataset": seen})
     return Bench(request, device, data.info if data else info, data, card, ghn, neighbourhood)
 
 

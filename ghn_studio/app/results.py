@@ -245,6 +245,10 @@ class SplitEntry:
     accuracy: float
     parameters: int
 
+    def metrics(self) -> dict[str, int | float | str | None]:
+        """The network as a line of a run's metrics."""
+        return {"series": "networks", "step": self.index, "accuracy": self.accuracy, "parameters": self.parameters}
+
 
 @dataclass(frozen=True, slots=True)
 class SplitFailure:

@@ -53,6 +53,7 @@ def evaluate_split(request: SplitRequest, graph: Architecture | None = None) -> 
         assert report.accuracy is not None
         label, images = report.label, report.images
         entries.append(SplitEntry(index, report.accuracy, report.parameters))
+    yield Progress(f"evaluating {request.split}", request.count, request.count, entries[-1] if entries else None)
     if not entries:
         raise PredictionError(
             f"none of {request.count} networks of '{request.split}' could be evaluated: {errors[0].message}"

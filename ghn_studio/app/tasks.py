@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ghn_studio.app.architectures import Wish
@@ -72,6 +73,8 @@ class Task:
         one_of: Sets of fields of which exactly one must be given.
         adopt: Completes a request with the text the network was named by.
         judges: True if a request compares the network's answers with a dataset's classes.
+        records: True if it makes results that are kept as a run.
+        resumes: True if ``run`` takes a folder as its third argument, and goes on from what it left there.
         examples: Command lines to show, without program and subcommand.
     """
 
@@ -79,13 +82,15 @@ class Task:
     title: str
     summary: str
     request: type
-    run: Callable[[Any, Architecture | None], Job[Any]]
+    run: Callable[..., Job[Any]]
     takes_architecture: bool = False
     positional: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     one_of: tuple[tuple[str, ...], ...] = ()
     adopt: Callable[[Any, str], Any] = _unchanged
     judges: Callable[[Any], bool] = _never
+    records: bool = False
+    resumes: bool = False
     examples: tuple[str, ...] = ()
 
     def wish(self, request: Any) -> Wish:
@@ -115,14 +120,22 @@ class Task:
         if wrong:
             raise UsageError("; ".join(wrong))
 
-    def start(self, request: Any, graph: Architecture | None = None) -> Job[Any]:
+    def start(self, request: Any, graph: Architecture | None = None, *, record: bool = False) -> Job[Any]:
         """Check the request and make the job, which first fetches the dataset if the request says ``download``.
+
+        With ``record`` a task that makes results is kept as a run, unless the environment forbids it.
 
         Raises:
             UsageError: Something is wrong with the request.
         """
+        from ghn_studio.app.recording import is_on, recorded
+
         self.check(request)
-        job = self.run(request, graph)
+        return recorded(self, request, graph) if record and self.records and is_on() else self.job(request, graph)
+
+    def job(self, request: Any, graph: Architecture | None = None, folder: Path | None = None) -> Job[Any]:
+        """The job of a request that was checked; ``folder`` is for tasks that can resume."""
+        job = self.run(request, graph, folder) if self.resumes else self.run(request, graph)
         return _with_dataset(request.dataset, job) if getattr(request, "download", False) else job
 
 
@@ -140,16 +153,16 @@ def _predict(request: PredictRequest, graph: Architecture | None) -> Job[Any]:
     return (yield from predict(request, graph))
 
 
-def _compare(request: CompareRequest, graph: Architecture | None) -> Job[Any]:
+def _compare(request: CompareRequest, graph: Architecture | None, folder: Path | None) -> Job[Any]:
     from ghn_studio.app.comparing import compare
 
-    return (yield from compare(request, graph))
+    return (yield from compare(request, graph, folder))
 
 
-def _finetune(request: FinetuneRequest, graph: Architecture | None) -> Job[Any]:
+def _finetune(request: FinetuneRequest, graph: Architecture | None, folder: Path | None) -> Job[Any]:
     from ghn_studio.app.finetuning import finetune
 
-    return (yield from finetune(request, graph))
+    return (yield from finetune(request, graph, folder))
 
 
 def _evaluate_split(request: SplitRequest, graph: Architecture | None) -> Job[Any]:
@@ -247,6 +260,7 @@ def _with_own_values(request: ExportRequest, architecture: str) -> ExportRequest
 TASKS: tuple[Task, ...] = (
     Task(
         id="predict", title="Predict & Evaluate", request=PredictRequest, run=_predict, takes_architecture=True,
+        records=True,
         judges=_if_evaluated,
         summary="Predict every parameter of a network and measure its accuracy.",
         examples=(
@@ -256,11 +270,12 @@ TASKS: tuple[Task, ...] = (
     ),
     Task(
         id="evaluate-split", title="Evaluate a split", request=SplitRequest, run=_evaluate_split, positional=("split",),
+        records=True,
         summary="Predict and evaluate networks of a DeepNets-1M split.",
         examples=("test --count 100 --json", "wide --count 50 --head closed-form"),
     ),
     Task(
-        id="measure", title="Measure a GHN", request=MeasureRequest, run=_measure, required=("out",),
+        id="measure", title="Measure a GHN", request=MeasureRequest, run=_measure, records=True, required=("out",),
         summary="Measure a hypernetwork on many networks with every head, in a run that can be continued.",
         examples=(
             "--ghn ghn2-digits --dataset digits --out measured --processes 2",
@@ -269,6 +284,7 @@ TASKS: tuple[Task, ...] = (
     ),
     Task(
         id="compare", title="Compare with SGD", request=CompareRequest, run=_compare, takes_architecture=True,
+        records=True, resumes=True,
         judges=_always,
         one_of=(("steps", "minutes"),),
         summary="Measure how long SGD needs to reach the predicted accuracy.",
@@ -276,6 +292,7 @@ TASKS: tuple[Task, ...] = (
     ),
     Task(
         id="finetune", title="Fine-tune", request=FinetuneRequest, run=_finetune, takes_architecture=True,
+        records=True, resumes=True,
         judges=_always,
         one_of=(("steps", "minutes"),),
         summary="Go on from predicted parameters by gradient descent, beside training from scratch.",
@@ -286,6 +303,7 @@ TASKS: tuple[Task, ...] = (
     ),
     Task(
         id="explain", title="Explain", request=ExplainRequest, run=_explain, takes_architecture=True, judges=_always,
+        records=True,
         summary="Measure what each layer's predicted tensors are worth, and how familiar the network is.",
         examples=("example:resnet20", "net.onnx --images 128 --draws 5 --json", "net.ghn --stored net.ghn"),
     ),
@@ -309,7 +327,7 @@ TASKS: tuple[Task, ...] = (
                   "net.ghn --weights last.ckpt --section state_dict --json"),
     ),
     Task(
-        id="train", title="Train a GHN", request=TrainRequest, run=_train, required=("out",),
+        id="train", title="Train a GHN", request=TrainRequest, run=_train, records=True, required=("out",),
         one_of=(("steps", "minutes"),),
         summary="Train a hypernetwork on a dataset.",
         examples=("--dataset digits --out my-ghn --minutes 30", "--dataset digits --out my-ghn --steps 5000 --resume"),

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, get_args, get_type_hints
 from ghn_studio import __version__
 from ghn_studio.app.catalogues import CATALOGUES
 from ghn_studio.app.tasks import TASKS, Task
+from ghn_studio.cli.runs_command import add_runs
 from ghn_studio.ops.spec import Field, form_of
 
 PROGRAM = "ghn-studio"
@@ -70,6 +71,7 @@ def build_parser() -> Parser:
     for task in TASKS:
         _add_task(commands, task)
     _add_list(commands)
+    add_runs(commands, _add_output_options)
     return parser
 
 
@@ -103,6 +105,8 @@ def _add_task(commands: Any, task: Task) -> None:
     )
     if task.takes_architecture:
         parser.add_argument("architecture", metavar="ARCH", help=ARCH_HELP)
+    if task.records:
+        parser.add_argument("--no-record", action="store_true", help="do not keep this as a run")
     types = get_type_hints(task.request)
     lines = {line.name: line for line in form_of(task.request)}
     for name in task.positional:

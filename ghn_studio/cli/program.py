@@ -19,9 +19,11 @@ from ghn_studio.app.tasks import task
 from ghn_studio.cli.options import PROGRAM, UsageExit, build_parser, request_of
 from ghn_studio.cli.printing import catalogue_text, report_text
 from ghn_studio.cli.progress import ProgressLine
+from ghn_studio.cli.runs_command import answer as runs_answer
+from ghn_studio.cli.runs_command import run_again
 from ghn_studio.errors import GhnStudioError, UsageError
 from ghn_studio.ghn.places import is_follower
-from ghn_studio.jobs import Progress, run
+from ghn_studio.jobs import Job, Progress, run
 
 DONE, FAILED, USAGE = 0, 1, 2
 #: The shell's codes for a program ended by Ctrl+C and by a polite kill.
@@ -48,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run_command(arguments: argparse.Namespace) -> int:
     try:
-        text = _listing(arguments) if arguments.command == "list" else _result(arguments)
+        text = _COMMANDS.get(arguments.command, _result)(arguments)
     except UsageError as error:
         return _report(error, USAGE, arguments)
     except GhnStudioError as error:
@@ -80,14 +82,28 @@ def _result(arguments: argparse.Namespace) -> str:
     if chosen.takes_architecture:
         graph = open_architecture(arguments.architecture, chosen.wish(request)).architecture
         request = chosen.adopt(request, arguments.architecture)
+    records = chosen.records and not arguments.no_record and not is_follower()
+    return _driven(chosen.start(request, graph, record=records), arguments)
+
+
+def _runs(arguments: argparse.Namespace) -> str:
+    job = run_again(arguments)
+    return runs_answer(arguments) if job is None else _driven(job, arguments)
+
+
+def _driven(job: Job[Any], arguments: argparse.Namespace) -> str:
+    """Run a job and print its report."""
     line = ProgressLine(sys.stderr)
     # Libraries that print must not mix with the one object on stdout.
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            report = run(chosen.start(request, graph), _ignore if is_follower() else line)
+            report = run(job, _ignore if is_follower() else line)
         finally:
             line.close()
     return _dumps(report.to_json()) if arguments.json else report_text(report)
+
+
+_COMMANDS = {"list": _listing, "runs": _runs}
 
 
 def _ignore(progress: Progress) -> None:

@@ -28,6 +28,12 @@ class TrainPoint:
     accuracy: float | None = None
     validation: float | None = None
 
+    def metrics(self) -> dict[str, int | float | str | None]:
+        """The reading as a line of a run's metrics."""
+        series = "training" if self.validation is None else "validation"
+        shown = {"networks": self.networks, "loss": self.loss, "accuracy": self.accuracy, "validation": self.validation}
+        return {"series": series, "step": self.step, "seconds": self.seconds, **shown}
+
 
 def checkpoints(folder: Path) -> tuple[Path, ...]:
     """The checkpoints in a folder, the newest first; none if no run began there."""

@@ -7,7 +7,7 @@ that drives the job.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -22,7 +22,8 @@ class Progress:
 
     ``partial`` carries a result so far (a point of a curve, a row of a table) that a
     view may show before the job has ended; it is a plain value, never a live object.
-    ``unit`` is "B" where bytes are counted.
+    ``unit`` is "B" where bytes are counted. ``facts`` are what the result turns out to depend on, as
+    JSON data, for whoever keeps a record of it.
     """
 
     stage: str
@@ -30,6 +31,7 @@ class Progress:
     total: float | None = None
     partial: Any = None  # each job documents its own type
     unit: str = ""
+    facts: Mapping[str, Any] | None = None
 
     @property
     def phase(self) -> str:

@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ghn_studio.project import owner as owners
-from ghn_studio.project.owner import Owner, this_process
+from ghn_studio import owner as owners
+from ghn_studio.owner import Owner, this_process
 from ghn_studio.project.staging import beside
 
 #: A lock is one line; more than this is something else.

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ghn_studio.errors import ProjectError
-from ghn_studio.project.owner import Owner, this_process
+from ghn_studio.owner import Owner, this_process
 
 #: A file's name may have 255 bytes on most systems; what stands beside a project needs some of them.
 _MAX_NAME_BYTES = 120

@@ -21,8 +21,8 @@ from ghn_studio.app.safety.journal import Journal, Snapshot
 from ghn_studio.app.safety.open_file import DamagedProjectError, OnDisk, OpenFile, claim, read_project
 from ghn_studio.ir import Architecture, Node, NodeId
 from ghn_studio.ops.dense import LinearParams
+from ghn_studio.owner import Owner, this_process
 from ghn_studio.project import Project, dumps, read, write
-from ghn_studio.project.owner import Owner, this_process
 
 ROOT = Path(__file__).resolve().parents[2]
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX systems")

@@ -33,8 +33,8 @@ from ghn_studio.gui.windows import Windows
 from ghn_studio.ir import Architecture, Node, NodeId
 from ghn_studio.jobs import Job, Progress
 from ghn_studio.ops.dense import LinearParams
+from ghn_studio.owner import Owner, this_process
 from ghn_studio.project import Project, read, write
-from ghn_studio.project.owner import Owner, this_process
 from ghn_studio.project.staging import beside
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from ghn_studio import project
+from ghn_studio import owner, project
 from ghn_studio.errors import ProjectError
 from ghn_studio.ir import Architecture
-from ghn_studio.project import lock, owner, staging
+from ghn_studio.owner import Owner
+from ghn_studio.project import lock, staging
 from ghn_studio.project.lock import Lock
-from ghn_studio.project.owner import Owner
 
 ROOT = Path(__file__).resolve().parents[2]
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and rights of POSIX systems")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from ghn_studio import paths
-from ghn_studio.project.owner import from_json, this_process
+from ghn_studio.owner import from_json, this_process
 
 #: What a stack of all threads fits into; more is not read.
 _MAX_BYTES = 262_144

@@ -22,10 +22,10 @@ from ghn_studio import paths
 from ghn_studio.errors import GhnStudioError, ProjectError
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.spec import Category
+from ghn_studio.owner import from_json, this_process
 from ghn_studio.project import Project, dumps, loads, read
 from ghn_studio.project.fields import Json, Place, parse, require, typed
 from ghn_studio.project.files import MAX_PROJECT_BYTES, file_sha256, with_values_looked_for
-from ghn_studio.project.owner import from_json, this_process
 from ghn_studio.project.staging import replace_file, sweep
 
 FORMAT = "ghn-studio-recovery"

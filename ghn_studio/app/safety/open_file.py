@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ghn_studio.errors import ProjectError
 from ghn_studio.ops import REGISTRY, OpRegistry
+from ghn_studio.owner import Owner
 from ghn_studio.project import Project, Stored, loads
 from ghn_studio.project.files import file_sha256, text_of, with_values_looked_for
 from ghn_studio.project.lock import Lock, take
-from ghn_studio.project.owner import Owner
 from ghn_studio.project.repair import repaired
 from ghn_studio.project.staging import sweep
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ghn_studio.atomic import write_atomically
-from ghn_studio.engine.data import ImageData
+from ghn_studio.engine.data import ImageData, digest_of
 from ghn_studio.engine.descent.curves import CurvePoint
 from ghn_studio.engine.descent.settings import DescentConfig
 from ghn_studio.engine.execution import Plan
@@ -113,15 +113,6 @@ def identity_of(plan: Plan, data: ImageData, config: DescentConfig) -> dict[str,
         "images": {"name": data.info.name, "digest": digest_of(data)},
         **{name: value for name, value in asdict(config).items() if value is not None},
     }
-
-
-def digest_of(data: ImageData) -> str:
-    """A digest of the labels and of every hundredth image: another data set has another."""
-    found = sha256()
-    for split in (data.train, data.validation, data.test):
-        found.update(split.labels.numpy().tobytes())
-        found.update(split.images[::100].contiguous().numpy().tobytes())
-    return found.hexdigest()[:16]
 
 
 def _compare(path: Path, identity: Mapping[str, Any]) -> None:
