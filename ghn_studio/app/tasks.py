@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ghn_studio.app.architectures import Wish
+from ghn_studio.app.ranking.requests import RankRequest
 from ghn_studio.app.requests import (
     AddGhnRequest,
     CommonRequest,
@@ -165,6 +166,12 @@ def _finetune(request: FinetuneRequest, graph: Architecture | None, folder: Path
     return (yield from finetune(request, graph, folder))
 
 
+def _rank(request: RankRequest, graph: Architecture | None, folder: Path | None) -> Job[Any]:
+    from ghn_studio.app.ranking.task import rank
+
+    return (yield from rank(request, graph, folder))
+
+
 def _evaluate_split(request: SplitRequest, graph: Architecture | None) -> Job[Any]:
     from ghn_studio.app.splits import evaluate_split
 
@@ -299,6 +306,15 @@ TASKS: tuple[Task, ...] = (
         examples=(
             "example:resnet20 --steps 300", "net.ghn --minutes 2 --init net.ghn --export tuned.pt",
             "torchvision:resnet18 --steps 500 --init resnet18.pth --optimiser adamw --no-scratch",
+        ),
+    ),
+    Task(
+        id="rank", title="Rank", request=RankRequest, run=_rank, one_of=(("candidates", "split", "variants"),),
+        records=True, resumes=True,
+        summary="Put networks in order by what their predicted parameters achieve, refined by SGD if asked.",
+        examples=(
+            "--split test --count 40 --jobs 2 --top 5", "--variants example:resnet20 --budget parameters 300000",
+            "--candidates net.ghn other.onnx example:lenet5 --refine 60 --top 2",
         ),
     ),
     Task(

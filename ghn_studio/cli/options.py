@@ -23,7 +23,7 @@ _SECTIONS = (
     ("parameters", ("ghn", "init", "head", "head_images", "replace_classifier")),
     ("network", ("classes", "input", "adapt")),
     ("images", ("dataset", "download", "images", "image_size", "batch_norm")),
-    ("running", ("device", "processes", "seed")),
+    ("running", ("device", "processes", "jobs", "backend", "seed")),
 )
 
 _EPILOG = """\
@@ -42,6 +42,25 @@ examples:
 ARCH is {arch}.
 Exit codes: 0 done, 1 it failed (one line on stderr says why), 2 the command line is wrong.
 """
+
+
+#: Options of several words, which a request holds as one text: how many, what the help calls them, what joins them.
+_JOINED: dict[str, tuple[int | str, str | tuple[str, ...], str]] = {
+    "candidates": ("+", "ARCH", ","), "budget": (2, ("parameters|macs|latency", "LIMIT"), "="),
+}
+
+
+class _Joined(argparse.Action):
+    """Joins the words of an option to one text."""
+
+    def __init__(self, joint: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._joint = joint
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        setattr(namespace, self.dest, self._joint.join(values))
 
 
 class UsageExit(Exception):  # noqa: N818 - carries a sentence to the program's edge
@@ -129,6 +148,11 @@ def _add_option(group: Any, line: Field, kind: Any, is_required: bool) -> None:
         group.add_argument(flag, dest=line.name, action=action, default=None, help=_help(line))
         return
     reader = _reader(kind)
+    if line.name in _JOINED:
+        count, metavar, joint = _JOINED[line.name]
+        group.add_argument(flag, dest=line.name, nargs=count, metavar=metavar, action=_Joined, joint=joint,
+                           default=None, help=_help(line))
+        return
     group.add_argument(
         flag, dest=line.name, type=reader, required=is_required, default=None, help=_help(line),
         choices=line.choices or None, metavar="|".join(line.choices) if line.choices else _metavar(line, reader),

@@ -8,6 +8,7 @@ from functools import singledispatch
 from typing import Any
 
 from ghn_studio.app.measuring.records import MeasureReport, Row
+from ghn_studio.app.ranking.records import RankReport, RankRow
 from ghn_studio.app.results import (
     AddGhnReport,
     CompareReport,
@@ -105,6 +106,26 @@ def _(report: CompareReport) -> str:
         lines.append(("speed-up", f"{_number(report.speedup)} times"))
     lines += [("note", note) for note in report.notes]
     return table(lines)
+
+
+@report_text.register
+def _(report: RankReport) -> str:
+    lines: Lines = [
+        (f"{row.rank}", f"{row.accuracy:.4f}  (test {row.test_accuracy:.4f})  {row.parameters:,} parameters  "
+                        f"{row.macs:,} MACs{_latency(row)}  {row.name}")
+        for row in report.ranking
+    ]
+    lines += [("failed", f"{failure.name}: {failure.reason}") for failure in report.failed]
+    lines += [("ranked", f"{len(report.ranking)} of {report.candidates}  ({report.label})"),
+              ("front", ", ".join(report.pareto))]
+    if report.learned is not None:
+        lines.append(("learned", f"from {report.learned.points} networks, Kendall tau {report.learned.tau:.2f}"))
+    lines += [("note", note) for note in report.notes]
+    return table(lines)
+
+
+def _latency(row: RankRow) -> str:
+    return "" if row.latency is None else f"  {row.latency:.3g} ms"
 
 
 @report_text.register

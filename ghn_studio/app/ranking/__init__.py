@@ -1,0 +1,1 @@
+"""Ranking networks by what their predicted parameters achieve, and choosing among them."""
