@@ -36,6 +36,13 @@ class Given:
     label: str
 
 
+def given_of(values: Mapping[str, Any], origin: Mapping[str, Any]) -> Given:
+    """Values with what their origin calls them."""
+    label = str(origin.get("label") or {"imported": "imported", "random": "random start"}.get(str(origin.get("kind")),
+                                                                                              "given parameters"))
+    return Given(values, label)
+
+
 def finetune(
     request: FinetuneRequest, graph: Architecture | None, folder: Path | None = None, given: Given | None = None
 ) -> Job[FinetuneReport]:

@@ -10,10 +10,11 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, fields
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghn_studio import __version__
@@ -27,6 +28,7 @@ from ghn_studio.runs.folder import ARCHITECTURE, ENVIRONMENT, WORK
 from ghn_studio.runs.store import LITTLE_SPACE, free_space
 
 if TYPE_CHECKING:
+    from ghn_studio.app.finetuning import Given
     from ghn_studio.app.tasks import Task
 
 #: Libraries whose versions a result depends on.
@@ -43,22 +45,41 @@ def is_on() -> bool:
     return not os.environ.get(OFF)
 
 
-def recorded(task: Task, request: Any, graph: Architecture | None, store: RunStore | None = None) -> Job[Any]:
-    """The task's job, recorded as a new run. A store that cannot be written is said in the log, and the job runs."""
+def recorded(
+    task: Task, request: Any, graph: Architecture | None, store: RunStore | None = None,
+    job: Callable[[Path | None], Job[Any]] | None = None,
+) -> Job[Any]:
+    """The task's job, recorded as a new run. A store that cannot be written is said in the log, and the job runs.
+
+    Args:
+        job: Makes the job in place of the task; such a run cannot be gone on with once the process has ended.
+    """
     store = store or RunStore()
+    make = job or (lambda folder: task.job(request, graph, folder))
     try:
         writer = store.begin(
             task.id, _title(task, request, graph), asdict(request), architecture=graph.name if graph else "",
             project=dumps(Project(graph)).encode() if graph is not None else b"", environment=environment(),
-            is_resumable=task.resumes,
+            is_resumable=task.resumes and job is None,
         )
     except OSError as error:
         _log.warning("this run is not recorded: %s", error)
-        return task.job(request, graph)
+        return make(None)
     free = free_space(store.root)
     if free < LITTLE_SPACE:
         _log.warning("only %d MB are free where runs are kept, at '%s'", free // 2**20, store.root)
-    return _followed(writer, task.job(request, graph, writer.folder / WORK if task.resumes else None))
+    return _followed(writer, make(writer.folder / WORK if task.resumes else None))
+
+
+def recorded_as(task: Task, request: Any, graph: Architecture, given: Given) -> Job[Any]:
+    """Fine-tuning from values that only this process holds, recorded if that is on. It can be repeated from the run
+    only with a start of its own, so its request says that the start was given."""
+    from ghn_studio.app.finetuning import finetune
+
+    task.check(request)
+    if not is_on():
+        return finetune(request, graph, given=given)
+    return recorded(task, request, graph, job=lambda folder: finetune(request, graph, folder, given))
 
 
 def resumed(task: Task, run: Run, store: RunStore) -> Job[Any]:

@@ -199,6 +199,8 @@ ACTIONS = (
                "Predict every parameter and measure the accuracy on test images", _needs_sound_network),
     ActionSpec("run.compare", "Compare with SGD", "Run", "Ctrl+Shift+Return", "compare",
                "Predict, then train the same network from a random start", _needs_sound_network),
+    ActionSpec("run.finetune", "Fine-tune", "Run", "Ctrl+Shift+T", "train",
+               "Train on from the predicted or loaded parameters, beside training from scratch", _needs_sound_network),
     ActionSpec("run.explain", "Explain", "Run", "Ctrl+Shift+Y", "why",
                "Measure what each layer's predicted parameters are worth", _needs_sound_network),
     ActionSpec("run.cancel", "Cancel", "Run", "Ctrl+.", "stop", "Stop what is running", _needs_job, separated=True),

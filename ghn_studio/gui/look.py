@@ -34,6 +34,11 @@ def dot(category: Category, size_px: int = 10) -> QPixmap:
     return _dot(theme.current().color(category).name(), size_px)
 
 
+def token_dot(token: str, size_px: int = 10) -> QPixmap:
+    """A small disc in the colour of a token."""
+    return _dot(colour(token).name(), size_px)
+
+
 def category_icon(category: Category) -> QIcon:
     """The drawing of an operator category in its colour."""
     return icons.icon(category.name.lower(), theme.current().tokens.accent(category))

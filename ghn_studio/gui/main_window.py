@@ -28,7 +28,7 @@ from ghn_studio.gui.banner import Banner, Message
 from ghn_studio.gui.canvas import OPERATOR_MIME, CanvasView
 from ghn_studio.gui.canvas.jumping import Jumping
 from ghn_studio.gui.choosing import Choosing
-from ghn_studio.gui.curve_panel import CurvePanel
+from ghn_studio.gui.curves.panel import CurvePanel
 from ghn_studio.gui.dataset_downloads import DatasetDownloads
 from ghn_studio.gui.dialogs import DetailsDialog
 from ghn_studio.gui.empty_canvas import EmptyCanvas

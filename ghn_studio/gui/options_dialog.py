@@ -6,23 +6,35 @@ from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QVBoxLayout,
+    QWidget,
+)
 
-from ghn_studio.app.requests import CompareRequest
+from ghn_studio.app.requests import FinetuneRequest
 from ghn_studio.gui.look import label
-from ghn_studio.gui.panels.editors import Editor, IntegerEditor, editor_for
+from ghn_studio.gui.panels.editors import Editor, IntegerEditor, NumberEditor, editor_for
 from ghn_studio.ops.spec import Field, form_of
 
 #: Fields of the requests that are not in the bar itself: those of every run, and those of the comparison.
 RUN_FIELDS = ("images", "image_size", "batch_norm", "head_images", "seed")
-SGD_FIELDS = ("batch_size", "learning_rate")
+SGD_FIELDS = (
+    "optimiser", "learning_rate", "schedule", "warm_up", "batch_size", "momentum", "weight_decay", "label_smoothing",
+    "augmentation",
+)
+TUNE_FIELDS = ("post_process", "keep_best", "scratch")
 
-_FIELDS: Mapping[str, Field] = {f.name: f for f in form_of(CompareRequest)}
+_FIELDS: Mapping[str, Field] = {f.name: f for f in form_of(FinetuneRequest)}
 
 
 def defaults() -> dict[str, Any]:
     """The value of every option when nobody changed it."""
-    return {name: _FIELDS[name].default for name in (*RUN_FIELDS, *SGD_FIELDS)}
+    return {name: _FIELDS[name].default for name in (*RUN_FIELDS, *SGD_FIELDS, *TUNE_FIELDS)}
 
 
 class OptionalIntegerEditor(IntegerEditor):
@@ -44,6 +56,28 @@ class OptionalIntegerEditor(IntegerEditor):
         self.edited.emit(None if value == self.spin.minimum() else value)
 
 
+class OptionalNumberEditor(NumberEditor):
+    """A real number or nothing, which is written as "default"."""
+
+    def show_values(self, values: list[Any]) -> None:
+        """Show a number, or None as an empty field."""
+        if values[0] is None:
+            self._shown = ""
+            self.line.clear()
+            self.line.setPlaceholderText("default")
+            self._mark(True)
+        else:
+            super().show_values(values)
+
+    def _on_finished(self) -> None:
+        if self.line.text().strip():
+            super()._on_finished()
+        else:
+            self._shown = ""
+            self._mark(True)
+            self.edited.emit(None)
+
+
 class OptionsDialog(QDialog):
     """Edits a copy; ``values`` is taken over when the dialog is accepted."""
 
@@ -51,7 +85,7 @@ class OptionsDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("dialog.options")
         self.setWindowTitle("Options")
-        self.setMinimumWidth(420)
+        self.setMinimumWidth(680)
         self.values: dict[str, Any] = {**defaults(), **values}
         self.editors: dict[str, Editor] = {}
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
@@ -62,9 +96,20 @@ class OptionsDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 18, 20, 16)
         layout.setSpacing(12)
-        for title, names in (("Prediction and evaluation", RUN_FIELDS), ("SGD", SGD_FIELDS)):
-            layout.addWidget(label(title, "heading"))
-            layout.addLayout(self._form(names))
+        columns = QHBoxLayout()
+        columns.setSpacing(32)
+        left, right = QVBoxLayout(), QVBoxLayout()
+        sections = ((left, "Prediction and evaluation", RUN_FIELDS), (left, "Fine-tuning", TUNE_FIELDS),
+                    (right, "Training", SGD_FIELDS))
+        for column, title, names in sections:
+            column.addWidget(label(title, "heading"))
+            column.addLayout(self._form(names))
+            column.addSpacing(8)
+        right.addWidget(label("Defaults: those of GHN-2's authors for CIFAR-10.", "muted", wrap=True))
+        for column in (left, right):
+            column.addStretch(1)
+            columns.addLayout(column, 1)
+        layout.addLayout(columns)
         layout.addWidget(buttons)
         self._show()
 
@@ -79,7 +124,7 @@ class OptionsDialog(QDialog):
         form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         for name in names:
             field = _FIELDS[name]
-            editor = OptionalIntegerEditor(field) if field.default is None else editor_for(field, field.default)
+            editor = _editor(field)
             editor.edited.connect(lambda value, name=name: self.values.update({name: value}))
             title = QLabel(field.label)
             title.setToolTip(editor.toolTip())
@@ -90,3 +135,10 @@ class OptionsDialog(QDialog):
     def _show(self) -> None:
         for name, editor in self.editors.items():
             editor.show_values([self.values[name]])
+
+
+def _editor(field: Field) -> Editor:
+    """The editor of an option; those without a default may be left open."""
+    if field.default is not None:
+        return editor_for(field, field.default)
+    return OptionalNumberEditor(field) if isinstance(field.low, float) else OptionalIntegerEditor(field)

@@ -56,8 +56,8 @@ class Places(QObject):
 
     def _fill_tabs(self) -> None:
         window = self._window
-        for panel, title in ((window.results, "Results"), (window.why, "Why"), (window.curve, "SGD curve"),
-                             (window.ghns, "Hypernetworks"), (window.training, "Training"),
+        for panel, title in ((window.results, "Results"), (window.why, "Why"), (window.curve, "Training curves"),
+                             (window.ghns, "Hypernetworks"), (window.training, "GHN training"),
                              (window.problems, "Problems"), (window.log, "Log")):
             self.tabs.addTab(panel, title)
         self.left_tabs.setObjectName("left_tabs")

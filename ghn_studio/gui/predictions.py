@@ -9,21 +9,22 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from ghn_studio.app.document import Document
 from ghn_studio.app.predicting import with_scales
-from ghn_studio.app.requests import CompareRequest, PredictRequest
-from ghn_studio.app.results import CompareReport, PredictReport
+from ghn_studio.app.requests import CompareRequest, FinetuneRequest, PredictRequest
+from ghn_studio.app.results import CompareReport, FinetuneReport, PredictReport
 from ghn_studio.app.tasks import task
 from ghn_studio.datasets import DatasetInfo
 from ghn_studio.engine.descent.curves import CurvePoint
 from ghn_studio.errors import CheckpointError, DatasetError
 from ghn_studio.ghn.cards import resolve
 from ghn_studio.gui.banner import Message, Way
+from ghn_studio.gui.exchange.held_values import HeldValues
 from ghn_studio.gui.jobs.job_desk import Errand, JobDesk
-from ghn_studio.gui.options_dialog import RUN_FIELDS, SGD_FIELDS
+from ghn_studio.gui.options_dialog import RUN_FIELDS, SGD_FIELDS, TUNE_FIELDS
 from ghn_studio.gui.panels.advice import classes_fix, output_classes
 from ghn_studio.gui.run_bar import RANDOM, Choices, RunBar
 from ghn_studio.gui.wording import plural
 from ghn_studio.ir.graph import Architecture
-from ghn_studio.jobs import Progress
+from ghn_studio.jobs import Job, Progress
 
 
 class Predictions(QObject):
@@ -34,6 +35,8 @@ class Predictions(QObject):
     curve_line = Signal(object)
     curve_point = Signal(object)
     compared = Signal(object, object)  # report, architecture
+    finetune_began = Signal(str)
+    finetuned = Signal(object, object)  # report, architecture
     compare_stopped = Signal()
     message = Signal(object)
 
@@ -55,7 +58,7 @@ class Predictions(QObject):
             return
         request = PredictRequest(**_common(choices, RUN_FIELDS))
         self._desk.start(Errand(
-            "Predict & Evaluate", lambda: with_scales(task("predict").start(request, graph), graph),
+            "Predict & Evaluate", lambda: with_scales(task("predict").start(request, graph, record=True), graph),
             lambda report: self.predicted.emit(report, graph),
         ))
 
@@ -67,13 +70,35 @@ class Predictions(QObject):
         common = _common(choices, RUN_FIELDS + SGD_FIELDS)
         request = CompareRequest(**common, steps=choices.steps, minutes=choices.minutes)
         errand = Errand(
-            "Compare with SGD", lambda: task("compare").start(request, graph),
+            "Compare with SGD", lambda: task("compare").start(request, graph, record=True),
             lambda report: self._on_compared(report, graph),
             progressed=lambda progress: self._on_progress(progress, graph),
             cancelled=self.compare_stopped.emit,
         )
         if self._desk.start(errand):
             self.compare_began.emit()
+
+    def finetune(self, held: HeldValues | None = None) -> None:
+        """Train on from the values held, if they are the network's, or else from a prediction."""
+        choices, graph = self.choices(lambda: self.finetune(held)), self._document.graph
+        if choices is None:
+            return
+        common = _common(choices, RUN_FIELDS + SGD_FIELDS + TUNE_FIELDS)
+        request = FinetuneRequest(**common, steps=choices.steps, minutes=choices.minutes)
+        own = held if held is not None and held.fit(graph) else None
+        errand = Errand(
+            "Fine-tune", lambda: _tuning(request, graph, own), lambda report: self._on_tuned(report, graph),
+            progressed=lambda progress: self._on_progress(progress, graph),
+            cancelled=self.compare_stopped.emit,
+        )
+        if self._desk.start(errand):
+            start = "the parameters it has" if own is not None else "a prediction"
+            self.finetune_began.emit(f"Training on from {start}…")
+
+    def _on_tuned(self, report: FinetuneReport, graph: Architecture) -> None:
+        if report.outcome is not None:
+            self.predicted.emit(report.outcome, graph)
+        self.finetuned.emit(report, graph)
 
     def _on_progress(self, progress: Progress, graph: Architecture) -> None:
         if isinstance(progress.partial, PredictReport):
@@ -115,6 +140,17 @@ class Predictions(QObject):
                 again()
 
         return Message(text, ways=(Way("Replace the classifier", replace_classifier),))
+
+
+def _tuning(request: FinetuneRequest, graph: Architecture, held: HeldValues | None) -> Job[FinetuneReport]:
+    """The job of fine-tuning: a task like any other, or one that goes on from values that no file holds."""
+    if held is None:
+        return task("finetune").start(request, graph, record=True)
+    from ghn_studio.app.finetuning import given_of
+    from ghn_studio.app.recording import recorded_as
+
+    given = given_of(held.tensors, held.origin)
+    return recorded_as(task("finetune"), request, graph, given)
 
 
 def _common(choices: Choices, options: tuple[str, ...]) -> dict[str, Any]:

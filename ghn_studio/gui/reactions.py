@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer
 
 from ghn_studio.app.document import Change
 from ghn_studio.app.editing.fixes import Fix
-from ghn_studio.app.results import CompareReport, PredictReport
+from ghn_studio.app.results import CompareReport, FinetuneReport, PredictReport
 from ghn_studio.errors import DatasetError
 from ghn_studio.gui.banner import Message
 from ghn_studio.gui.exchange.held_values import of_report, same_network
@@ -90,6 +90,8 @@ class Reactions(QObject):
         w.predictions.curve_point.connect(w.curve.add_point)
         w.predictions.compared.connect(self._on_compared)
         w.predictions.compare_stopped.connect(w.curve.show_stopped)
+        w.predictions.finetune_began.connect(self._on_finetune_began)
+        w.predictions.finetuned.connect(self._on_finetuned)
         w.explanations.began.connect(lambda: w.show_tab(w.why))
         w.explanations.began.connect(lambda: w.hints.done("result"))
         w.why.neighbours.opened.connect(w.files.open)
@@ -223,6 +225,16 @@ class Reactions(QObject):
     def _on_compared(self, report: CompareReport, graph: Architecture) -> None:
         window = self._window
         window.curve.show_report(report)
+        window.curve.set_stale(not same_network(graph, window.document.graph))
+        window.show_tab(window.curve)
+
+    def _on_finetune_began(self, doing: str) -> None:
+        self._window.curve.begin(doing)
+        self._window.show_tab(self._window.curve)
+
+    def _on_finetuned(self, report: FinetuneReport, graph: Architecture) -> None:
+        window = self._window
+        window.curve.show_finetuned(report)
         window.curve.set_stale(not same_network(graph, window.document.graph))
         window.show_tab(window.curve)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ghn_studio.app.drawing.faces import count_text
-from ghn_studio.app.results import CompareReport, PredictReport
+from ghn_studio.app.results import CompareReport, FinetuneReport, PredictReport
 
 
 def percent(fraction: float | None) -> str:
@@ -76,6 +76,23 @@ def crossing(report: CompareReport) -> str:
         f"After {plural(last.step, 'step')}, {duration(last.seconds)}, SGD is at {percent(best)} at best "
         f"and has not reached {goal}, {took}."
     )
+
+
+def finetuned(report: FinetuneReport) -> str:
+    """Say in one sentence what training on from the start brought, beside training from scratch."""
+    gained = (
+        f"From {percent(report.initial_accuracy)} to {percent(report.accuracy)} in {plural(report.kept_step, 'step')}"
+    )
+    if report.diverged_at is not None:
+        return f"Training from {percent(report.initial_accuracy)} diverged at step {report.diverged_at:,}."
+    if not report.scratch:
+        return f"{gained}."
+    last = report.scratch[-1]
+    difference = 100 * (report.accuracy - last.accuracy)
+    side = "ahead of" if difference > 0 else "behind" if difference < 0 else "level with"
+    points = f" by {abs(difference):.1f} points" if difference else ""
+    other = f"training from scratch ({percent(last.accuracy)} after {plural(last.step, 'step')})"
+    return f"{gained}: {side} {other}{points}."
 
 
 def origin(report: CompareReport) -> str:

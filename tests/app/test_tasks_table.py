@@ -20,8 +20,9 @@ EACH_TASK = pytest.mark.parametrize("entry", TASKS, ids=[t.id for t in TASKS])
 
 def test_all_subcommands_of_the_documentation_are_there() -> None:
     assert [t.id for t in TASKS] == [
-        "predict", "evaluate-split", "measure", "compare", "finetune", "rank", "explain", "export", "import", "load-weights",
-        "train", "sample", "add-ghn", "download-ghn", "remove-ghn", "download-dataset", "remove-dataset",
+        "predict", "evaluate-split", "measure", "compare", "finetune", "rank", "explain", "export", "import",
+        "load-weights", "train", "sample", "add-ghn", "download-ghn", "remove-ghn", "download-dataset",
+        "remove-dataset",
     ]
 
 

@@ -1,9 +1,9 @@
 """How well networks are ranked without training them: Kendall's tau against trained accuracy, with intervals.
 
 ``python tests/benchmarks/ranking.py digits`` or ``… cifar --dataset folder:PATH``. The truth comes from
-``ranking_truth.py``: the mean accuracy of three runs of SGD on test images. Rankings see validation images only. Refined
-rankings spend a tenth of the steps the truth took. The interval holds 95 % of 2,000 draws of networks with replacement;
-"one seed" is how well one run of the truth ranks another, the ceiling for any single measurement.
+``ranking_truth.py``: the mean accuracy of three runs of SGD on test images. Rankings see validation images only.
+Refined ones spend a tenth of the steps the truth took. The interval holds 95 % of 2,000 draws of networks with
+replacement; "one seed" is how well one run of the truth ranks another, the ceiling for any single measurement.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def main() -> None:
     runs = {(int(e["index"]), int(e["seed"])): e for e in read(arguments.case)}
     missing = [(i, s) for i in range(NETWORKS) for s in SEEDS if (i, s) not in runs]
     if missing:
-        raise SystemExit(f"the truth lacks {len(missing)} runs: python tests/benchmarks/ranking_truth.py {arguments.case}")
+        command = f"python tests/benchmarks/ranking_truth.py {arguments.case}"
+        raise SystemExit(f"the truth lacks {len(missing)} runs: {command}")
     seeds = [[runs[i, s]["accuracy"] for i in range(NETWORKS)] for s in SEEDS]
     truth = [sum(column) / len(SEEDS) for column in zip(*seeds, strict=True)]
     print(f"{NETWORKS} networks of test, {case.config.steps} steps of SGD, {len(SEEDS)} seeds: accuracy "

@@ -107,7 +107,8 @@ def test_compare_draws_the_curve_and_names_the_crossing(window, qtbot):
     assert window.tabs.currentWidget() is window.curve
     steps = [p.step for p in window.curve.points]
     assert steps == sorted(steps) and steps[-1] == 100
-    assert window.curve.plot.points == window.curve.points
+    assert window.curve.plot.curves == window.curve.curves
+    assert window.curve.curves[0].points == window.curve.points
     sentence = window.curve.sentence.text()
     assert sentence.startswith(("SGD needs ", "After 100 steps", "The random start"))
     assert window.results.report.label == "random start, no training"
@@ -119,7 +120,7 @@ def test_a_comparison_can_be_stopped_and_keeps_its_points(window, qtbot):
     qtbot.waitUntil(lambda: len(window.curve.points) >= 2, timeout=PATIENCE_MS)
     window.actions_by_id["run.cancel"].trigger()
     qtbot.waitUntil(lambda: not window.desk.is_running, timeout=20_000)
-    assert window.curve.sentence.text().startswith("Stopped: SGD was at")
+    assert window.curve.sentence.text().startswith("Stopped: training was at")
     assert len(window.curve.points) >= 2
     assert window.actions_by_id["run.predict"].isEnabled()
 

@@ -12,7 +12,7 @@ from ghn_studio.datasets import DATASETS
 from ghn_studio.engine.descent.curves import CurvePoint
 from ghn_studio.errors import ProjectError
 from ghn_studio.gui.actions import ACTIONS, WindowState, shortcut_rows
-from ghn_studio.gui.curve_panel import table
+from ghn_studio.gui.curves.series import Curve, table
 from ghn_studio.gui.ghns.ghn_entries import figures
 from ghn_studio.gui.jobs.eta import RemainingTime
 from ghn_studio.gui.jobs.job_desk import message_for
@@ -108,8 +108,9 @@ def test_messages_say_whose_fault_it_is():
 
 
 def test_a_curve_can_be_saved_as_a_table():
-    lines = table(CURVE).splitlines()
-    assert lines[0] == "step,seconds,accuracy,loss" and lines[1] == "1,0.03,0.2,1" and len(lines) == 5
+    lines = table([Curve("mine, again", "sgd", tuple(CURVE))]).splitlines()
+    assert lines[0] == "curve,step,seconds,accuracy,loss,validation"
+    assert lines[1] == '"mine, again",1,0.03,0.2,1,' and len(lines) == 5
 
 
 def test_every_rule_explains_itself_in_a_sentence():

@@ -65,7 +65,7 @@ class Trainings(QObject):
         """Start, or go on with, a run."""
         out = Path(request.out)
         errand = Errand(
-            "Train a GHN", lambda: task("train").start(request), lambda report: self._end("Finished"),
+            "Train a GHN", lambda: task("train").start(request, record=True), lambda report: self._end("Finished"),
             progressed=self._on_progress, cancelled=lambda: self._end("Stopped"),
             failed=lambda: self._end("Failed"),
         )

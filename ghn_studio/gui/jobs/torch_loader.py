@@ -38,7 +38,7 @@ MODULES = (
     "ghn_studio.ghn.prediction",
     "ghn_studio.ghn.storage",
     "ghn_studio.gui.results.confusion",
-    "ghn_studio.gui.curve_plot",
+    "ghn_studio.gui.curves.plot",
     "ghn_studio.gui.ghns.training_plot",
 )
 

@@ -62,7 +62,8 @@ class Explanations(QObject):
         request = ExplainRequest(ghn=choices.ghn, dataset=choices.dataset, device=choices.device, head=choices.head,
                                  **options)
         errand = Errand(
-            "Explain", lambda: task("explain").start(request, graph), lambda report: self._on_report(report, graph),
+            "Explain", lambda: task("explain").start(request, graph, record=True),
+            lambda report: self._on_report(report, graph),
             progressed=self._panel.show_progress, cancelled=lambda: self._panel.show_running(False),
             failed=lambda: self._panel.show_running(False),
         )

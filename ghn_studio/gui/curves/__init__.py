@@ -1,0 +1,1 @@
+"""Training curves: the chart, its legend, and the ways out of it."""
