@@ -214,6 +214,13 @@ class Files(QObject):
             return False
         return self._desk.start(Errand(f"Open {name}", job, lambda project: self._show(project, OpenFile())))
 
+    def open_copy(self, project: Project) -> bool:
+        """Put a network on the canvas that has no file of its own yet."""
+        if not self.may_discard():
+            return False
+        self._show(placed(project, self._settings.direction), OpenFile())
+        return True
+
     def open_first(self, text: str) -> None:
         """Put a shipped example on the canvas before there is anything to discard; takes milliseconds."""
         self._show(open_architecture(text), OpenFile())

@@ -64,6 +64,8 @@ from ghn_studio.gui.results.explanations import Explanations
 from ghn_studio.gui.results.results_panel import ResultsPanel
 from ghn_studio.gui.results.why_panel import WhyPanel
 from ghn_studio.gui.run_bar import RunBar
+from ghn_studio.gui.runs.panel import RunsPanel
+from ghn_studio.gui.runs.work import RunsWork
 from ghn_studio.gui.safety import leaving
 from ghn_studio.gui.safety.autosave import Autosave
 from ghn_studio.gui.scale_dialog import ScaleDialog
@@ -122,6 +124,7 @@ class MainWindow(QMainWindow):
         self.ghns = HypernetworksPanel(actions["ghn.add"], actions["ghn.train"])
         self.training = TrainingPanel(actions["ghn.train"], actions["run.cancel"])
         self.problems, self.log = ProblemsPanel(), LogPanel()
+        self.runs = RunsPanel()
         self.run_bar = RunBar(actions["run.predict"], actions["run.compare"], actions["run.cancel"])
         self.hypernetworks = Hypernetworks(self.ghns, self.run_bar, self.desk, self.settings, self)
         self.hypernetworks.refresh()
@@ -139,6 +142,7 @@ class MainWindow(QMainWindow):
             self.document, self.why, self.canvas, self.overlays, self.desk, self.predictions.choices, self
         )
         self.trainings = Trainings(self.training, self.desk, lambda: self.run_bar.choices().dataset, self)
+        self.runs_work = RunsWork(self.runs, self)
         self.exporting = Exporting(self.document, self.files, self.run_bar, self.desk, self.settings, self)
         self.importing = Importing(
             self.document, self.files, self.desk, self.settings, self.choosing.image_size, self

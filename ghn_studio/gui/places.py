@@ -57,7 +57,7 @@ class Places(QObject):
     def _fill_tabs(self) -> None:
         window = self._window
         for panel, title in ((window.results, "Results"), (window.why, "Why"), (window.curve, "Training curves"),
-                             (window.ghns, "Hypernetworks"), (window.training, "GHN training"),
+                             (window.ghns, "Hypernetworks"), (window.training, "GHN training"), (window.runs, "Runs"),
                              (window.problems, "Problems"), (window.log, "Log")):
             self.tabs.addTab(panel, title)
         self.left_tabs.setObjectName("left_tabs")

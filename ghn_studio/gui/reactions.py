@@ -92,6 +92,7 @@ class Reactions(QObject):
         w.predictions.compare_stopped.connect(w.curve.show_stopped)
         w.predictions.finetune_began.connect(self._on_finetune_began)
         w.predictions.finetuned.connect(self._on_finetuned)
+        w.runs_work.overlaid.connect(self._on_overlay)
         w.explanations.began.connect(lambda: w.show_tab(w.why))
         w.explanations.began.connect(lambda: w.hints.done("result"))
         w.why.neighbours.opened.connect(w.files.open)
@@ -101,7 +102,7 @@ class Reactions(QObject):
         w.hypernetworks.continue_requested.connect(w.trainings.ask_to_go_on)
         w.choosing.ghn_chosen.connect(w.hypernetworks.use_folder)
         for source in (w.files, w.autosave, w.predictions, w.exporting, w.importing, w.weights, w.choosing,
-                       w.explanations, w.hypernetworks, w.trainings, w.dataset_downloads):
+                       w.explanations, w.hypernetworks, w.trainings, w.dataset_downloads, w.runs_work):
             source.message.connect(w.show_message)
         w.desk.failed.connect(w.show_message)
 
@@ -228,6 +229,10 @@ class Reactions(QObject):
         window.curve.set_stale(not same_network(graph, window.document.graph))
         window.show_tab(window.curve)
 
+    def _on_overlay(self, curves: object) -> None:
+        self._window.curve.overlay(curves)  # type: ignore[arg-type]
+        self._window.show_tab(self._window.curve)
+
     def _on_finetune_began(self, doing: str) -> None:
         self._window.curve.begin(doing)
         self._window.show_tab(self._window.curve)
@@ -241,6 +246,7 @@ class Reactions(QObject):
     def _on_torch(self) -> None:
         window = self._window
         window.gallery.models.load()
+        QTimer.singleShot(400, self, window.runs_work.look_for_interrupted)
         QTimer.singleShot(30, self, window.results.prepare)
         QTimer.singleShot(120, self, window.curve.prepare)
         QTimer.singleShot(210, self, window.training.prepare)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ghn_studio.gui.main_window import MainWindow
 
 #: What can be shown.
-SCENES = ("start", "gallery", "empty", "manual", "result", "why", "hypernetworks", "curve", "error")
+SCENES = ("start", "gallery", "empty", "manual", "result", "why", "hypernetworks", "curve", "finetune", "runs", "error")
 
 #: A prediction, with the import of PyTorch on a slow machine, takes no longer.
 PATIENCE_MS = 300_000
@@ -91,6 +91,16 @@ def _scene(window: MainWindow, name: str) -> None:
         window.actions_by_id["ghn.show"].trigger()
     elif name == "curve":
         _run(window, "run.compare")
+    elif name == "finetune":
+        _run(window, "run.predict")
+        _run(window, "run.finetune")
+    elif name == "runs":
+        _run(window, "run.predict")
+        _run(window, "run.compare")
+        window.actions_by_id["run.show"].trigger()
+        _until(lambda: window.runs.model.rowCount() > 1)
+        window.runs.table.selectRow(0)
+        _until(lambda: bool(window.runs.told))
     elif name == "error":
         _break(window)
     window.canvas.fit()

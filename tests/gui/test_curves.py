@@ -71,7 +71,7 @@ def test_points_are_parted_by_their_series() -> None:
 def test_two_curves_have_a_legend_that_hides_them(panel: CurvePanel, qtbot: QtBot) -> None:
     panel.show_finetuned(report())
     boxes = panel.findChildren(QCheckBox)
-    assert [b.text() for b in boxes] == ["From the start given", "From scratch"]
+    assert [b.text() for b in boxes] == ["Fine-tuned", "From scratch"]
     assert panel.plot is not None and len(panel.plot.curves) == 2
     qtbot.mouseClick(boxes[1], Qt.MouseButton.LeftButton, pos=boxes[1].rect().center())
     if boxes[1].isChecked():  # a style may take clicks on the box only
@@ -106,7 +106,7 @@ def test_the_readout_names_every_curve(panel: CurvePanel, qtbot: QtBot) -> None:
     panel.show_finetuned(report())
     assert panel.plot is not None
     text = panel.plot.readout(4)
-    assert "From the start given: step 4" in text and "accuracy 60.0 %" in text
+    assert "Fine-tuned: step 4" in text and "accuracy 60.0 %" in text
     qtbot.mouseMove(panel.plot.viewport(), QPointF(panel.plot.rect().center()).toPoint())
 
 
@@ -134,7 +134,7 @@ def test_earlier_runs_are_laid_over(panel: CurvePanel) -> None:
     assert "1 curve" in panel.sentence.text() and len(panel.curves) == 1
     panel.show_finetuned(report())
     panel.overlay([Curve("run a", "earlier", tuple(points("sgd", 0.1, 0.4)))])
-    assert [c.name for c in panel.curves] == ["From the start given", "From scratch", "run a"]
+    assert [c.name for c in panel.curves] == ["Fine-tuned", "From scratch", "run a"]
 
 
 def test_the_chart_is_saved_as_png_svg_and_csv(panel: CurvePanel, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_the_chart_is_saved_as_png_svg_and_csv(panel: CurvePanel, tmp_path: Path
     assert root.tag.endswith("svg") and len(list(root.iter())) > 30
     rows = list(csv.DictReader(io.StringIO((tmp_path / "a.csv").read_text())))
     assert [(r["curve"], int(r["step"]), float(r["accuracy"])) for r in rows] == [
-        *(("From the start given", p.step, p.accuracy) for p in report().curve),
+        *(("Fine-tuned", p.step, p.accuracy) for p in report().curve),
         *(("From scratch", p.step, p.accuracy) for p in report().scratch),
     ]
 

@@ -11,7 +11,7 @@ from ghn_studio.engine.descent.curves import CurvePoint
 MOST_POINTS = 2000
 
 #: Words and colours (tokens of the theme) of the curves a run makes. The prediction's line is blue everywhere.
-TITLES: Mapping[str, str] = {"sgd": "SGD from scratch", "scratch": "From scratch", "finetune": "From the start given"}
+TITLES: Mapping[str, str] = {"sgd": "SGD from scratch", "scratch": "From scratch", "finetune": "Fine-tuned"}
 COLOURS: Mapping[str, str] = {"sgd": "warning", "scratch": "warning", "finetune": "ok", "earlier": "muted"}
 
 

@@ -1,0 +1,1 @@
+"""Earlier runs: found, compared, opened, repeated, gone on with."""
