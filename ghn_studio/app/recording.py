@@ -110,7 +110,8 @@ def asked(task: Task, run: Run, store: RunStore) -> tuple[Any, Architecture | No
         task.check(request)
     except (TypeError, UsageError) as error:
         raise RunsError(f"what the run '{run.id}' was asked for cannot be asked again: {error}") from error
-    return request, network_of(run) if task.takes_architecture else None
+    has_network = task.takes_architecture or (run.folder / ARCHITECTURE).is_file()
+    return request, network_of(run) if has_network else None
 
 
 def network_of(run: Run) -> Architecture:

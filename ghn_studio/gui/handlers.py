@@ -57,7 +57,7 @@ def _runs(w: MainWindow) -> Handlers:
     return {
         "run.predict": lambda: w.predictions.predict(), "run.compare": lambda: w.predictions.compare(),
         "run.finetune": lambda: w.predictions.finetune(w.files.held),
-        "run.show": lambda: w.show_tab(w.runs),
+        "run.rank": lambda: w.show_tab(w.ranking), "run.show": lambda: w.show_tab(w.runs),
         "run.explain": lambda: w.explanations.explain(), "run.cancel": lambda: w.desk.cancel(),
         "ghn.show": lambda: w.show_tab(w.ghns), "ghn.train": lambda: w.trainings.ask(),
         "ghn.add": lambda: w.hypernetworks.ask_to_add(),

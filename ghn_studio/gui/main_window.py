@@ -7,6 +7,7 @@ its state by ``refreshing``.
 from __future__ import annotations
 
 import logging
+import os
 from functools import partial
 from pathlib import Path
 
@@ -57,6 +58,8 @@ from ghn_studio.gui.panels.palette import Palette
 from ghn_studio.gui.panels.problems_panel import ProblemsPanel
 from ghn_studio.gui.places import Places
 from ghn_studio.gui.predictions import Predictions
+from ghn_studio.gui.ranking.panel import RankingPanel
+from ghn_studio.gui.ranking.work import RankingWork
 from ghn_studio.gui.reactions import Reactions
 from ghn_studio.gui.recent_menu import RecentMenu
 from ghn_studio.gui.refreshing import Refreshing
@@ -125,6 +128,7 @@ class MainWindow(QMainWindow):
         self.training = TrainingPanel(actions["ghn.train"], actions["run.cancel"])
         self.problems, self.log = ProblemsPanel(), LogPanel()
         self.runs = RunsPanel()
+        self.ranking = RankingPanel(os.cpu_count() or 1)
         self.run_bar = RunBar(actions["run.predict"], actions["run.compare"], actions["run.cancel"])
         self.hypernetworks = Hypernetworks(self.ghns, self.run_bar, self.desk, self.settings, self)
         self.hypernetworks.refresh()
@@ -143,6 +147,7 @@ class MainWindow(QMainWindow):
         )
         self.trainings = Trainings(self.training, self.desk, lambda: self.run_bar.choices().dataset, self)
         self.runs_work = RunsWork(self.runs, self)
+        self.ranking_work = RankingWork(self.ranking, self)
         self.exporting = Exporting(self.document, self.files, self.run_bar, self.desk, self.settings, self)
         self.importing = Importing(
             self.document, self.files, self.desk, self.settings, self.choosing.image_size, self

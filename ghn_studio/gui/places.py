@@ -57,8 +57,8 @@ class Places(QObject):
     def _fill_tabs(self) -> None:
         window = self._window
         for panel, title in ((window.results, "Results"), (window.why, "Why"), (window.curve, "Training curves"),
-                             (window.ghns, "Hypernetworks"), (window.training, "GHN training"), (window.runs, "Runs"),
-                             (window.problems, "Problems"), (window.log, "Log")):
+                             (window.ranking, "Ranking"), (window.runs, "Runs"), (window.ghns, "Hypernetworks"),
+                             (window.training, "GHN training"), (window.problems, "Problems"), (window.log, "Log")):
             self.tabs.addTab(panel, title)
         self.left_tabs.setObjectName("left_tabs")
         self.left_tabs.setDocumentMode(True)

@@ -102,7 +102,8 @@ class Reactions(QObject):
         w.hypernetworks.continue_requested.connect(w.trainings.ask_to_go_on)
         w.choosing.ghn_chosen.connect(w.hypernetworks.use_folder)
         for source in (w.files, w.autosave, w.predictions, w.exporting, w.importing, w.weights, w.choosing,
-                       w.explanations, w.hypernetworks, w.trainings, w.dataset_downloads, w.runs_work):
+                       w.explanations, w.hypernetworks, w.trainings, w.dataset_downloads, w.runs_work,
+                       w.ranking_work):
             source.message.connect(w.show_message)
         w.desk.failed.connect(w.show_message)
 
@@ -250,6 +251,7 @@ class Reactions(QObject):
         QTimer.singleShot(30, self, window.results.prepare)
         QTimer.singleShot(120, self, window.curve.prepare)
         QTimer.singleShot(210, self, window.training.prepare)
+        QTimer.singleShot(300, self, window.ranking.prepare)
 
     def _on_no_torch(self, error: BaseException) -> None:
         self._window.show_message(Message(

@@ -94,6 +94,6 @@ class Refreshing(QObject):
         window.actions_by_id.refresh_icons()
         for panel in (window.palette_panel, window.outline, window.find_bar, window.inspector, window.problems,
                       window.results, window.curve, window.gallery, window.banner, window.empty_canvas, window.help,
-                      window.hints, window.run_bar, window.explanations, window.ghns, window.training, window.runs,
-                      window.tabs):
+                      window.hints, window.run_bar, window.explanations, window.ghns, window.training,
+                      window.ranking, window.runs, window.tabs):
             panel.restyle()

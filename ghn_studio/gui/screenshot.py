@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ghn_studio.gui.main_window import MainWindow
 
 #: What can be shown.
-SCENES = ("start", "gallery", "empty", "manual", "result", "why", "hypernetworks", "curve", "finetune", "runs", "error")
+SCENES = ("start", "gallery", "empty", "manual", "result", "why", "hypernetworks", "curve", "finetune", "runs",
+          "ranking", "error")
 
 #: A prediction, with the import of PyTorch on a slow machine, takes no longer.
 PATIENCE_MS = 300_000
@@ -101,6 +102,11 @@ def _scene(window: MainWindow, name: str) -> None:
         _until(lambda: window.runs.model.rowCount() > 1)
         window.runs.table.selectRow(0)
         _until(lambda: bool(window.runs.told))
+    elif name == "ranking":
+        window.actions_by_id["run.rank"].trigger()
+        window.ranking.form.start.click()
+        _until(lambda: not window.desk.is_running and bool(window.ranking.model.rows))
+        _until(lambda: not window.ranking.picture.pixmap().isNull())
     elif name == "error":
         _break(window)
     window.canvas.fit()

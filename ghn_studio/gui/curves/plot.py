@@ -25,7 +25,7 @@ QUANTITIES = {"accuracy": "test accuracy (%)", "loss": "test loss"}
 _LEAST = {"step": 0.5, "seconds": 0.005}
 
 
-class _Powers(pg.AxisItem):
+class Powers(pg.AxisItem):
     """Powers of ten and, between them, 2 and 5 times those; as whole numbers where they are."""
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
@@ -42,7 +42,7 @@ class CurvePlot(pg.PlotWidget):
     """Curves as lines with points, the prediction as a horizontal line, the crossing as a ring."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent, axisItems={"bottom": _Powers("bottom")})
+        super().__init__(parent, axisItems={"bottom": Powers("bottom")})
         self.setObjectName("curve.plot")
         self.setAccessibleName("Accuracy while training")
         self.axis, self.quantity = "step", "accuracy"

@@ -39,6 +39,7 @@ MODULES = (
     "ghn_studio.ghn.storage",
     "ghn_studio.gui.results.confusion",
     "ghn_studio.gui.curves.plot",
+    "ghn_studio.gui.ranking.scatter",
     "ghn_studio.gui.ghns.training_plot",
 )
 

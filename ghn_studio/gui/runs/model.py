@@ -12,14 +12,15 @@ from PySide6.QtGui import QIcon
 
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.look import colour
+from ghn_studio.gui.sorting import sort_rows
 from ghn_studio.gui.wording import duration, percent
 from ghn_studio.runs import Run, State
 
 HEADINGS = ("", "Run", "Network", "Dataset", "Figures", "Curve", "When", "Time")
 STATE, TITLE, NETWORK, DATASET, FIGURES, CURVE, WHEN, TIME = range(len(HEADINGS))
 
-#: The row's :class:`RunRow`, and what a column is sorted by.
-RUN_ROLE, SORT_ROLE = Qt.ItemDataRole.UserRole + 1, Qt.ItemDataRole.UserRole + 2
+#: The row's :class:`RunRow`.
+RUN_ROLE = Qt.ItemDataRole.UserRole + 1
 
 #: Word, icon and colour of each state.
 STATES: Mapping[State, tuple[str, str, str]] = {
@@ -47,20 +48,18 @@ class RunsModel(QAbstractTableModel):
         self.rows: list[RunRow] = []
 
     def show_rows(self, rows: Sequence[RunRow]) -> None:
-        """Show these, the newest first. Rows that only changed stay where they are."""
-        old, new = [r.run.id for r in self.rows], [r.run.id for r in rows]
-        if old == new:
-            for index, (before, row) in enumerate(zip(self.rows, rows, strict=True)):
-                if before != row:
-                    self.rows[index] = row
+        """Show these. Rows that only changed stay where they are."""
+        there, new = {r.run.id: i for i, r in enumerate(self.rows)}, {r.run.id: r for r in rows}
+        if there and there.keys() <= new.keys():
+            for name, index in there.items():
+                if self.rows[index] != new[name]:
+                    self.rows[index] = new[name]
                     self.dataChanged.emit(self.index(index, 0), self.index(index, len(HEADINGS) - 1))
-            return
-        if new[-len(old):] == old and old:  # some began; nothing else moved
-            count = len(new) - len(old)
-            self.beginInsertRows(QModelIndex(), 0, count - 1)
-            self.rows[:0] = rows[:count]
-            self.endInsertRows()
-            self.show_rows(rows)
+            began = [row for name, row in new.items() if name not in there]
+            if began:
+                self.beginInsertRows(QModelIndex(), 0, len(began) - 1)
+                self.rows[:0] = began
+                self.endInsertRows()
             return
         self.beginResetModel()
         self.rows = list(rows)
@@ -84,8 +83,6 @@ class RunsModel(QAbstractTableModel):
             return text_of(run, column)
         if role == RUN_ROLE:
             return row
-        if role == SORT_ROLE:
-            return _key(row, column)
         word, icon, token = STATES[run.state]
         if role == Qt.ItemDataRole.DecorationRole and column == STATE:
             return QIcon(icons.icon(icon, colour(token).name()))
@@ -106,8 +103,22 @@ class RunsFilter(QSortFilterProxyModel):
     def __init__(self, source: RunsModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._words: tuple[str, ...] = ()
+        self._order = (WHEN, Qt.SortOrder.DescendingOrder)
         self.setSourceModel(source)
-        self.setSortRole(SORT_ROLE)
+        source.rowsInserted.connect(self._again)
+        source.modelReset.connect(self._again)
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sort what is filtered, which is much faster; runs that come later take their places."""
+        if column >= 0:
+            self._order = (column, order)
+            self._again()
+
+    def _again(self) -> None:
+        source = self.sourceModel()
+        assert isinstance(source, RunsModel)
+        column, order = self._order
+        sort_rows(source, source.rows, lambda row: _key(row, column), order)
 
     def look_for(self, text: str) -> None:
         """Filter by what was typed."""

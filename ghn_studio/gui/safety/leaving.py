@@ -32,6 +32,7 @@ def may_close(window: MainWindow) -> bool:
 def stop(window: MainWindow) -> None:
     """End everything that runs for the window."""
     window.runs_work.stop(WAIT_S)
+    window.ranking_work.stop(WAIT_S)
     window.importing.close()
     window.weights.close()
     window.exporting.stop(WAIT_S)
