@@ -1,4 +1,4 @@
-"""Writing a file so that a reader sees the old or the new one, never half of it; standard library only."""
+"""Writing files that outlive a killed program: whole or not at all, and line by line; standard library only."""
 
 from __future__ import annotations
 
@@ -23,3 +23,18 @@ def write_atomically(path: Path, data: bytes, before: Path | None = None) -> Non
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def append_line(path: Path, data: bytes) -> None:
+    """Add a line to a file and see it onto the disk. Half a line, as a killed program leaves it, is ended first.
+
+    Raises:
+        OSError: The disk or a folder said no.
+    """
+    with path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            data = data if file.read() == b"\n" else b"\n" + data
+        file.write(data if data.endswith(b"\n") else data + b"\n")
+        file.flush()
+        os.fsync(file.fileno())

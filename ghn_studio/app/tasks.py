@@ -13,6 +13,7 @@ from typing import Any
 
 from ghn_studio.app.architectures import Wish
 from ghn_studio.app.ranking.requests import RankRequest
+from ghn_studio.app.reproducing.requests import ReproduceRequest
 from ghn_studio.app.requests import (
     AddGhnRequest,
     CommonRequest,
@@ -109,7 +110,7 @@ class Task:
             if not getattr(request, name):
                 found.append(f"{name_of(name)} must not be empty")
         for names in self.one_of:
-            given = [n for n in names if getattr(request, n) is not None]
+            given = [n for n in names if getattr(request, n) not in (None, "")]
             if len(given) != 1:
                 choice = " and ".join(map(name_of, names))
                 found.append(f"give exactly one of {choice}" + (", not both" if given else ""))
@@ -170,6 +171,12 @@ def _rank(request: RankRequest, graph: Architecture | None, folder: Path | None)
     from ghn_studio.app.ranking.task import rank
 
     return (yield from rank(request, graph, folder))
+
+
+def _reproduce(request: ReproduceRequest, graph: Architecture | None, folder: Path | None) -> Job[Any]:
+    from ghn_studio.app.reproducing.task import reproduce
+
+    return (yield from reproduce(request, graph, folder))
 
 
 def _evaluate_split(request: SplitRequest, graph: Architecture | None) -> Job[Any]:
@@ -315,6 +322,15 @@ TASKS: tuple[Task, ...] = (
         examples=(
             "--split test --count 40 --jobs 2 --top 5", "--variants example:resnet20 --budget parameters 300000",
             "--candidates net.ghn other.onnx example:lenet5 --refine 60 --top 2",
+        ),
+    ),
+    Task(
+        id="reproduce", title="Reproduce the papers' table", request=ReproduceRequest, run=_reproduce,
+        records=True, resumes=True,
+        summary="Prediction against training on networks of several splits, in the layout of the GHN-2 paper.",
+        examples=(
+            "--ghn ghn2-digits --count 5 --sgd-steps 100",
+            "--ghn my-ghn --dataset folder:photos --splits test,deep --count 50 --out table",
         ),
     ),
     Task(

@@ -9,6 +9,7 @@ from typing import Any
 
 from ghn_studio.app.measuring.records import MeasureReport, Row
 from ghn_studio.app.ranking.records import RankReport, RankRow
+from ghn_studio.app.reproducing.records import ReproduceReport, table_text
 from ghn_studio.app.results import (
     AddGhnReport,
     CompareReport,
@@ -106,6 +107,12 @@ def _(report: CompareReport) -> str:
         lines.append(("speed-up", f"{_number(report.speedup)} times"))
     lines += [("note", note) for note in report.notes]
     return table(lines)
+
+
+@report_text.register
+def _(report: ReproduceReport) -> str:
+    failed = [f"not measured: {m.split}/{m.index}, {m.row}: {m.reason}" for m in report.failed]
+    return "\n".join([table_text(report), *failed])
 
 
 @report_text.register

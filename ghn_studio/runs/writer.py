@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from ghn_studio.atomic import write_atomically
+from ghn_studio.atomic import append_line, write_atomically
 from ghn_studio.runs.folder import METRICS, PULSE, RESULT
 from ghn_studio.runs.values import State
 
@@ -56,10 +55,7 @@ class RunWriter:
         self._written_at = monotonic()
         try:
             if self._lines:
-                with (self.folder / METRICS).open("ab") as file:
-                    file.write(b"".join(self._lines))
-                    file.flush()
-                    os.fsync(file.fileno())
+                append_line(self.folder / METRICS, b"".join(self._lines))
                 self._lines.clear()
             else:
                 (self.folder / PULSE).touch()

@@ -20,7 +20,8 @@ EACH_TASK = pytest.mark.parametrize("entry", TASKS, ids=[t.id for t in TASKS])
 
 def test_all_subcommands_of_the_documentation_are_there() -> None:
     assert [t.id for t in TASKS] == [
-        "predict", "evaluate-split", "measure", "compare", "finetune", "rank", "explain", "export", "import",
+        "predict", "evaluate-split", "measure", "compare", "finetune", "rank", "reproduce", "explain", "export",
+        "import",
         "load-weights", "train", "sample", "add-ghn", "download-ghn", "remove-ghn", "download-dataset",
         "remove-dataset",
     ]

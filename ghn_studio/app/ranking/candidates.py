@@ -31,18 +31,18 @@ def candidates_of(request: RankRequest, graph: Architecture | None = None) -> tu
     Raises:
         UsageError: A split is unknown or too small, nobody is named, or the network to vary cannot be opened.
     """
-    if request.split is not None:
+    if request.split:
         return _of_split(request)
-    if request.variants is not None:
+    if request.variants:
         return _variants(request, graph)
-    names = [name.strip() for name in (request.candidates or "").split(",") if name.strip()]
+    names = [name.strip() for name in request.candidates.split(",") if name.strip()]
     if not names:
         raise UsageError("there is nobody to rank: give --candidates, --split or --variants")
     return tuple(_opened(name, request, graph) for name in dict.fromkeys(names))
 
 
 def _of_split(request: RankRequest) -> tuple[Candidate, ...]:
-    split = request.split or ""
+    split = request.split
     check_range(split, request.start, request.count)
     card = resolve(request.ghn, request.dataset) if request.init == "ghn" else find(request.dataset)
     config = sampler_config(card, describe(request.dataset), request.image_size)
@@ -53,7 +53,7 @@ def _of_split(request: RankRequest) -> tuple[Candidate, ...]:
 
 
 def _variants(request: RankRequest, graph: Architecture | None) -> tuple[Candidate, ...]:
-    name = request.variants or ""
+    name = request.variants
     if name != OPEN:
         graph = open_architecture(name, wish(request, judged=True)).architecture
     if graph is None:

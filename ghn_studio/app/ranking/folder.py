@@ -13,7 +13,7 @@ from typing import Any
 from ghn_studio.app.ranking.item import Candidate
 from ghn_studio.app.ranking.records import Failure, RankRow
 from ghn_studio.app.ranking.requests import RankRequest
-from ghn_studio.atomic import write_atomically
+from ghn_studio.atomic import append_line, write_atomically
 from ghn_studio.errors import UsageError
 
 ROWS, IDENTITY = "rows.jsonl", "ranking.json"
@@ -51,8 +51,7 @@ class RankFolder:
         """Keep a result at once."""
         self._found[stage, result.name] = result
         kind = "row" if isinstance(result, RankRow) else "failure"
-        with (self._folder / ROWS).open("ab") as file:
-            file.write(json.dumps({"stage": stage, kind: asdict(result)}).encode() + b"\n")
+        append_line(self._folder / ROWS, json.dumps({"stage": stage, kind: asdict(result)}).encode())
 
     def values(self, stage: int, name: str) -> str:
         """Where a candidate's values are kept after a stage."""

@@ -12,11 +12,11 @@ from ghn_studio.ops.spec import param
 class RankRequest(CommonRequest):
     """Predict and evaluate candidates and put them in order. Exactly one of the three kinds of candidates is given."""
 
-    candidates: str | None = param(None, label="Networks", help="Networks to rank: ARCH ARCH …")
-    split: str | None = param(None, label="Split",
-                              help="Rank networks of a DeepNets-1M split: train, val, test, wide, deep, dense, bnfree.")
-    variants: str | None = param(None, label="Variants of",
-                                 help="Rank a network and its neighbours: other widths, depths, kernels and operators.")
+    candidates: str = param("", label="Networks", help="Networks to rank, one after the other.")
+    split: str = param("", label="Split",
+                       help="Rank networks of a DeepNets-1M split: train, val, test, wide, deep, dense, bnfree.")
+    variants: str = param("", label="Variants of",
+                          help="Rank a network and its neighbours: other widths, depths, kernels and operators.")
     start: int = param(0, label="First index", low=0, help="Begin with this network of the split.")
     count: int = param(20, label="Count", low=1, help="So many networks of the split, or variants at most.")
     budget: str = param("", label="Budget",

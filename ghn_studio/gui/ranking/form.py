@@ -20,9 +20,9 @@ KINDS = (("Variants of this network", "variants"), ("DeepNets test", "test"), ("
 class Wanted:
     """What the form asks for, in the words of :class:`ghn_studio.app.ranking.requests.RankRequest`."""
 
-    candidates: str | None
-    split: str | None
-    variants: str | None
+    candidates: str
+    split: str
+    variants: str
     count: int
     refine: int
     jobs: int
@@ -85,9 +85,9 @@ class RankingForm(QWidget):
         """What is asked for now."""
         kind = self.kind.currentData()
         return Wanted(
-            candidates=self.names.text() if kind == "candidates" else None,
-            split=kind if kind not in ("candidates", "variants") else None,
-            variants=OPEN if kind == "variants" else None,
+            candidates=self.names.text() if kind == "candidates" else "",
+            split=kind if kind not in ("candidates", "variants") else "",
+            variants=OPEN if kind == "variants" else "",
             count=self.count.value(), refine=self.refine.value(), jobs=self.jobs.value(),
             budget=" ".join(self.budget.text().split()), measure_latency=self.latency.isChecked(),
         )
