@@ -211,6 +211,8 @@ ACTIONS = (
                "Hypernetworks that are installed or can be downloaded"),
     ActionSpec("ghn.train", "Train a GHN…", "Hypernetworks", "Ctrl+T", "train",
                "Train a hypernetwork on a dataset, or continue a training", _needs_rest),
+    ActionSpec("ghn.reproduce", "Papers' table…", "Hypernetworks", None, "compare",
+               "Prediction against training on networks of several splits, beside the official figures"),
     ActionSpec("ghn.add", "Add file…", "Hypernetworks", None, "add",
                "Add a GHN-1, GHN-2, MLP or GHN-3 file of the official code", _needs_rest),
     ActionSpec("view.shelf", "Panels below", "View", "Ctrl+J", "", "Open or shut the panels below the canvas"),

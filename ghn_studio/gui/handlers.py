@@ -13,6 +13,7 @@ from ghn_studio.gui import theme, windows
 from ghn_studio.gui.canvas.alike import select_alike
 from ghn_studio.gui.dialogs import AboutDialog, ShortcutsDialog
 from ghn_studio.gui.overlays import EXPLAINED
+from ghn_studio.gui.reproducing.dialog import ReproduceDialog
 
 if TYPE_CHECKING:
     from ghn_studio.gui.main_window import MainWindow
@@ -60,6 +61,7 @@ def _runs(w: MainWindow) -> Handlers:
         "run.rank": lambda: w.show_tab(w.ranking), "run.show": lambda: w.show_tab(w.runs),
         "run.explain": lambda: w.explanations.explain(), "run.cancel": lambda: w.desk.cancel(),
         "ghn.show": lambda: w.show_tab(w.ghns), "ghn.train": lambda: w.trainings.ask(),
+        "ghn.reproduce": lambda: ReproduceDialog(w).show(),
         "ghn.add": lambda: w.hypernetworks.ask_to_add(),
     }
 

@@ -368,7 +368,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run_watched(end: str) -> int:
-    code = f"import os, signal\nfrom ghn_studio.app import crash_log\nlog = crash_log.watch()\n{end}"
+    code = f"import os, signal\nfrom ghn_studio.app.safety import crash_log\nlog = crash_log.watch()\n{end}"
     return subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)},
                           capture_output=True, check=False).returncode
 

@@ -32,7 +32,7 @@ from ghn_studio.jobs import run
 
 
 def asked(ghn: str, **options: Any) -> ReproduceRequest:
-    base = {"ghn": ghn, "splits": "val,deep", "count": 2, "images": 40, "device": "cpu", "sgd_steps": "1,3"}
+    base = {"ghn": ghn, "splits": "val,bnfree", "count": 2, "images": 40, "device": "cpu", "sgd_steps": "1,3"}
     return ReproduceRequest(**{**base, **options})
 
 
@@ -50,7 +50,7 @@ def test_every_row_has_every_split(measured: ReproduceReport) -> None:
         "predicted", "predicted, closed-form head", "random start", "random start, closed-form head", "SGD, 1 steps",
         "SGD, 3 steps",
     ]
-    assert all(set(row.cells) == {"val", "deep"} and {c.n for c in row.cells.values()} == {2} for row in measured.rows)
+    assert all({split: cell.n for split, cell in row.cells.items()} == {"val": 2, "bnfree": 2} for row in measured.rows)
     assert measured.networks == 4 and not measured.failed
     json.dumps(measured.to_json(), allow_nan=False)
 
@@ -77,9 +77,9 @@ def test_an_interrupted_table_measures_nothing_twice(
     next(p for p in job if isinstance(p.partial, ReproduceReport) and p.partial.networks == 2)
     job.close()
     with (tmp_path / "table" / READINGS).open("ab") as file:
-        file.write(b'{"split": "deep", "ind')
+        file.write(b'{"split": "bnfree", "ind')
     assert untimed(run(reproduce(asked(tiny_ghn, out=str(tmp_path / "table"))))) == untimed(measured)
-    assert sorted(seen) == sorted(f"deepnets:{s}/{i}" for s in ("val", "deep") for i in (0, 1))
+    assert sorted(seen) == sorted(f"deepnets:{s}/{i}" for s in ("val", "bnfree") for i in (0, 1))
     more = run(reproduce(asked(tiny_ghn, out=str(tmp_path / "table"), count=3)))
     assert more.networks == 6 and len(seen) == 6
     with pytest.raises(UsageError, match="another one .*images: 40 there, 41 now"):

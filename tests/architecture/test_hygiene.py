@@ -19,7 +19,9 @@ TOP_LEVEL = {
 #: Formats that run code when they are read, and the loaders that use them.
 UNSAFE_MODULES = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 #: What may be imported from them: an exception is not a loader.
-SAFE_NAMES = {("pickle", "UnpicklingError")}
+SAFE_NAMES = {
+    ("pickle", "UnpicklingError"), ("joblib", "Parallel"), ("joblib", "delayed"), ("joblib", "parallel_config"),
+}
 
 # Written in pieces, so that this file does not hold what it looks for.
 MACHINE = re.compile("|".join((
@@ -134,7 +136,8 @@ def test_tests_load_only_weights_too() -> None:
     [
         "torch.load(path)", "torch.load(path, weights_only=False)", "torch.load(path, weights_only=flag)",
         "from torch import load", "np.load(path, allow_pickle=True)", "eval(text)",
-        "import pickle", "from pickle import loads", "import joblib", "from pickle import UnpicklingError, load",
+        "import pickle", "from pickle import loads", "import joblib",
+        "from joblib import Parallel, load", "from pickle import UnpicklingError, load",
     ],
 )
 def test_the_search_for_unsafe_loading_can_find(text: str) -> None:

@@ -16,12 +16,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from ranking_truth import CASES, NETWORKS, SEEDS, SIZE, read
-from scipy.stats import kendalltau
 
 from ghn_studio.app.ranking.learned import cross_validated_tau
 from ghn_studio.app.ranking.records import RankReport
 from ghn_studio.app.ranking.requests import RankRequest
 from ghn_studio.app.ranking.task import rank
+from ghn_studio.engine.evidence import kendall
 from ghn_studio.jobs import run
 
 DRAWS = 2000
@@ -29,8 +29,7 @@ DRAWS = 2000
 
 def tau(a: Sequence[float], b: Sequence[float]) -> float:
     """Kendall's tau-b; 0 where there is no order."""
-    found = kendalltau(a, b).statistic
-    return float(found) if np.isfinite(found) else 0.0
+    return kendall([float(x) for x in a], [float(x) for x in b]) or 0.0
 
 
 def interval(scores: Sequence[float], truth: Sequence[float]) -> str:

@@ -66,12 +66,13 @@ def test_options_left_out_give_the_request_s_own_defaults(entry: Task) -> None:
     values = {"split": "test", "file": "a.onnx", "to": "b.ghn", "out": "d", "dataset": "digits", "name": "n",
               "weights": "w.pt"}
     needed = {n: values[n] for n in (*entry.positional, *entry.required)}
-    budget = ["--steps", "3"] if entry.one_of else []
+    field, value = ("variants", "x.ghn") if ("candidates", "split", "variants") in entry.one_of else ("steps", 3)
+    budget = [flag_of(field), str(value)] if entry.one_of else []
     arguments = [entry.id, *(["x.ghn"] if entry.takes_architecture else []), *(needed[n] for n in entry.positional)]
     for name in entry.required:
         arguments += [flag_of(name), needed[name]]
     request = request_of(entry, build_parser().parse_args([*arguments, *budget]))
-    expected = entry.request(**needed, **({"steps": 3} if budget else {}))
+    expected = entry.request(**needed, **({field: value} if budget else {}))
     assert request == expected
 
 

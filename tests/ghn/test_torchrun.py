@@ -137,6 +137,7 @@ def test_torchrun_trains_what_processes_of_our_own_do(
     assert card["training"]["processes"] == 2
 
 
+@pytest.mark.long
 def test_a_group_whose_process_is_killed_starts_again_from_its_checkpoint(
     tmp_path: Path, tiny_config: TrainConfig, start: Callable[..., Process]
 ) -> None:

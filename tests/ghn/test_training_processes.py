@@ -159,6 +159,7 @@ def test_a_process_that_cannot_start_says_why(tiny_config: TrainConfig) -> None:
     assert workers_of(os.getpid()) == []
 
 
+@pytest.mark.long
 def test_a_checkpoint_of_two_processes_continues_in_one_and_the_other_way_round(
     tmp_path: Path, tiny_config: TrainConfig
 ) -> None:

@@ -53,14 +53,13 @@ def learned_scores(
 
 def cross_validated_tau(features: NDArray[np.float64], truth: NDArray[np.float64], folds: int = _FOLDS) -> float:
     """Kendall's tau between truths and what models that had not seen them predict; 0 where there is no order."""
-    import numpy as np
-    from scipy.stats import kendalltau
     from sklearn.model_selection import KFold, cross_val_predict
+
+    from ghn_studio.engine.evidence import kendall
 
     splits = KFold(min(folds, len(truth)), shuffle=True, random_state=0)
     predicted = cross_val_predict(_model(), features, truth, cv=splits)
-    tau = kendalltau(predicted, truth).statistic
-    return float(tau) if np.isfinite(tau) else 0.0
+    return kendall(predicted.tolist(), truth.tolist()) or 0.0
 
 
 def _model() -> Any:

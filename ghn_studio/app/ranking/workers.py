@@ -105,20 +105,20 @@ def _numbered(number: int, order: Order) -> tuple[int, RankRow | Failure]:
 @contextmanager
 def _handed_out(orders: list[tuple[int, Order]], count: int, backend: str) -> Iterator[queue.SimpleQueue[Any]]:
     """A queue that the results arrive in, then None or the fault; leaving early ends the processes."""
-    import joblib
+    from joblib import Parallel, delayed, parallel_config
 
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
     is_over = threading.Event()
     try:
-        with joblib.parallel_config(backend=backend, n_jobs=max(2, count), inner_max_num_threads=1):
-            parallel = joblib.Parallel(return_as="generator_unordered", pre_dispatch="n_jobs")
+        with parallel_config(backend=backend, n_jobs=max(2, count), inner_max_num_threads=1):
+            parallel = Parallel(return_as="generator_unordered", pre_dispatch="n_jobs")
     except (ValueError, ImportError) as error:
         raise UsageError(f"joblib has no backend '{backend}' here ({error}); use loky") from error
 
     def follow() -> None:
         try:
-            with joblib.parallel_config(backend=backend, n_jobs=max(2, count), inner_max_num_threads=1):
-                for result in parallel(joblib.delayed(_numbered)(n, order) for n, order in orders):
+            with parallel_config(backend=backend, n_jobs=max(2, count), inner_max_num_threads=1):
+                for result in parallel(delayed(_numbered)(n, order) for n, order in orders):
                     results.put(result)
                     if is_over.is_set():
                         return

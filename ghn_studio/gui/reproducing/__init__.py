@@ -1,0 +1,1 @@
+"""The papers' table in a window of its own."""
