@@ -203,6 +203,8 @@ ACTIONS = (
                "Train on from the predicted or loaded parameters, beside training from scratch", _needs_sound_network),
     ActionSpec("run.explain", "Explain", "Run", "Ctrl+Shift+Y", "why",
                "Measure what each layer's predicted parameters are worth", _needs_sound_network),
+    ActionSpec("run.datasets", "Data sets…", "Run", "Ctrl+Shift+D", "dataset",
+               "Download, look at and delete data sets"),
     ActionSpec("run.rank", "Rank networks", "Run", "Ctrl+Shift+K", "filter",
                "Put variants, splits or chosen networks in order by their predicted parameters"),
     ActionSpec("run.show", "Earlier runs", "Run", "Ctrl+Shift+R", "log", "What was run before: compare, repeat, go on"),

@@ -82,6 +82,7 @@ class Reactions(QObject):
     def _follow_runs(self) -> None:
         w = self._window
         w.run_bar.changed.connect(w.refreshing.problems)
+        w.run_bar.manage_requested.connect(w.actions_by_id["run.datasets"].trigger)
         w.desk.changed.connect(self._on_desk)
         w.desk.progressed.connect(w.run_bar.progress.show_progress)
         w.predictions.predicted.connect(self._on_predicted)

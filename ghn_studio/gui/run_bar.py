@@ -34,6 +34,7 @@ Entry = dict[str, Any]
 RANDOM = "kaiming"
 #: The entry of the dataset list that asks for a folder.
 OTHER_FOLDER = "folder:"
+MANAGE = "manage:"
 #: The entry of the GHN list that asks for a folder.
 OTHER_GHN = "ghn-folder:"
 
@@ -73,6 +74,7 @@ class RunBar(QWidget):
 
     changed = Signal()
     folder_requested = Signal()
+    manage_requested = Signal()
     #: Name of a dataset that has to be downloaded; the choice stays what it was.
     missing_dataset_chosen = Signal(str)
     ghn_folder_requested = Signal()
@@ -182,6 +184,7 @@ class RunBar(QWidget):
         self.show_states(entries)
         self.dataset.insertSeparator(self.dataset.count())
         self.dataset.addItem("Image folder…", OTHER_FOLDER)
+        self.dataset.addItem("Manage data sets…", MANAGE)
         self.dataset.setCurrentIndex(0)
 
     def show_states(self, entries: Sequence[Entry]) -> None:
@@ -196,11 +199,17 @@ class RunBar(QWidget):
             self.dataset.setItemData(index, tip, Qt.ItemDataRole.ToolTipRole)
             self.dataset.setItemData(index, is_missing, _MISSING)
 
+    def folders(self) -> list[tuple[str, str]]:
+        """The image folders in the list: names as ``--dataset`` takes them, and titles."""
+        entries = [(self.dataset.itemData(i), self.dataset.itemText(i)) for i in range(self.dataset.count())]
+        return [(name, title) for name, title in entries
+                if isinstance(name, str) and name.startswith(OTHER_FOLDER) and name != OTHER_FOLDER]
+
     def add_folder(self, name: str, title: str) -> None:
         """Add an image folder (``folder:PATH``) and choose it."""
         index = self.dataset.findData(name)
         if index < 0:
-            index = max(0, self.dataset.count() - 2)
+            index = max(0, self.dataset.count() - 3)
             self.dataset.insertItem(index, title, name)
             self.dataset.setItemData(index, name.removeprefix("folder:"), Qt.ItemDataRole.ToolTipRole)
         self.choose(dataset=name)
@@ -296,6 +305,10 @@ class RunBar(QWidget):
         self.changed.emit()
 
     def _on_dataset(self, index: int) -> None:
+        if self.dataset.itemData(index) == MANAGE:
+            self.dataset.setCurrentIndex(self._dataset_before)
+            self.manage_requested.emit()
+            return
         if self.dataset.itemData(index) == OTHER_FOLDER:
             self.dataset.setCurrentIndex(self._dataset_before)
             self.folder_requested.emit()

@@ -1,0 +1,1 @@
+"""The data sets: what is here, downloading, deleting, looking at the images."""
