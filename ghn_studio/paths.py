@@ -23,6 +23,20 @@ def models() -> Path:
     return _shipped("models")
 
 
+_chosen: Path | None = None
+
+
+def choose_data(folder: Path) -> None:
+    """Keep the user's data in another folder than the system's usual one; ``GHN_STUDIO_DATA`` goes before it."""
+    global _chosen
+    _chosen = folder
+
+
+def is_data_chosen_outside() -> bool:
+    """True if ``GHN_STUDIO_DATA`` names the user's folder."""
+    return bool(os.environ.get("GHN_STUDIO_DATA"))
+
+
 def user_data() -> Path:
     """The user's folder for settings, downloads and trained hypernetworks.
 
@@ -31,6 +45,8 @@ def user_data() -> Path:
     chosen = os.environ.get("GHN_STUDIO_DATA")
     if chosen:
         return Path(chosen).expanduser()
+    if _chosen is not None:
+        return _chosen
     home = Path.home()
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "GHN Studio"

@@ -11,6 +11,9 @@ from ghn_studio.errors import UsageError
 #: What can be asked for.
 NAMES = ("auto", "cpu", "cuda", "mps")
 
+#: Environment variable with the number of threads the window's jobs compute with.
+THREADS = "GHN_STUDIO_THREADS"
+
 
 def choose(name: str = "auto") -> torch.device:
     """Return the device called ``name``; ``auto`` takes CUDA, then MPS, then the processor.
@@ -60,8 +63,12 @@ def core_count() -> int:
 def limit_threads(count: int | None = None) -> int:
     """Let torch compute with ``count`` threads and return that number.
 
-    None leaves one core to the window: cores − 1, at least 1. Applies to the whole process.
+    None leaves one core to the window: cores − 1, at least 1, unless :data:`THREADS` in the environment says
+    another number. Applies to the whole process.
     """
-    count = max(1, core_count() - 1 if count is None else count)
+    if count is None:
+        asked = os.environ.get(THREADS, "")
+        count = int(asked) if asked.isascii() and asked.isdigit() and int(asked) else core_count() - 1
+    count = max(1, count)
     torch.set_num_threads(count)
     return count

@@ -35,6 +35,9 @@ def main(argv: Sequence[str] = ()) -> int:
     if reason:
         print(f"ghn-studio: {reason}", file=sys.stderr)
         return 1
+    from ghn_studio.gui.settings import Settings, apply_before_start
+
+    apply_before_start(Settings())
     app = QApplication(["ghn-studio", *argv])
     _name(app)
     status = _run(app, argv)

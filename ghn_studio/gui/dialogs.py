@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
+import re
+from importlib.metadata import PackageNotFoundError, metadata, requires
 
-import PySide6
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QApplication,
@@ -88,7 +89,7 @@ class ShortcutsDialog(QDialog):
 
 
 class AboutDialog(QDialog):
-    """Version, licence, and what it runs on."""
+    """Version, licence, and what it stands on."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -103,9 +104,39 @@ class AboutDialog(QDialog):
             "Sketch a neural network, predict all of its parameters with a graph hypernetwork, and see what it can do "
             "before it is trained.", wrap=True,
         ))
-        layout.addWidget(label(f"Python {platform.python_version()}, Qt {PySide6.__version__}", "muted"))
+        copy = buttons.addButton("Copy system information", QDialogButtonBox.ButtonRole.ActionRole)
+        copy.clicked.connect(lambda: QApplication.clipboard().setText(system_information()))
+        self.licences = QPlainTextEdit("\n".join(licences()), readOnly=True)
+        self.licences.setObjectName("about.licences")
+        self.licences.setAccessibleName("Versions and licences of what this program stands on")
+        self.licences.setProperty("mono", True)
+        self.licences.setMinimumHeight(180)
+        layout.addWidget(label("It stands on", "strong"))
+        layout.addWidget(self.licences, 1)
         layout.addWidget(buttons)
-        self.setFixedWidth(420)
+        self.resize(560, 460)
+
+
+def licences() -> list[str]:
+    """Name, version and licence of each library the program declares, and of the bundled fonts."""
+    lines = [f"Python {platform.python_version()}  PSF licence"]
+    names = {re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0] for text in requires("ghn-studio") or ()
+             if "extra ==" not in text}
+    for name in sorted(names, key=str.lower):
+        try:
+            about = metadata(name)
+        except PackageNotFoundError:
+            continue
+        said = next((about[key] for key in ("License-Expression", "License") if key in about), "") or ""
+        classifiers = [c.rpartition(" :: ")[2] for c in about.get_all("Classifier") or () if c.startswith("License ::")]
+        licence = said.strip().splitlines()[0][:60] if said.strip() else ", ".join(classifiers) or "see its files"
+        lines.append(f"{about['Name']} {about['Version']}  {licence}")
+    return [*lines, "Inter, JetBrains Mono (fonts)  SIL Open Font License"]
+
+
+def system_information() -> str:
+    """What a report about a fault should begin with."""
+    return "\n".join([f"GHN Studio {__version__}", platform.platform(), *licences()])
 
 
 def _column(dialog: QDialog) -> QVBoxLayout:

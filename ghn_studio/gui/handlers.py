@@ -15,6 +15,7 @@ from ghn_studio.gui.datasets.dialog import DatasetsDialog
 from ghn_studio.gui.dialogs import AboutDialog, ShortcutsDialog
 from ghn_studio.gui.overlays import EXPLAINED
 from ghn_studio.gui.reproducing.dialog import ReproduceDialog
+from ghn_studio.gui.settings_dialog import SettingsDialog
 
 if TYPE_CHECKING:
     from ghn_studio.gui.main_window import MainWindow
@@ -33,7 +34,7 @@ def _files(w: MainWindow) -> Handlers:
         "file.import_onnx": lambda: w.files.choose_and_import(), "file.load_weights": lambda: w.weights.ask(),
         "file.save": lambda: w.files.save(),
         "file.save_as": lambda: w.files.save_as(), "file.export": lambda: w.exporting.ask(),
-        "file.picture": w.ask_for_picture, "file.close": w.close,
+        "file.picture": w.ask_for_picture, "file.settings": lambda: SettingsDialog(w).show(), "file.close": w.close,
         "file.new_window": lambda: windows.shared().new(w), "file.quit": lambda: windows.shared().quit(w),
     }
 

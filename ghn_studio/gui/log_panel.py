@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
@@ -16,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ghn_studio import paths
 from ghn_studio.gui.look import label
 
 #: Older lines are dropped beyond this.
@@ -74,6 +76,11 @@ class LogPanel(QWidget):
         top.addWidget(self.level)
         top.addWidget(self.search, 1)
         top.addWidget(copy)
+        folder = QPushButton("Open folder")
+        folder.setObjectName("log.folder")
+        folder.setToolTip("Where the log is kept as files")
+        folder.clicked.connect(open_folder)
+        top.addWidget(folder)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 10, 12, 10)
         layout.addLayout(top)
@@ -101,3 +108,10 @@ class LogPanel(QWidget):
 
     def _rebuild(self) -> None:
         self.view.setPlainText("\n".join(line for level, line in self._lines if self._passes(level, line)))
+
+
+def open_folder() -> None:
+    """Show the folder of the log files in the system's file manager."""
+    folder = paths.user_data() / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSettings
 
+from ghn_studio import paths
 from ghn_studio.app.drawing.flow import Direction
 
 ORGANISATION = "GHN Studio"
@@ -20,6 +21,15 @@ STATE_VERSION = 2
 
 #: Where settings go instead of the user's folder when this is set.
 FOLDER_VARIABLE = "GHN_STUDIO_SETTINGS"
+
+#: Read by ``engine.devices``, which this module does not import: it brings torch.
+THREADS = "GHN_STUDIO_THREADS"
+
+
+#: Sizes of everything; "" is the system's.
+SCALES = ("", "1.0", "1.25", "1.5", "2.0")
+
+DATA_KEY, DATA_VARIABLE = "paths/data", "GHN_STUDIO_DATA"
 
 
 class Settings:
@@ -70,6 +80,16 @@ class Settings:
         self._store.setValue("ui/direction", str(direction))
 
     @property
+    def threads(self) -> int:
+        """What PyTorch computes with; 0 for all cores but one."""
+        text = self.text("run/threads", "0")
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
+
+    @threads.setter
+    def threads(self, count: int) -> None:
+        self._store.setValue("run/threads", str(count))
+
+    @property
     def last_folder(self) -> Path:
         """Where the last file dialog ended, or the home folder."""
         folder = Path(self.text("paths/last_dir", ""))
@@ -114,6 +134,25 @@ class Settings:
     def flush(self) -> None:
         """Write to disk now."""
         self._store.sync()
+
+
+def apply_threads(settings: Settings) -> None:
+    """Let jobs that start from now on compute with so many threads."""
+    if settings.threads:
+        os.environ[THREADS] = str(settings.threads)
+    else:
+        os.environ.pop(THREADS, None)
+
+
+def apply_before_start(settings: Settings) -> None:
+    """Set what Qt and the program read from the environment; what is set there already goes first."""
+    scale, folder = settings.text("ui/scale", ""), settings.text(DATA_KEY, "")
+    if scale in SCALES[1:]:
+        os.environ.setdefault("QT_SCALE_FACTOR", scale)
+    if folder and not os.environ.get(DATA_VARIABLE):
+        paths.choose_data(Path(folder))
+    if not os.environ.get(THREADS):
+        apply_threads(settings)
 
 
 def _default_store() -> QSettings:

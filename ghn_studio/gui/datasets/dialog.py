@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QDialog,
@@ -56,7 +56,8 @@ class DatasetsDialog(QDialog):
         self.list = QListWidget()
         self.list.setObjectName("datasets.list")
         self.list.setAccessibleName("Data sets")
-        self.list.setFixedWidth(250)
+        self.list.setFixedWidth(260)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideNone)
         self.title, self.state = label("", "heading", wrap=True), label("", wrap=True)
         self.state.setObjectName("datasets.state")
         self.source = label("", "muted", wrap=True)
@@ -89,6 +90,7 @@ class DatasetsDialog(QDialog):
             item = QListWidgetItem(f"{entry['title'].partition(' (')[0]}\n{_state(entry, self._fetching)}")
             item.setData(Qt.ItemDataRole.UserRole, entry["name"])
             item.setToolTip(entry["source"])
+            item.setSizeHint(QSize(0, 46))
             self.list.addItem(item)
             if entry["name"] == chosen:
                 self.list.setCurrentItem(item)
