@@ -147,7 +147,7 @@ ACTIONS = (
                "Write PyTorch or ONNX files, source, a hub folder or a project", _needs_sound_network),
     ActionSpec("file.picture", "Export picture…", "File", None, "image",
                "Save the drawing as PNG or SVG", _needs_nodes),
-    ActionSpec("file.settings", "Settings…", "File", _Key.Preferences, "settings",
+    ActionSpec("file.settings", "Settings…", "File", "Ctrl+,", "settings",
                "Theme, size, threads and the data folder", separated=True),
     ActionSpec("file.close", "Close window", "File", "Ctrl+W", "close", "Close this window", separated=True),
     ActionSpec("file.quit", "Quit", "File", "Ctrl+Q", "quit", "Close every window"),
