@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
+from ghn_studio.app.keeping import claim, lines_of
 from ghn_studio.app.ranking.item import Candidate
 from ghn_studio.app.ranking.records import Failure, RankRow
 from ghn_studio.app.ranking.requests import RankRequest
-from ghn_studio.atomic import append_line, write_atomically
-from ghn_studio.errors import UsageError
+from ghn_studio.atomic import append_line
 
 ROWS, IDENTITY = "rows.jsonl", "ranking.json"
 
@@ -35,13 +33,10 @@ class RankFolder:
         self._found: dict[tuple[int, str], RankRow | Failure] = {}
         identity = {name: value for name, value in asdict(request).items() if name not in _FREE}
         identity["networks"] = sha256(repr(candidates).encode()).hexdigest()[:16]
-        path = self._folder / IDENTITY
-        if path.is_file():
-            _require_same(path, identity)
-            self._read()
-        else:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps(identity, indent=1).encode())
+        claim(self._folder, IDENTITY, identity, "ranking")
+        for entry in lines_of(self._folder / ROWS):
+            made = RankRow(**entry["row"]) if "row" in entry else Failure(**entry["failure"])
+            self._found[entry["stage"], made.name] = made
 
     def found(self, stage: int, name: str) -> RankRow | Failure | None:
         """What a stage found of a candidate, if it was done before."""
@@ -61,27 +56,3 @@ class RankFolder:
         """Remove what was only needed meanwhile."""
         if self._temporary is not None:
             self._temporary.cleanup()
-
-    def _read(self) -> None:
-        try:
-            lines = (self._folder / ROWS).read_bytes().splitlines()
-        except OSError:
-            return
-        for line in lines:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue  # a killed program's last line
-            made = RankRow(**entry["row"]) if "row" in entry else Failure(**entry["failure"])
-            self._found[entry["stage"], made.name] = made
-
-
-def _require_same(path: Path, identity: Mapping[str, Any]) -> None:
-    try:
-        kept = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"'{path}' cannot be read ({error}): name another folder") from error
-    different = [n for n in {**kept, **identity} if kept.get(n) != identity.get(n)]
-    if different:
-        told = "; ".join(f"{n}: {kept.get(n)} there, {identity.get(n)} now" for n in different)
-        raise UsageError(f"the ranking in '{path.parent}' is another one ({told}): name another folder")

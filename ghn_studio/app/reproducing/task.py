@@ -8,17 +8,18 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ghn_studio.app.architectures import DEEPNETS
 from ghn_studio.app.exchange.files import check_range
+from ghn_studio.app.keeping import claim, lines_of
 from ghn_studio.app.measuring.bench import MeasuringBench, measure, set_up
 from ghn_studio.app.measuring.records import Entry
 from ghn_studio.app.reproducing.records import Missing, Reading, ReproduceReport, official_rows, rows_of
 from ghn_studio.app.reproducing.requests import ReproduceRequest, listed
 from ghn_studio.app.requests import MeasureRequest
 from ghn_studio.app.splits import sampler_config
-from ghn_studio.atomic import append_line, write_atomically
+from ghn_studio.atomic import append_line
 from ghn_studio.datasets import describe, portable_name
 from ghn_studio.deepnets import sample
 from ghn_studio.errors import GhnStudioError, PredictionError, UsageError
@@ -205,16 +206,11 @@ class _Kept:
         free = ("out", "device", "download", "count", "splits")
         identity = {n: v for n, v in asdict(request).items() if n not in free} | {"weights": card.sha256}
         identity["dataset"] = portable_name(request.dataset)
-        path = folder / IDENTITY
-        if path.is_file():
-            _require_same(path, identity)
-            self._read()
-        else:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise UsageError(f"'{folder}' cannot be made ({error.strerror}); name another folder") from error
-            write_atomically(path, json.dumps(identity, indent=1).encode())
+        claim(folder, IDENTITY, identity, "table")
+        for own in lines_of(folder / READINGS):
+            self.readings += [Reading(**r) for r in own["readings"]]
+            self.missing += [Missing(**m) for m in own["missing"]]
+            self._done.add((own["split"], own["index"]))
 
     @property
     def count(self) -> int:
@@ -241,29 +237,3 @@ class _Kept:
             "missing": [asdict(m) for m in self.missing if (m.split, m.index) == (split, index)],
         }
         append_line(self.folder / READINGS, json.dumps(own).encode())
-
-    def _read(self) -> None:
-        assert self.folder is not None
-        try:
-            lines = (self.folder / READINGS).read_bytes().splitlines()
-        except OSError:
-            return
-        for line in lines:
-            try:
-                own = json.loads(line)
-            except ValueError:
-                continue  # a killed program's last line
-            self.readings += [Reading(**r) for r in own["readings"]]
-            self.missing += [Missing(**m) for m in own["missing"]]
-            self._done.add((own["split"], own["index"]))
-
-
-def _require_same(path: Path, identity: Mapping[str, Any]) -> None:
-    try:
-        kept = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"'{path}' cannot be read ({error}): name another folder") from error
-    different = [n for n in {**kept, **identity} if kept.get(n) != identity.get(n)]
-    if different:
-        told = "; ".join(f"{n}: {kept.get(n)} there, {identity.get(n)} now" for n in different)
-        raise UsageError(f"the table in '{path.parent}' is another one ({told}): name another folder")
