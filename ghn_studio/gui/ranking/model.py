@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QSortFilterProxyModel, Qt
+from PySide6.QtCore import QModelIndex, QObject, QSortFilterProxyModel, Qt
 
 from ghn_studio.app.ranking.records import Failure, RankRow
 from ghn_studio.gui import theme
 from ghn_studio.gui.look import colour
-from ghn_studio.gui.sorting import sort_rows
+from ghn_studio.gui.tables import Index, Rows, sort_rows
 from ghn_studio.gui.wording import percent
 
 HEADINGS = ("#", "Network", "Validation", "Test", "Parameters", "MACs", "Latency", "Steps")
@@ -19,13 +19,15 @@ RANK, NAME, ACCURACY, TEST, PARAMETERS, MACS, LATENCY, STEPS = range(len(HEADING
 ENTRY_ROLE = Qt.ItemDataRole.UserRole + 1
 
 Entry = RankRow | Failure
-_Index = QModelIndex | QPersistentModelIndex
 _NUMBERS = {ACCURACY: "accuracy", TEST: "test_accuracy", PARAMETERS: "parameters", MACS: "macs", LATENCY: "latency",
             STEPS: "steps"}
 
 
-class RankingModel(QAbstractTableModel):
+class RankingModel(Rows):
     """Rows are added while a ranking runs, and put in order when it is done."""
+
+    headings = HEADINGS
+    numbers = frozenset(range(ACCURACY, len(HEADINGS)))
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -52,7 +54,7 @@ class RankingModel(QAbstractTableModel):
                 new.append(entry)
             elif place < len(self.entries):
                 self.entries[place] = entry
-                self.dataChanged.emit(self.index(place, 0), self.index(place, len(HEADINGS) - 1))
+                self.changed(place)
             else:
                 new[place - len(self.entries)] = entry
         if new:
@@ -66,18 +68,10 @@ class RankingModel(QAbstractTableModel):
         """Those that were ranked."""
         return [entry for entry in self.entries if isinstance(entry, RankRow)]
 
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:
-        return 0 if parent.isValid() else len(self.entries)
+    def count(self) -> int:
+        return len(self.entries)
 
-    def columnCount(self, parent: _Index = QModelIndex()) -> int:
-        return 0 if parent.isValid() else len(HEADINGS)
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return HEADINGS[section]
-        return None
-
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         entry, column = self.entries[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole:
             return text_of(entry, column)
@@ -115,7 +109,7 @@ class RankingFilter(QSortFilterProxyModel):
         self._text = text.strip().lower()
         self.endFilterChange()
 
-    def filterAcceptsRow(self, row: int, parent: _Index) -> bool:
+    def filterAcceptsRow(self, row: int, parent: Index) -> bool:
         source = self.sourceModel()
         assert isinstance(source, RankingModel)
         entry = source.entries[row]

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QLineEdit,
     QMenu,
@@ -41,6 +40,7 @@ from ghn_studio.gui.ranking.model import (
     RankingModel,
     table,
 )
+from ghn_studio.gui.tables import table_view
 from ghn_studio.gui.thumbnail import Sketch, draw
 from ghn_studio.gui.wording import percent, plural
 
@@ -247,23 +247,8 @@ class RankingPanel(QWidget):
         self._refresh()
 
     def _made_table(self) -> QTableView:
-        made = QTableView()
-        made.setObjectName("ranking.table")
-        made.setAccessibleName("Ranking")
-        made.setModel(self.filtered)
-        made.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        made = table_view(self.filtered, "ranking.table", "Ranking", _WIDTHS, NAME)
         made.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        made.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        made.setSortingEnabled(True)
-        made.setShowGrid(False)
-        made.setWordWrap(False)
-        made.verticalHeader().hide()
-        made.verticalHeader().setDefaultSectionSize(26)
-        made.horizontalHeader().setHighlightSections(False)
-        for column, width in enumerate(_WIDTHS):
-            made.setColumnWidth(column, width)
-        made.horizontalHeader().setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-        made.horizontalHeader().setMinimumSectionSize(34)
         made.setMinimumWidth(420)
         made.selectionModel().selectionChanged.connect(self._on_selection)
         made.doubleClicked.connect(lambda _: self.opened.emit(self.selected()) if self.selected() else None)

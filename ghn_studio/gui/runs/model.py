@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QSortFilterProxyModel, Qt
+from PySide6.QtCore import QModelIndex, QObject, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QIcon
 
 from ghn_studio.gui import icons, theme
 from ghn_studio.gui.look import colour
-from ghn_studio.gui.sorting import sort_rows
+from ghn_studio.gui.tables import Index, Rows, sort_rows
 from ghn_studio.gui.wording import duration, percent
 from ghn_studio.runs import Run, State
 
@@ -29,7 +29,6 @@ STATES: Mapping[State, tuple[str, str, str]] = {
     State.INTERRUPTED: ("interrupted", "warning", "warning"),
 }
 
-_Index = QModelIndex | QPersistentModelIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,10 @@ class RunRow:
     curve: tuple[float, ...] = ()
 
 
-class RunsModel(QAbstractTableModel):
+class RunsModel(Rows):
     """Takes a new list over by changing only what differs, so that a selection stays."""
+
+    headings = HEADINGS
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -54,7 +55,7 @@ class RunsModel(QAbstractTableModel):
             for name, index in there.items():
                 if self.rows[index] != new[name]:
                     self.rows[index] = new[name]
-                    self.dataChanged.emit(self.index(index, 0), self.index(index, len(HEADINGS) - 1))
+                    self.changed(index)
             began = [row for name, row in new.items() if name not in there]
             if began:
                 self.beginInsertRows(QModelIndex(), 0, len(began) - 1)
@@ -65,18 +66,10 @@ class RunsModel(QAbstractTableModel):
         self.rows = list(rows)
         self.endResetModel()
 
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:
-        return 0 if parent.isValid() else len(self.rows)
+    def count(self) -> int:
+        return len(self.rows)
 
-    def columnCount(self, parent: _Index = QModelIndex()) -> int:
-        return 0 if parent.isValid() else len(HEADINGS)
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return HEADINGS[section]
-        return None
-
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         row, column = self.rows[index.row()], index.column()
         run = row.run
         if role == Qt.ItemDataRole.DisplayRole:
@@ -126,7 +119,7 @@ class RunsFilter(QSortFilterProxyModel):
         self._words = tuple(text.lower().split())
         self.endFilterChange()
 
-    def filterAcceptsRow(self, row: int, parent: _Index) -> bool:
+    def filterAcceptsRow(self, row: int, parent: Index) -> bool:
         source = self.sourceModel()
         assert isinstance(source, RunsModel)
         return all(matches(source.rows[row].run, word) for word in self._words)

@@ -9,7 +9,6 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
-    QHeaderView,
     QLineEdit,
     QMenu,
     QPlainTextEdit,
@@ -28,10 +27,10 @@ from ghn_studio.gui.results.fact_grid import FactGrid
 from ghn_studio.gui.runs.model import CURVE, HEADINGS, RUN_ROLE, STATES, TITLE, WHEN, RunRow, RunsFilter, RunsModel
 from ghn_studio.gui.runs.reading import Told, differences
 from ghn_studio.gui.runs.sparkline import Sparkline
+from ghn_studio.gui.tables import table_view
 from ghn_studio.gui.wording import duration, plural
 from ghn_studio.runs import Run, State
 
-ROW_HEIGHT = 28
 _WIDTHS = (30, 300, 120, 100, 230, 110, 100, 70)
 
 #: What can be asked of a run from its menu: a name for ``asked``, the words, and in which states.
@@ -160,26 +159,10 @@ class RunsPanel(QWidget):
             super().keyPressEvent(event)
 
     def _made_table(self) -> QTableView:
-        table = QTableView()
-        table.setObjectName("runs.table")
-        table.setAccessibleName("Runs")
-        table.setModel(self.filtered)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table = table_view(self.filtered, "runs.table", "Runs", _WIDTHS, TITLE)
         table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setSortingEnabled(True)
         table.sortByColumn(WHEN, Qt.SortOrder.DescendingOrder)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
         table.setItemDelegateForColumn(CURVE, Sparkline(table))
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
-        header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        for column, width in enumerate(_WIDTHS):
-            table.setColumnWidth(column, width)
-        header.setSectionResizeMode(TITLE, QHeaderView.ResizeMode.Stretch)
         table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         table.customContextMenuRequested.connect(self._on_menu)
         table.selectionModel().selectionChanged.connect(self._on_selection)
