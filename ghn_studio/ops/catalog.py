@@ -9,6 +9,7 @@ from ghn_studio.ops import (
     convolution,
     convolution_1d,
     dense,
+    extents,
     layouts,
     merge,
     multihead,
@@ -27,5 +28,6 @@ from ghn_studio.ops.registry import OpRegistry
 
 REGISTRY = OpRegistry.from_modules(
     terminals, convolution, convolution_1d, transposed, dense, normalisation, activation, pooling, pooling_1d, merge,
-    reshape, layouts, attention, multihead, windows, partitions, arithmetic, rearrange, sources,
+    reshape, layouts, attention, multihead, windows, partitions, arithmetic, rearrange, extents,
+    sources,
 )

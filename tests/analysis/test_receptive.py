@@ -14,8 +14,8 @@ from ghn_studio.engine.build import build
 from ghn_studio.ir import Architecture, Node, NodeId, Source
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.convolution import Conv2dParams
+from ghn_studio.ops.extents import ResizeParams
 from ghn_studio.ops.pooling import AvgPoolParams
-from ghn_studio.ops.rearrange import ResizeParams
 from ghn_studio.ops.spec import NoParams
 from ghn_studio.ops.terminals import InputParams
 from ghn_studio.ops.transposed import ConvTranspose2dParams

@@ -17,9 +17,9 @@ from torch import Tensor
 from ghn_studio.engine.execution import target_of
 from ghn_studio.ops import REGISTRY
 from ghn_studio.ops.convolution import Conv2dParams
+from ghn_studio.ops.extents import PadParams, ResizeParams
 from ghn_studio.ops.pooling import AdaptivePoolParams, AvgPoolParams, MaxPoolParams
 from ghn_studio.ops.reach import POINT, Span
-from ghn_studio.ops.rearrange import PadParams, ResizeParams
 from ghn_studio.ops.shapes import IMAGE, ODD_IMAGE
 from ghn_studio.ops.spec import Category, Example, NoParams, OpSpec
 from ghn_studio.ops.transposed import ConvTranspose2dParams
