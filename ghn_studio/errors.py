@@ -32,6 +32,10 @@ class OnnxConversionError(GhnStudioError):
     """An ONNX file that cannot become an architecture, or the other way round."""
 
 
+class MissingDataError(OnnxConversionError):
+    """An ONNX file whose weights lie in a file beside it that is not there; its layers can be read all the same."""
+
+
 class TorchConversionError(GhnStudioError):
     """A PyTorch module that cannot become an architecture; says which part of it and why."""
 

@@ -240,6 +240,8 @@ class ImportRequest:
                                    help="Height and width, where the file leaves them open; 224 by default.")
     output: str = param("", label="Output", help="The output with the class scores, where the file has several; the "
                                                  "first by default.")
+    weights: bool = param(True, label="Weights", help="Read the parameters too; without them a file can be read whose "
+                                                      "data are gone.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ghn_studio.errors import ArchitectureError, OnnxConversionError
+from ghn_studio.errors import ArchitectureError, MissingDataError, OnnxConversionError
 from ghn_studio.ir.graph import Architecture, Group, Node, NodeId
 from ghn_studio.lifting import LiftedWeight, LiftProblem, RawGraph, lift, realise
 from ghn_studio.lifting.names import clean
@@ -73,6 +73,7 @@ def read(
     run: bool = False,
     output: str = "",
     default_size: int | None = None,
+    with_weights: bool = True,
     ops: OpRegistry = REGISTRY,
 ) -> Imported:
     """Import an ONNX file. No code of it is run and no other file is read but external
@@ -89,9 +90,11 @@ def read(
         run: Let onnxruntime run the file on one seeded batch, to compare with.
         output: The output that holds the class scores, where there are several; the first by default.
         default_size: Height and width where the file leaves them open and none is given.
+        with_weights: Read the parameters too; without, their data need not be there, and nothing is run.
         ops: The registry to read with.
 
     Raises:
+        MissingDataError: Its weights lie in a file that is not there.
         OnnxConversionError: The file cannot be read, or nodes of it match no operator; the
             message names up to ten of them with the reasons.
     """
@@ -102,22 +105,37 @@ def read(
     try:
         model = model if is_ours else without_branches(without_functions(model))
         raw, warnings = to_raw(model, store, image_size, has_ids=is_ours, output=output, default_size=default_size)
-        lifted = lift(raw, ops, store.load, keeper(model, ops) if keep_foreign else None)
+        load = store.load if with_weights else _what_is_there(store)
+        lifted = lift(raw, ops, load, keeper(model, ops) if keep_foreign else None)
         if lifted.problems:
             raise OnnxConversionError(_refusal(lifted.problems, len(raw.nodes)))
         nodes = _shared(model, lifted.nodes)
         weights = _owned(lifted.weights, nodes)
-        values = _values(weights, lifted.computed, store, keep_filled, warnings)
+        values = _values(weights, lifted.computed, store, keep_filled, warnings) if with_weights else {}
         graph = Architecture.build(nodes, _groups(model, nodes, warnings), model.graph.name or path.stem)
-        reference, unsampled = _run(model, store, raw, graph) if run else (None, "")
+        reference, unsampled = _run(model, store, raw, graph) if run and with_weights else (None, "")
     except (ValueError, ArchitectureError, OnnxConversionError) as error:
         # Names in a file can have any length; a message is for reading.
-        raise OnnxConversionError(f"'{path.name}' cannot be imported: {str(error)[:4000]}") from error
+        kind = MissingDataError if isinstance(error, MissingDataError) else OnnxConversionError
+        raise kind(f"'{path.name}' cannot be imported: {str(error)[:4000]}") from error
+    if not with_weights and weights:
+        warnings.append("only the layers were read, as asked: predict, train or load the parameters")
     warnings += [*_changed_functions(model, graph, ops), *advice(graph, values)]
     opaque = tuple(n.id for n in nodes if n.op == OPAQUE)
-    fills = {} if values else _fills(weights, lifted.computed, store)
+    fills = {} if values or not with_weights else _fills(weights, lifted.computed, store)
     return Imported(graph, values, tuple(dict.fromkeys(warnings)), opaque, fills, reference, unsampled, is_ours,
                     len(raw.nodes), leaves_size_open(model), _drawn(model) if is_ours else "")
+
+
+def _what_is_there(store: TensorStore) -> Callable[[str], np.ndarray]:
+    """Loads tensors for constants; those whose data are missing are constants nobody knows."""
+    def load(name: str) -> np.ndarray:
+        try:
+            return store.load(name)
+        except MissingDataError as error:
+            raise ValueError(str(error)) from error
+
+    return load
 
 
 def asks_for_size(path: Path) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 from onnx import TensorProto, numpy_helper
 
-from ghn_studio.errors import OnnxConversionError
+from ghn_studio.errors import MissingDataError, OnnxConversionError
 from ghn_studio.lifting.raw import SMALL, RawTensor
 from ghn_studio.ops.binding import tidy
 
@@ -73,7 +73,8 @@ class TensorStore:
         """A tensor as float32 (or as it is, where it holds no real numbers).
 
         Raises:
-            OnnxConversionError: Its external data are missing, out of bounds or out of reach.
+            MissingDataError: Its external data are not there.
+            OnnxConversionError: They are out of bounds or out of reach.
         """
         proto = self._protos[name]
         if name in self.external:
@@ -147,7 +148,7 @@ def _read_part(folder: Path | None, location: str, offset: int, length: int, nam
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
-        raise OnnxConversionError(f"{where} are missing: the model needs '{parts[-1]}' next to it") from error
+        raise MissingDataError(f"{where} are missing: the model needs '{parts[-1]}' next to it") from error
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -24,14 +25,14 @@ from ghn_studio.app.importing.reading import Wanted, read_network
 from ghn_studio.app.requests import ImportRequest
 from ghn_studio.app.tasks import task
 from ghn_studio.engine.execution import Plan
-from ghn_studio.errors import ArchitectureError, OnnxConversionError
+from ghn_studio.errors import ArchitectureError, MissingDataError, OnnxConversionError
 from ghn_studio.ir.graph import Node
 from ghn_studio.jobs import run
 from ghn_studio.lifting import activations
 from ghn_studio.lifting.joining import Joined, Reader, Rule
 from ghn_studio.ops import REGISTRY
 
-REQUEST = {"image_size": None, "output": "", "default_size": 32, "run": True}
+REQUEST = {"image_size": None, "output": "", "default_size": 32, "run": True, "weights": True}
 FAULTS = Path(os.environ.get("GHN_STUDIO_SHARED") or Path(__file__).resolve().parents[3] / "shared") / "fault_corpus"
 
 
@@ -213,6 +214,24 @@ def test_where_two_rules_are_wrong_everything_stays_taken_apart(
     assert ops.count("sigmoid") == 2 and "silu" not in ops
     assert found.max_relative_error is not None and found.max_relative_error <= 1e-6
     assert "recognising layers changed the result, so all of them were left taken apart" in found.warnings
+
+
+def test_a_file_whose_weights_are_missing_gives_its_layers_when_asked(tmp_path: Path) -> None:
+    file = conv(tmp_path)
+    whole = run(read_network(file))
+    onnx.save(onnx.load(file), file, save_as_external_data=True, location="gone.bin", size_threshold=0)
+    (tmp_path / "gone.bin").unlink()
+    with pytest.raises(MissingDataError, match=r"needs 'gone\.bin' next to it"):
+        run(read_network(file))
+    request = ImportRequest(file=str(file), to=str(tmp_path / "net.ghn"))
+    with pytest.raises(MissingDataError, match="--no-weights"):
+        run(task("import").start(request))
+    found = run(read_network(file, Wanted(weights=False)))
+    assert found.project.architecture.nodes == whole.project.architecture.nodes
+    assert not found.arrays and found.max_relative_error is None
+    assert any("only the layers were read" in w for w in found.warnings)
+    report = run(task("import").start(replace(request, weights=False)))
+    assert report.parameters > 0 and report.max_relative_error is None and (tmp_path / "net.ghn").is_file()
 
 
 @pytest.mark.skipif(not FAULTS.is_dir(), reason="the prepared fault files are not here (GHN_STUDIO_SHARED)")

@@ -181,6 +181,27 @@ def test_a_size_that_does_not_do_can_be_replaced(window, qtbot, tmp_path):
     dialog.reject()
 
 
+def test_a_file_whose_weights_are_missing_opens_without_them_or_once_they_are_there(window, qtbot, tmp_path):
+    file = write_cnn(tmp_path / "parted.onnx")
+    onnx.save(onnx.load(file), file, save_as_external_data=True, location="parted.bin", size_threshold=0)
+    (tmp_path / "parted.bin").rename(tmp_path / "elsewhere.bin")
+    window.files.open(str(file))
+    dialog = reviewed(qtbot, window)
+    assert "the model needs 'parted.bin' next to it" in dialog.refusal.text.text()
+    assert dialog.data_row.isVisible() and not dialog.size_row.isVisible() and not dialog.open_button.isVisible()
+    qtbot.mouseClick(dialog.data_row.again, Qt.MouseButton.LeftButton)
+    assert reviewed(qtbot, window) is dialog and dialog.data_row.isVisible()  # it is not there yet
+    qtbot.mouseClick(dialog.data_row.without, Qt.MouseButton.LeftButton)
+    reviewed(qtbot, window)
+    qtbot.waitUntil(lambda: dialog.open_button.isVisible(), timeout=PATIENCE_MS)
+    assert "nly the layers were read" in texts(dialog) and "no parameters to compare" in texts(dialog)
+    qtbot.mouseClick(dialog.open_button, Qt.MouseButton.LeftButton)
+    assert window.document.graph.name == "parted" and window.files.held is None
+    (tmp_path / "elsewhere.bin").rename(tmp_path / "parted.bin")
+    window.files.open(str(file))
+    qtbot.waitUntil(lambda: window.files.held is not None, timeout=PATIENCE_MS)
+
+
 def test_cancel_ends_the_reading_process_within_two_seconds(window, qtbot, tmp_path, monkeypatch):
     started = []
     popen = process.subprocess.Popen

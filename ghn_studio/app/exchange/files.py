@@ -12,7 +12,7 @@ from ghn_studio.app.importing.summary import summarise
 from ghn_studio.app.requests import ImportRequest, SampleRequest
 from ghn_studio.app.results import ImportReport, SampleReport
 from ghn_studio.deepnets import SPLITS, sample
-from ghn_studio.errors import ProjectError, UsageError
+from ghn_studio.errors import MissingDataError, ProjectError, UsageError
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import Job, Progress
 from ghn_studio.project import Project, dumps, write
@@ -23,6 +23,7 @@ def import_network(request: ImportRequest, graph: Architecture | None = None) ->
 
     Raises:
         UsageError: The target is no ``.ghn`` file, or its folder is not there.
+        MissingDataError: Its weights are asked for and lie in a file that is not there.
         OnnxConversionError: The file has something no operator can express.
     """
     target = Path(request.to)
@@ -31,7 +32,11 @@ def import_network(request: ImportRequest, graph: Architecture | None = None) ->
     check_folder(target)
     foreign_file(request.file)
     began = perf_counter()
-    foreign = yield from reading_foreign(request.file, Wanted(request.image_size, request.output))
+    wanted = Wanted(request.image_size, request.output, weights=request.weights)
+    try:
+        foreign = yield from reading_foreign(request.file, wanted)
+    except MissingDataError as error:
+        raise MissingDataError(f"{error}. With --no-weights its layers are read without them") from error
     yield Progress("writing")
     stored = foreign.stored
     write(target, foreign.project, stored.tensors if stored else None, stored.origin if stored else None)

@@ -33,15 +33,17 @@ def answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What there is to say about the file, and the tensors by name."""
     from ghn_studio import onnx_io
     from ghn_studio.app.importing.drawn import as_drawn
-    from ghn_studio.errors import GhnStudioError
+    from ghn_studio.errors import GhnStudioError, MissingDataError
     from ghn_studio.project import Project, dumps
 
     size = request["image_size"]
     try:
         found = onnx_io.read(
             request["file"], tuple(size) if isinstance(size, list) else size, keep_foreign=True, run=request["run"],
-            output=request["output"], default_size=request["default_size"],
+            output=request["output"], default_size=request["default_size"], with_weights=request["weights"],
         )
+    except MissingDataError as error:
+        return {"error": str(error), "lacks_data": True}, {}
     except GhnStudioError as error:
         from ghn_studio.onnx_io.reading import asks_for_size
 

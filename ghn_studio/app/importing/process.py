@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from ghn_studio.errors import OnnxConversionError
+from ghn_studio.errors import MissingDataError, OnnxConversionError
 from ghn_studio.jobs import Job, Progress
 
 #: Seconds a file may take by default.
@@ -46,6 +46,8 @@ def ask(file: Path, request: Mapping[str, Any], seconds: float = TIME_LIMIT) -> 
     """Read ``file`` in a process of its own; closing the job ends the process.
 
     Raises:
+        ImageSizeError: It takes images of any size, but not of this one.
+        MissingDataError: Its weights lie in a file that is not there.
         OnnxConversionError: The file cannot be read, or the process died or took too long; the message
             says so and names the file.
     """
@@ -105,6 +107,8 @@ def _answer(file: Path, code: int, out: bytes, err: bytes) -> Answer:
             f"too large. {last}".strip()
         )
     said = json.loads(out[8:8 + length])
+    if said.get("lacks_data"):
+        raise MissingDataError(said["error"])
     if said.get("is_size_open") and "error" in said:
         raise ImageSizeError(said["error"])
     if "error" in said:

@@ -26,13 +26,15 @@ MOST_ERROR = 1e-4
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """How a file is to be read: size of the images and output, where it leaves a choice; ``check`` compares the
-    network with what onnxruntime computes. ``default_size`` is taken where the file leaves the size open and no
+    network with what onnxruntime computes; without ``weights`` only the layers are read, and compared with nothing.
+    ``default_size`` is taken where the file leaves the size open and no
     ``image_size`` is given, which is refused for files of a fixed size."""
 
     image_size: int | None = None
     output: str = ""
     check: bool = True
     default_size: int = DEFAULT_SIZE
+    weights: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,14 @@ def read_network(path: Path, wanted: Wanted = Wanted()) -> Job[Found]:
     A way of joining that changes what the network computes is undone. Imports torch to compare.
 
     Raises:
+        ImageSizeError: It takes images of any size, but not of this one.
+        MissingDataError: Its weights lie in a file that is not there.
         OnnxConversionError: The file is damaged, too large, or has something nothing can express.
     """
     from ghn_studio.lifting.joining import rejoin
 
     request = {"image_size": wanted.image_size, "output": wanted.output, "default_size": wanted.default_size,
-               "run": wanted.check}
+               "run": wanted.check, "weights": wanted.weights}
     answer = yield from ask(path, request)
     graph = loads(answer.said["project"], source=path.name).architecture
     if graph.name in GENERIC_NAMES:
@@ -81,7 +85,7 @@ def read_network(path: Path, wanted: Wanted = Wanted()) -> Job[Found]:
             warnings += said
         else:
             joined, error = rejoin(graph, REGISTRY, values), None
-            if wanted.check:
+            if wanted.check and wanted.weights:
                 warnings.append(f"the network could not be compared with the file: {answer.said['unsampled']}")
         graph, values = joined.graph, joined.values(values, REGISTRY) if values else {}
     else:

@@ -87,6 +87,8 @@ class Summary:
     def verdict(self) -> str:
         """The comparison with onnxruntime in words."""
         error = self.max_relative_error
+        if self.agreement is Agreement.UNKNOWN and not self.has_values:
+            return "Has no parameters to compare with the file."
         figure = f"; largest relative difference {scientific(error)}" if error is not None else ""
         return {
             Agreement.OWN: "Written by GHN Studio: this is the network itself",

@@ -77,6 +77,30 @@ class SizeRow(QWidget):
         self.button.setToolTip("Choose another size first" if same else f"Read the file for {self.spin.value()} px")
 
 
+class DataRow(QWidget):
+    """Asks what to do about a file whose weights are missing."""
+
+    chosen = Signal(bool)  # with weights: read again
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.again = QPushButton("Read again")
+        self.again.setObjectName("import.with_weights")
+        self.again.setToolTip("Once the file with the weights lies there")
+        self.again.clicked.connect(lambda: self.chosen.emit(True))
+        self.without = QPushButton("Layers only")
+        self.without.setObjectName("import.without_weights")
+        self.without.setToolTip("Open the network; its parameters can be predicted, trained or loaded")
+        self.without.clicked.connect(lambda: self.chosen.emit(False))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(20, 10, 20, 0)
+        row.setSpacing(10)
+        row.addWidget(label("Copy the file with the weights beside this one, or open the layers without them.",
+                            "muted", wrap=True), 1)
+        row.addWidget(self.again)
+        row.addWidget(self.without)
+
+
 class ImportDialog(QDialog):
     """Three pages: progress, report, refusal. Does not block the window.
 
@@ -85,6 +109,7 @@ class ImportDialog(QDialog):
 
     cancelled = Signal()
     size_chosen = Signal(int)
+    weights_chosen = Signal(bool)
 
     def __init__(self, path: Path, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -101,6 +126,9 @@ class ImportDialog(QDialog):
         self.size_row = SizeRow()
         self.size_row.hide()
         self.size_row.chosen.connect(self.size_chosen)
+        self.data_row = DataRow()
+        self.data_row.hide()
+        self.data_row.chosen.connect(self.weights_chosen)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 16, 0, 16)
         column.setSpacing(0)
@@ -109,6 +137,7 @@ class ImportDialog(QDialog):
         column.addWidget(self.pages, 1)
         column.addWidget(line())
         column.addWidget(self.size_row)
+        column.addWidget(self.data_row)
         column.addLayout(self._foot())
         self.begin()
 
@@ -118,6 +147,7 @@ class ImportDialog(QDialog):
         self.stages.begin()
         self.pages.setCurrentIndex(0)
         self.size_row.hide()
+        self.data_row.hide()
         self._offer("Cancel")
         self.resize(WIDTH, SHORT)
 
@@ -147,6 +177,14 @@ class ImportDialog(QDialog):
         self.size_row.show_size(size, is_refused=True)
         self.size_row.show()
         self._offer("Discard")
+
+    def ask_for_weights(self, reason: str) -> None:
+        """Say which file is missing, and offer to go on without it."""
+        self._end(self.refusal)
+        self.refusal.text.setText(reason)
+        self.data_row.show()
+        self._offer("Discard")
+        self.data_row.without.setFocus()
 
     def showEvent(self, event: QShowEvent) -> None:
         """Take the room of a report that came before the dialog was shown."""

@@ -17,6 +17,7 @@ from ghn_studio.app.drawing.flow import Direction
 from ghn_studio.app.importing.process import ImageSizeError
 from ghn_studio.app.importing.reading import Wanted
 from ghn_studio.app.importing.summary import Summary, summarise
+from ghn_studio.errors import MissingDataError
 from ghn_studio.gui.banner import Message, Way
 from ghn_studio.gui.exchange.import_dialog import ImportDialog
 from ghn_studio.gui.files import Files
@@ -28,6 +29,10 @@ from ghn_studio.project import Project
 
 #: A file that is read faster than this needs no dialog of its progress, ms.
 PATIENCE_MS = 400
+
+
+#: What leaves a person something to choose.
+Choice = ImageSizeError | MissingDataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Importing(QObject):
         self._size, self._window = size, window
         self.dialog: ImportDialog | None = None
         self._found: Import | None = None  # waits for an answer
+        self._wanted = Wanted()
         self._before: Project = document.project
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
@@ -64,16 +70,15 @@ class Importing(QObject):
         self._patience.timeout.connect(self._show_dialog)
         files.import_requested.connect(self.start)
 
-    def start(self, path: Path, size: int = 0) -> bool:
-        """Read a file; it opens by itself, or after a look at what was made of it.
+    def start(self, path: Path) -> bool:
+        """Read a file; it opens by itself, or after a look at what was made of it. False if something else runs."""
+        return self._read(ImportDialog(path, self._window), Wanted(default_size=self._size()))
 
-        Args:
-            size: Of its images, px, where the file leaves that open; 0 for the usual one.
-        """
-        wanted, direction = size or self._size(), self._settings.direction
-        dialog = self.dialog if size and self.dialog is not None else ImportDialog(path, self._window)
+    def _read(self, dialog: ImportDialog, wanted: Wanted) -> bool:
+        """Read the dialog's file, for the first time or in another way."""
+        path, direction = dialog.path, self._settings.direction
 
-        def job() -> Job[Import | ImageSizeError]:
+        def job() -> Job[Import | Choice]:
             return (yield from _importing(path, wanted, direction))
 
         errand = Errand(
@@ -89,6 +94,7 @@ class Importing(QObject):
         if dialog is not self.dialog:
             self.close()
             self._adopt(dialog)
+        self._wanted = wanted
         dialog.begin()
         return True
 
@@ -102,7 +108,8 @@ class Importing(QObject):
         dialog.cancelled.connect(self._desk.cancel)
         dialog.rejected.connect(lambda: self._forget(dialog))
         dialog.accepted.connect(lambda: self._accept(dialog))
-        dialog.size_chosen.connect(lambda size: self.start(dialog.path, size))
+        dialog.size_chosen.connect(lambda size: self._read(dialog, replace(self._wanted, default_size=size)))
+        dialog.weights_chosen.connect(lambda weights: self._read(dialog, replace(self._wanted, weights=weights)))
         self._patience.start()
 
     def _show_dialog(self) -> None:
@@ -110,11 +117,13 @@ class Importing(QObject):
             self.dialog.show()
             self.dialog.raise_()
 
-    def _on_read(self, dialog: ImportDialog, found: Import | ImageSizeError, size: int) -> None:
+    def _on_read(self, dialog: ImportDialog, found: Import | Choice, wanted: Wanted) -> None:
         if dialog is not self.dialog:
             return  # given up in the meantime
         if isinstance(found, ImageSizeError):
-            dialog.ask_for_size(str(found), size)
+            dialog.ask_for_size(str(found), wanted.default_size)
+        elif isinstance(found, MissingDataError):
+            dialog.ask_for_weights(str(found))
         elif found.foreign.is_size_open or found.summary.needs_a_look:
             dialog.show_report(found.summary, is_size_open=found.foreign.is_size_open)
             self._found = found
@@ -153,11 +162,11 @@ class Importing(QObject):
         dialog.deleteLater()
 
 
-def _importing(path: Path, size: int, direction: Direction) -> Job[Import | ImageSizeError]:
-    """Read and arrange a network; what another image size may mend is returned, not raised."""
+def _importing(path: Path, wanted: Wanted, direction: Direction) -> Job[Import | Choice]:
+    """Read and arrange a network; what another choice may mend is returned, not raised."""
     try:
-        found = yield from reading_foreign(str(path), Wanted(default_size=size))
-    except ImageSizeError as error:
+        found = yield from reading_foreign(str(path), wanted)
+    except (ImageSizeError, MissingDataError) as error:
         return error
     yield Progress("arranging")
     foreign = replace(found, project=placed(found.project, direction))
