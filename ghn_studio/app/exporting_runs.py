@@ -66,8 +66,9 @@ def _write_log(run: Run, readings: list[dict[str, Any]], folder: Path) -> None:
     with SummaryWriter(str(folder / run.id)) as writer:
         for number, reading in enumerate(readings):
             series = str(reading.get("series") or run.task)
-            step = int(reading.get("step") or number)
-            at = began + float(reading.get("seconds") or 0.0)
+            step, seconds = reading.get("step"), reading.get("seconds")  # readings of rankings count by name
+            step = int(step) if isinstance(step, int | float) and step else number
+            at = began + (float(seconds) if isinstance(seconds, int | float) else 0.0)
             for name, value in reading.items():
                 if name not in ("step", "seconds") and isinstance(value, int | float):
                     writer.add_scalar(f"{name}/{series}", value, step, at)

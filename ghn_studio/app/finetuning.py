@@ -80,7 +80,7 @@ def finetune(
     if request.scratch:
         scratch, _ = yield from Descent(bench, request, graph, config_of(request), folder).descend("scratch")
     report = _report(bench, request, first, curve, scratch, trained, descent)
-    report = replace(report, settings=settings_text(config), diverged_at=descent.diverged_at)
+    report = replace(report, settings=settings_text(config), diverged_at=descent.diverged_at, graph=graph)
     if request.export and report.outcome is not None:
         yield Progress("exporting")
         write_network(request.export, graph, report.outcome.values, origin_of(report.outcome))
@@ -170,7 +170,7 @@ def _report(
     if trained is None:
         point, label, outcome = curve[-1], f"{begin}, then diverged", None
     else:
-        label = f"{begin}, then {trained.label}"
+        label = f"{begin}, then {trained.label}" if trained.steps else first.label
         done = trained.evaluation
         point = CurvePoint(trained.steps, trained.seconds, done.accuracy, done.loss, trained.validation)
         outcome = replace(

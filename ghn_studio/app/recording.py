@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from ghn_studio import __version__
 from ghn_studio.atomic import write_atomically
-from ghn_studio.errors import UsageError
+from ghn_studio.errors import ProjectError, UsageError
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import Job, Progress
-from ghn_studio.project import Project, dumps, loads
+from ghn_studio.project import Project, dumps, loads, write
 from ghn_studio.runs import Run, RunsError, RunStore, RunWriter, State
-from ghn_studio.runs.folder import ARCHITECTURE, ENVIRONMENT, WORK
+from ghn_studio.runs.folder import ARCHITECTURE, ENVIRONMENT, TRAINED, WORK
 from ghn_studio.runs.store import LITTLE_SPACE, free_space
 
 if TYPE_CHECKING:
@@ -114,6 +114,12 @@ def asked(task: Task, run: Run, store: RunStore) -> tuple[Any, Architecture | No
     return request, network_of(run) if has_network else None
 
 
+def trained_file(run: Run) -> Path | None:
+    """The project with the parameters that a run trained, or None."""
+    file = run.folder / TRAINED
+    return file if file.is_file() else None
+
+
 def network_of(run: Run) -> Architecture:
     """The network of a run.
 
@@ -142,10 +148,25 @@ def _followed(writer: RunWriter, job: Job[Any]) -> Job[Any]:
                 progress = next(job)
             except StopIteration as stop:
                 report = stop.value
+                _keep(writer, report)
                 writer.end(State.FINISHED, report.to_json() if hasattr(report, "to_json") else None)
                 return report
             _note(writer, progress)
             yield progress
+
+
+def _keep(writer: RunWriter, report: Any) -> None:
+    """Keep the parameters a network was trained to: they took long, and nobody may have saved them yet."""
+    from ghn_studio.app.results import FinetuneReport
+
+    if not isinstance(report, FinetuneReport) or report.graph is None or report.outcome is None:
+        return
+    from ghn_studio.app.predicting import origin_of
+
+    try:
+        write(writer.folder / TRAINED, Project(report.graph), report.outcome.values, origin_of(report.outcome))
+    except ProjectError as error:
+        _log.warning("the trained parameters are not kept with the run: %s", error)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from ghn_studio.engine.descent.curves import CurvePoint
 from ghn_studio.ghn.familiarity import Familiarity
+from ghn_studio.ir.graph import Architecture
 
 
 class Report(Protocol):
@@ -206,7 +207,8 @@ class FinetuneReport:
 
     ``curve`` and ``scratch`` are measured on test images; ``accuracy`` is that of the parameters kept, which are
     those of ``kept_step`` (chosen by ``validation_accuracy`` if the best are kept). ``steps`` and ``seconds`` are
-    those of the whole run. ``outcome`` holds the result as a prediction's report does: values, answers, figures.
+    those of the whole run. ``outcome`` holds the result as a prediction's report does: values, answers, figures;
+    ``graph`` is the network they belong to.
     """
 
     architecture: str
@@ -231,10 +233,11 @@ class FinetuneReport:
     exported: str = ""
     diverged_at: int | None = None
     outcome: PredictReport | None = field(default=None, repr=False, compare=False)
+    graph: Architecture | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON object."""
-        return _object(self, leave_out=("outcome",))
+        return _object(self, leave_out=("outcome", "graph"))
 
 
 @dataclass(frozen=True, slots=True)

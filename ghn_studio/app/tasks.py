@@ -112,8 +112,10 @@ class Task:
         for names in self.one_of:
             given = [n for n in names if getattr(request, n) not in (None, "")]
             if len(given) != 1:
-                choice = " and ".join(map(name_of, names))
-                found.append(f"give exactly one of {choice}" + (", not both" if given else ""))
+                *first, last = map(name_of, names)
+                found.append(f"give exactly one of {', '.join(first)} and {last}" + (
+                    ", not both" if len(names) == len(given) == 2 else ", not several" if given else ""
+                ))
         return tuple(found)
 
     def check(self, request: Any) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import NoneType
 from typing import Any, NoReturn, get_args, get_type_hints
 
 from ghn_studio import __version__
 from ghn_studio.app.catalogues import CATALOGUES
+from ghn_studio.app.ranking.requests import joined
 from ghn_studio.app.tasks import TASKS, Task
 from ghn_studio.cli.runs_command import add_runs
 from ghn_studio.ops.spec import Field, form_of
@@ -45,22 +46,22 @@ Exit codes: 0 done, 1 it failed (one line on stderr says why), 2 the command lin
 
 
 #: Options of several words, which a request holds as one text: how many, what the help calls them, what joins them.
-_JOINED: dict[str, tuple[int | str, str | tuple[str, ...], str]] = {
-    "candidates": ("+", "ARCH", ","), "budget": (2, ("parameters|macs|latency", "LIMIT"), "="),
+_JOINED: dict[str, tuple[int | str, str | tuple[str, ...], Callable[[Iterable[str]], str]]] = {
+    "candidates": ("+", "ARCH", joined), "budget": (2, ("parameters|macs|latency", "LIMIT"), "=".join),
 }
 
 
 class _Joined(argparse.Action):
     """Joins the words of an option to one text."""
 
-    def __init__(self, joint: str, **options: Any) -> None:
+    def __init__(self, join: Callable[[Iterable[str]], str], **options: Any) -> None:
         super().__init__(**options)
-        self._joint = joint
+        self._join = join
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
     ) -> None:
-        setattr(namespace, self.dest, self._joint.join(values))
+        setattr(namespace, self.dest, self._join(values))
 
 
 class UsageExit(Exception):  # noqa: N818 - carries a sentence to the program's edge
@@ -149,8 +150,8 @@ def _add_option(group: Any, line: Field, kind: Any, is_required: bool) -> None:
         return
     reader = _reader(kind)
     if line.name in _JOINED:
-        count, metavar, joint = _JOINED[line.name]
-        group.add_argument(flag, dest=line.name, nargs=count, metavar=metavar, action=_Joined, joint=joint,
+        count, metavar, join = _JOINED[line.name]
+        group.add_argument(flag, dest=line.name, nargs=count, metavar=metavar, action=_Joined, join=join,
                            default=None, help=_help(line))
         return
     group.add_argument(

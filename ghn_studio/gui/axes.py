@@ -27,6 +27,7 @@ def dress(plot: pg.PlotWidget, left: str, bottom: str) -> None:
         item.getAxis(side).setTextPen(colour("muted"))
         item.getAxis(side).setPen(colour("border"))
         item.getAxis(side).setTickFont(font)
+        item.getAxis(side).enableAutoSIPrefix(False)  # it would write "(x0.001)" into the titles
     # Last, for an axis's pen also colours its label.
     css = {"color": colour("muted").name(), "font-size": "11px"}
     item.setLabel("left", left, **css)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import platform
 import re
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, metadata, requires
+from textwrap import shorten
+from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
@@ -14,6 +17,7 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLineEdit,
     QPlainTextEdit,
+    QPushButton,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -25,6 +29,22 @@ from ghn_studio.gui.actions import shortcut_rows
 from ghn_studio.gui.banner import Message
 from ghn_studio.gui.helping.gesture_table import GESTURES
 from ghn_studio.gui.look import label
+
+
+def show_only(window: QWidget, kind: Callable[[Any], QDialog]) -> QDialog:
+    """Bring up the window's one dialog of a kind that lives as long as the window."""
+    found = next((d for d in window.findChildren(QDialog) if type(d) is kind), None)
+    dialog = found if found is not None else kind(window)
+    dialog.show()
+    dialog.raise_()
+    dialog.activateWindow()
+    return dialog
+
+
+def calm(dialog: QDialog) -> None:
+    """Keep Return in a field or list from pressing whatever button comes first; a default button stays one."""
+    for button in dialog.findChildren(QPushButton):
+        button.setAutoDefault(button.isDefault())
 
 
 class DetailsDialog(QDialog):
@@ -114,6 +134,7 @@ class AboutDialog(QDialog):
         layout.addWidget(label("It stands on", "strong"))
         layout.addWidget(self.licences, 1)
         layout.addWidget(buttons)
+        calm(self)
         self.resize(560, 460)
 
 
@@ -129,8 +150,8 @@ def licences() -> list[str]:
             continue
         said = next((about[key] for key in ("License-Expression", "License") if key in about), "") or ""
         classifiers = [c.rpartition(" :: ")[2] for c in about.get_all("Classifier") or () if c.startswith("License ::")]
-        licence = said.strip().splitlines()[0][:60] if said.strip() else ", ".join(classifiers) or "see its files"
-        lines.append(f"{about['Name']} {about['Version']}  {licence}")
+        first = shorten(said.strip().partition("\n")[0], 160, placeholder=" …")
+        lines.append(f"{about['Name']} {about['Version']}  {first or ', '.join(classifiers) or 'see its files'}")
     return [*lines, "Inter, JetBrains Mono (fonts)  SIL Open Font License"]
 
 

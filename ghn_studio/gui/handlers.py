@@ -12,7 +12,7 @@ from ghn_studio.app.drawing.overlays import MEASURES
 from ghn_studio.gui import theme, windows
 from ghn_studio.gui.canvas.alike import select_alike
 from ghn_studio.gui.datasets.dialog import DatasetsDialog
-from ghn_studio.gui.dialogs import AboutDialog, ShortcutsDialog
+from ghn_studio.gui.dialogs import AboutDialog, ShortcutsDialog, show_only
 from ghn_studio.gui.overlays import EXPLAINED
 from ghn_studio.gui.reproducing.dialog import ReproduceDialog
 from ghn_studio.gui.settings_dialog import SettingsDialog
@@ -60,11 +60,11 @@ def _runs(w: MainWindow) -> Handlers:
     return {
         "run.predict": lambda: w.predictions.predict(), "run.compare": lambda: w.predictions.compare(),
         "run.finetune": lambda: w.predictions.finetune(w.files.held),
-        "run.datasets": lambda: DatasetsDialog(w).show(),
+        "run.datasets": lambda: show_only(w, DatasetsDialog),
         "run.rank": lambda: w.show_tab(w.ranking), "run.show": lambda: w.show_tab(w.runs),
         "run.explain": lambda: w.explanations.explain(), "run.cancel": lambda: w.desk.cancel(),
         "ghn.show": lambda: w.show_tab(w.ghns), "ghn.train": lambda: w.trainings.ask(),
-        "ghn.reproduce": lambda: ReproduceDialog(w).show(),
+        "ghn.reproduce": lambda: show_only(w, ReproduceDialog),
         "ghn.add": lambda: w.hypernetworks.ask_to_add(),
     }
 

@@ -39,6 +39,11 @@ def token_dot(token: str, size_px: int = 10) -> QPixmap:
     return _dot(colour(token).name(), size_px)
 
 
+def colour_dot(tone: QColor, size_px: int = 10) -> QPixmap:
+    """A small disc in any colour."""
+    return _dot(tone.name(), size_px)
+
+
 def category_icon(category: Category) -> QIcon:
     """The drawing of an operator category in its colour."""
     return icons.icon(category.name.lower(), theme.current().tokens.accent(category))
@@ -51,8 +56,9 @@ def operator_icon(category: Category) -> QIcon:
 
 
 def label(text: str, role: str = "", *, wrap: bool = False) -> QLabel:
-    """A label in one of the style sheet's roles."""
+    """A label in one of the style sheet's roles; what looks like a tag in its text is text."""
     made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
     if role:
         made.setProperty("role", role)
     made.setWordWrap(wrap)
@@ -67,6 +73,7 @@ class ElidedLabel(QLabel):
         if role:
             self.setProperty("role", role)
         self._full = ""
+        self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     @property

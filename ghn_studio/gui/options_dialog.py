@@ -17,9 +17,10 @@ from PySide6.QtWidgets import (
 )
 
 from ghn_studio.app.requests import FinetuneRequest
+from ghn_studio.gui.dialogs import calm
 from ghn_studio.gui.look import label
 from ghn_studio.gui.panels.editors import Editor, IntegerEditor, NumberEditor, editor_for
-from ghn_studio.ops.spec import Field, form_of
+from ghn_studio.ops.spec import Field, check_params, form_of
 
 #: Fields of the requests that are not in the bar itself: those of every run, and those of the comparison.
 RUN_FIELDS = ("images", "image_size", "batch_norm", "head_images", "seed")
@@ -105,18 +106,34 @@ class OptionsDialog(QDialog):
             column.addWidget(label(title, "heading"))
             column.addLayout(self._form(names))
             column.addSpacing(8)
+        self.wrong = label("", "error", wrap=True)
+        self.wrong.setObjectName("options.wrong")
+        self.wrong.hide()
         right.addWidget(label("Defaults: those of GHN-2's authors for CIFAR-10.", "muted", wrap=True))
         for column in (left, right):
             column.addStretch(1)
             columns.addLayout(column, 1)
         layout.addLayout(columns)
+        layout.addWidget(self.wrong)
         layout.addWidget(buttons)
+        calm(self)
         self._show()
 
     def reset(self) -> None:
         """Go back to what the command line does without options."""
         self.values = defaults()
         self._show()
+        self.wrong.hide()
+
+    def accept(self) -> None:
+        """Take the values over, unless some make no sense: then say which, and stay."""
+        found = [f"{_FIELDS[name].label} is no number" for name, editor in self.editors.items() if editor.is_wrong]
+        found += check_params(FinetuneRequest(**self.values))
+        if found:
+            self.wrong.setText("; ".join(found) + ".")
+            self.wrong.show()
+        else:
+            super().accept()
 
     def _form(self, names: tuple[str, ...]) -> QFormLayout:
         form = QFormLayout()
@@ -128,6 +145,10 @@ class OptionsDialog(QDialog):
             editor.edited.connect(lambda value, name=name: self.values.update({name: value}))
             title = QLabel(field.label)
             title.setToolTip(editor.toolTip())
+            title.setBuddy(editor)
+            entry = editor.focusProxy() or editor
+            if not entry.accessibleName():
+                entry.setAccessibleName(field.label)
             form.addRow(title, editor)
             self.editors[name] = editor
         return form

@@ -18,7 +18,7 @@ from ghn_studio.errors import CheckpointError, DatasetError
 from ghn_studio.ghn.cards import resolve
 from ghn_studio.gui.banner import Message, Way
 from ghn_studio.gui.exchange.held_values import HeldValues
-from ghn_studio.gui.jobs.job_desk import Errand, JobDesk
+from ghn_studio.gui.jobs.job_desk import Errand, JobDesk, message_for
 from ghn_studio.gui.options_dialog import RUN_FIELDS, SGD_FIELDS, TUNE_FIELDS
 from ghn_studio.gui.panels.advice import classes_fix, output_classes
 from ghn_studio.gui.run_bar import RANDOM, Choices, RunBar
@@ -31,6 +31,8 @@ class Predictions(QObject):
     """Makes requests of the run bar's choices and starts them. The network is taken as it is at the click."""
 
     predicted = Signal(object, object)  # report, architecture
+    #: What a comparison or a fine-tuning began with: a result to show, not to keep in place of other values.
+    measured = Signal(object, object)  # report, architecture
     compare_began = Signal()
     curve_line = Signal(object)
     curve_point = Signal(object)
@@ -95,6 +97,24 @@ class Predictions(QObject):
             start = "the parameters it has" if own is not None else "a prediction"
             self.finetune_began.emit(f"Training on from {start}…")
 
+    def follow(self, title: str, job: Callable[[], Job[Any]], graph: Architecture, *, has_curve: bool) -> None:
+        """Run a prediction, comparison or fine-tuning that somebody else made, for a network of its own."""
+        errand = Errand(
+            title, job, lambda report: self._on_report(report, graph),
+            progressed=lambda progress: self._on_progress(progress, graph),
+            cancelled=self.compare_stopped.emit if has_curve else lambda: None,
+        )
+        if self._desk.start(errand) and has_curve:
+            self.finetune_began.emit(f"{title}…")
+
+    def _on_report(self, report: object, graph: Architecture) -> None:
+        if isinstance(report, FinetuneReport):
+            self._on_tuned(report, graph)
+        elif isinstance(report, CompareReport):
+            self._on_compared(report, graph)
+        elif isinstance(report, PredictReport):
+            self.predicted.emit(report, graph)
+
     def _on_tuned(self, report: FinetuneReport, graph: Architecture) -> None:
         if report.outcome is not None:
             self.predicted.emit(report.outcome, graph)
@@ -103,7 +123,7 @@ class Predictions(QObject):
     def _on_progress(self, progress: Progress, graph: Architecture) -> None:
         if isinstance(progress.partial, PredictReport):
             report = progress.partial
-            self.predicted.emit(report, graph)
+            self.measured.emit(report, graph)
             # In a turn of its own: showing a result and drawing a curve together would take too long.
             QTimer.singleShot(0, self, lambda: self.curve_line.emit(report))
         elif isinstance(progress.partial, CurvePoint):
@@ -111,7 +131,7 @@ class Predictions(QObject):
 
     def _on_compared(self, report: CompareReport, graph: Architecture) -> None:
         if report.prediction is not None:
-            self.predicted.emit(report.prediction, graph)
+            self.measured.emit(report.prediction, graph)
         self.compared.emit(report, graph)
 
     def _refused(self, choices: Choices, graph: Architecture, again: Callable[[], None]) -> bool:
@@ -119,7 +139,7 @@ class Predictions(QObject):
         try:
             info = self._dataset()
         except DatasetError as error:
-            self.message.emit(Message(str(error)))
+            self.message.emit(message_for("The dataset", error))
             return True
         found = _ghn_refusal(choices, info, self._bar, again) or self._class_refusal(graph, info, again)
         if found is not None:

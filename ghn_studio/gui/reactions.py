@@ -12,10 +12,11 @@ from ghn_studio.app.document import Change
 from ghn_studio.app.editing.fixes import Fix
 from ghn_studio.app.results import CompareReport, FinetuneReport, PredictReport
 from ghn_studio.errors import DatasetError
-from ghn_studio.gui.banner import Message
+from ghn_studio.gui.banner import Message, Way
 from ghn_studio.gui.exchange.held_values import of_report, same_network
-from ghn_studio.gui.wording import duration
+from ghn_studio.gui.wording import duration, percent
 from ghn_studio.ir.graph import Architecture, NodeId
+from ghn_studio.project import Project
 
 if TYPE_CHECKING:
     from ghn_studio.gui.main_window import MainWindow
@@ -86,6 +87,7 @@ class Reactions(QObject):
         w.desk.changed.connect(self._on_desk)
         w.desk.progressed.connect(w.run_bar.progress.show_progress)
         w.predictions.predicted.connect(self._on_predicted)
+        w.predictions.measured.connect(self._on_measured)
         w.predictions.compare_began.connect(self._on_compare_began)
         w.predictions.curve_line.connect(w.curve.show_prediction)
         w.predictions.curve_point.connect(w.curve.add_point)
@@ -104,7 +106,7 @@ class Reactions(QObject):
         w.choosing.ghn_chosen.connect(w.hypernetworks.use_folder)
         for source in (w.files, w.autosave, w.predictions, w.exporting, w.importing, w.weights, w.choosing,
                        w.explanations, w.hypernetworks, w.trainings, w.dataset_downloads, w.runs_work,
-                       w.ranking_work):
+                       w.ranking_work, w.curve, w.ranking):
             source.message.connect(w.show_message)
         w.desk.failed.connect(w.show_message)
 
@@ -196,12 +198,28 @@ class Reactions(QObject):
             window.statusBar().showMessage("Stopping…")
         elif not desk.is_running:
             window.statusBar().clearMessage()
+        elif window.banner.message is not None and window.banner.message.kind == "error":
+            window.banner.dismiss()  # it is about what was done before
         window.refreshing.actions()
 
     def _on_predicted(self, report: PredictReport, graph: Architecture) -> None:
+        """The network has new values, unless another one was opened meanwhile that has some of its own."""
+        if same_network(graph, self._window.document.graph) or not self._has_values():
+            self._window.files.held = of_report(report, graph)
+        self._show_result(report, graph)
+
+    def _on_measured(self, report: PredictReport, graph: Architecture) -> None:
+        if not self._has_values():
+            self._window.files.held = of_report(report, graph)
+        self._show_result(report, graph)
+
+    def _has_values(self) -> bool:
+        held = self._window.files.held
+        return held is not None and held.fit(self._window.document.graph)
+
+    def _show_result(self, report: PredictReport, graph: Architecture) -> None:
         window = self._window
         self._shown_graph = graph
-        window.files.held = of_report(report, graph)
         window.results.show_report(report)
         window.results.set_stale(not same_network(graph, window.document.graph))
         window.explanations.show_prediction(report, graph)
@@ -230,6 +248,7 @@ class Reactions(QObject):
         window.curve.show_report(report)
         window.curve.set_stale(not same_network(graph, window.document.graph))
         window.show_tab(window.curve)
+        window.statusBar().showMessage(f"{graph.name} compared with SGD", 8000)
 
     def _on_overlay(self, curves: object) -> None:
         self._window.curve.overlay(curves)  # type: ignore[arg-type]
@@ -244,6 +263,16 @@ class Reactions(QObject):
         window.curve.show_finetuned(report)
         window.curve.set_stale(not same_network(graph, window.document.graph))
         window.show_tab(window.curve)
+        window.statusBar().showMessage(f"{report.architecture} trained on to {percent(report.accuracy)}", 8000)
+        if report.outcome is not None and not same_network(graph, window.document.graph):
+            window.show_message(Message(
+                f"“{report.architecture}” was trained on to {percent(report.accuracy)}; another network is open now.",
+                "ok", (Way("Open it", partial(self._open_tuned, report.outcome, graph)),),
+            ))
+
+    def _open_tuned(self, outcome: PredictReport, graph: Architecture) -> None:
+        if self._window.files.open_copy(Project(graph)):
+            self._on_predicted(outcome, graph)
 
     def _on_torch(self) -> None:
         window = self._window

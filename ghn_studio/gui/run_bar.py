@@ -218,9 +218,15 @@ class RunBar(QWidget):
         """Swap choices and progress."""
         if running:
             self.progress.begin(title)
-        self._choice.setVisible(not running)
-        self.progress.setVisible(running)
-        self.cancel_button.setVisible(running)
+        choosing: list[QWidget] = [self._choice]
+        doing: list[QWidget] = [self.progress, self.cancel_button]
+        going, coming = (choosing, doing) if running else (doing, choosing)
+        # First out, then in: for a moment with all of them the bar would not fit, and the tool bar would hide it.
+        for widget in going:
+            widget.hide()
+        for widget in coming:
+            widget.show()
+        self._lay_out_again()
 
     def set_room(self, window_width: int) -> None:
         """Leave out what tooltips repeat where the window is narrow: the lists' titles first, then words on buttons."""
@@ -231,7 +237,10 @@ class RunBar(QWidget):
         predict, compare, _ = self._actions
         self.predict_button.setText("Predict" if is_tight else predict.text())
         self.compare_button.setText("" if is_tight else compare.text())
-        # A tool bar hides what does not fit, and what is hidden is not laid out again by itself.
+        self._lay_out_again()
+
+    def _lay_out_again(self) -> None:
+        """A tool bar hides what does not fit, and what is hidden is not laid out again by itself."""
         for widget in (self._choice, self, self.parentWidget()):
             layout = widget.layout() if widget is not None else None
             if layout is not None:

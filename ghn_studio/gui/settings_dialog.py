@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from ghn_studio import paths
 from ghn_studio.gui import theme
+from ghn_studio.gui.dialogs import calm
 from ghn_studio.gui.look import label
 from ghn_studio.gui.settings import DATA_KEY, DATA_VARIABLE, SCALES, apply_threads
 
@@ -48,6 +49,7 @@ class SettingsDialog(QDialog):
             self.scale.addItem(f"{float(value):.0%}" if value else "As the system", value)
         self.threads = QSpinBox()
         self.threads.setRange(0, 256)
+        self.threads.lineEdit().setTextMargins(6, 0, 0, 0)
         self.threads.setSpecialValueText("All cores but one")
         self.threads.setToolTip("What PyTorch computes with; one core left over keeps the window quick")
         self.data = QLineEdit(readOnly=True)
@@ -79,6 +81,7 @@ class SettingsDialog(QDialog):
         column.addWidget(label("Numbers are written with a point and commas in every language.", "muted"))
         column.addWidget(self.note)
         column.addWidget(buttons)
+        calm(self)
         self._show()
         self.theme.activated.connect(lambda _: self._window.set_theme(self.theme.currentData()))
         self.scale.activated.connect(self._on_scale)

@@ -48,6 +48,13 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{ending}"
 
 
+def shorten(text: str, letters: int) -> str:
+    """``text``, or its beginning and its end with "…" between: what tells names apart is often last."""
+    if len(text) <= letters:
+        return text
+    return f"{text[:(letters - 1) // 2]}…{text[len(text) - letters // 2:]}"
+
+
 def size_text(number: int) -> str:
     """Bytes as people read them: ``812 kB``, ``27.1 MB``, ``2.44 GB``."""
     for limit, unit, digits in ((2**20, 2**10, 0), (2**30, 2**20, 1)):
@@ -82,6 +89,7 @@ def finetuned(report: FinetuneReport) -> str:
     """Say in one sentence what training on from the start brought, beside training from scratch."""
     gained = (
         f"From {percent(report.initial_accuracy)} to {percent(report.accuracy)} in {plural(report.kept_step, 'step')}"
+        if report.kept_step else f"Training brought nothing better than {percent(report.accuracy)}, which it began with"
     )
     if report.diverged_at is not None:
         return f"Training from {percent(report.initial_accuracy)} diverged at step {report.diverged_at:,}."
@@ -105,14 +113,14 @@ def origin(report: CompareReport) -> str:
 
 def facts(report: PredictReport) -> tuple[tuple[str, str], ...]:
     """The lines beside the big number: name and value."""
-    how = "Predicted" if report.init == "ghn" else "Random (Kaiming)"
-    parameters = f"{count_text(report.predicted_parameters)} of {count_text(report.parameters)}"
-    if report.init != "ghn":
-        parameters = f"{count_text(report.parameters)} random"
-    lines = [
-        ("Parameters", parameters),
-        ("Prediction" if report.init == "ghn" else how, duration(report.graph_seconds + report.predict_seconds)),
-    ]
+    seconds = report.graph_seconds + report.predict_seconds
+    if report.init == "ghn":
+        predicted = f"{count_text(report.predicted_parameters)} of {count_text(report.parameters)}"
+        lines = [("Parameters", predicted), ("Prediction", duration(seconds))]
+    elif report.init == "trained":
+        lines = [("Parameters", f"{count_text(report.parameters)}, trained on")]
+    else:
+        lines = [("Parameters", f"{count_text(report.parameters)} random"), ("Random (Kaiming)", duration(seconds))]
     if report.accuracy is not None:
         lines += [
             ("Evaluation", duration(report.evaluate_seconds)),

@@ -38,7 +38,7 @@ def _gelu(reader: Reader, node: Node) -> Joined | None:
     """``x * (1 + erf(x / √2)) / 2`` in any order."""
     scaled = reader.before(node)
     one = reader.next(node)
-    product = reader.next(one, "multiply") if one is not None else None
+    product = _product(reader, one)
     if scaled is None or one is None or product is None:
         return None
     if not _is(scaled, "multiply_scalar", sqrt(0.5)) or not _is(one, "add_scalar", 1.0):
@@ -50,6 +50,11 @@ def _halved(
     reader: Reader, x: Source | None, inside: tuple[Node, ...], one: Node, product: Node, approximate: str
 ) -> Joined | None:
     """The end of both kinds of GELU: times the value and a half, whichever comes first."""
+    halved = reader.next(one, "multiply_scalar")
+    if halved is not None and _is(halved, "multiply_scalar", 0.5):
+        if any(gate == Source(halved.id) and other == x for gate, other in _factors(reader, product)):
+            return _joined(reader, "gelu", x, (*inside, one, halved, product), approximate=approximate)
+        return None
     for gate, other in _factors(reader, product):
         if gate != Source(one.id):
             continue
@@ -63,12 +68,19 @@ def _halved(
     return None
 
 
+def _product(reader: Reader, one: Node | None) -> Node | None:
+    """What multiplies one plus a function by the value, before or after that was halved."""
+    halved = reader.next(one, "multiply_scalar") if one is not None else None
+    before = halved if halved is not None else one
+    return reader.next(before, "multiply") if before is not None else None
+
+
 def _gelu_tanh(reader: Reader, node: Node) -> Joined | None:
     """``x * (1 + tanh(√(2 / π) (x + 0.044715 x³))) / 2``."""
     scaled = reader.before(node, 0, "multiply_scalar")
     total = reader.before(scaled, 0, "add") if scaled is not None else None
     one = reader.next(node, "add_scalar")
-    product = reader.next(one, "multiply") if one is not None else None
+    product = _product(reader, one)
     if scaled is None or total is None or one is None or product is None or len(total.sources) != 2:
         return None
     if not _is(scaled, "multiply_scalar", sqrt(2 / pi)) or not _is(one, "add_scalar", 1.0):

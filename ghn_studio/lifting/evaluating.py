@@ -223,6 +223,7 @@ def _quantised(node: RawNode, arrays: Arrays) -> Array | None:
     axis = node.attrs.get("axis", 1)
     if scale.ndim == 1 and x.ndim:
         shape = [1] * x.ndim
+        axis = axis if -x.ndim <= axis < x.ndim else 0
         shape[axis] = scale.size if scale.size == x.shape[axis] else 1
         scale, zero = scale.reshape(shape), None if zero is None else zero.reshape(shape)
     shifted = x.astype(np.float32) - (0 if zero is None else zero.astype(np.float32))
@@ -234,7 +235,8 @@ def _matmul(node: RawNode, arrays: Arrays) -> Array:
     assert a is not None and b is not None
     if a.ndim > 1 and b.ndim > 1:
         _bounded((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]))
-    return np.asarray(a @ b)
+    bias = arrays[2] if len(arrays) > 2 else None
+    return np.asarray(a @ b if bias is None else a @ b + bias)
 
 
 _PLAIN: dict[str, Callable[..., Any]] = {

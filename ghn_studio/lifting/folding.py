@@ -71,6 +71,8 @@ def _cast(node: RawNode, args: Args) -> Stored | None:
     other = args[1] if len(args) > 1 else None
     # CastLike follows a value of the network where it follows none of the file: float32.
     dtype = node.attrs.get("to", other.dtype if other else "float32" if node.op_type == "CastLike" else x.dtype)
+    if x.dtype in FLOATS and dtype not in FLOATS and not (x.values and any(isinstance(v, str) for v in x.values)):
+        return None
     kind = float if dtype in FLOATS else bool if dtype == "bool" else int
     values = None if x.values is None else tuple(v if isinstance(v, str) else kind(v) for v in x.values)
     return replace(x, dtype=dtype, values=values)

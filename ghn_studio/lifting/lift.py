@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -18,7 +18,16 @@ from ghn_studio.lifting.simpler import SIMPLER
 from ghn_studio.lifting.stored import Recipe, Stored, from_numbers, from_tensor, realise
 from ghn_studio.lifting.values import Args, Computed, Value, infer, seen
 from ghn_studio.lifting.weights import LiftedWeight, lifted_weights
-from ghn_studio.ops.binding import DOMAIN, STORED, OnnxMatch, OnnxNode, StoredAs, function_params, require_types
+from ghn_studio.ops.binding import (
+    DOMAIN,
+    STORED,
+    OnnxMatch,
+    OnnxNode,
+    OtherOperatorError,
+    StoredAs,
+    function_params,
+    require_types,
+)
 from ghn_studio.ops.registry import OpRegistry
 from ghn_studio.ops.spec import NoParams, OpSpec, WeightSpec, check_params, full_name
 
@@ -64,6 +73,9 @@ class Foreign:
 #: Says how a node that no operator takes is kept; raises :class:`ValueError` if it cannot be.
 Keep = Callable[[RawNode, tuple[Any, ...]], Foreign]
 
+#: The outputs of a node whose inputs are all known, None where nobody can tell; raises :class:`ValueError`.
+Compute = Callable[[RawNode, Sequence[np.ndarray | None]], Sequence[np.ndarray] | None]
+
 
 @dataclass(frozen=True, slots=True)
 class _Use:
@@ -76,7 +88,9 @@ class _Use:
     weights: Mapping[str, LiftedWeight] = field(default_factory=dict)
 
 
-def lift(raw: RawGraph, ops: OpRegistry, load: Load | None = None, keep: Keep | None = None) -> Lifted:
+def lift(
+    raw: RawGraph, ops: OpRegistry, load: Load | None = None, keep: Keep | None = None, compute: Compute | None = None
+) -> Lifted:
     """Turn every node of ``raw`` into operators of ``ops``.
 
     Shapes are inferred on the way, so a reader can ask them to prove that, for example, a
@@ -89,16 +103,19 @@ def lift(raw: RawGraph, ops: OpRegistry, load: Load | None = None, keep: Keep | 
         load: Gives stored tensors, for constants that are computed from others; without it only
             what follows from shapes and small values is.
         keep: What to do with nodes that no operator takes; without it they are problems.
+        compute: Works out constants that no rule of :mod:`~ghn_studio.lifting.evaluating` knows.
 
     Raises:
         ValueError: The graph itself is malformed: a cycle, a value with two producers or none.
     """
-    return _Lift(patterns.join(raw), ops, load, keep).run()
+    return _Lift(patterns.join(raw), ops, load, keep, compute).run()
 
 
 class _Lift:
-    def __init__(self, raw: RawGraph, ops: OpRegistry, load: Load | None, keep: Keep | None) -> None:
-        self.raw, self.ops, self.load, self.keep = raw, ops, load, keep
+    def __init__(
+        self, raw: RawGraph, ops: OpRegistry, load: Load | None, keep: Keep | None, compute: Compute | None
+    ) -> None:
+        self.raw, self.ops, self.load, self.keep, self.compute = raw, ops, load, keep, compute
         self.values: dict[str, Value | None] = {name: from_tensor(tensor) for name, tensor in raw.tensors.items()}
         self.computed: dict[str, np.ndarray] = {}
         self.sources: dict[Recipe, Computed] = {}
@@ -177,8 +194,7 @@ class _Lift:
 
     def _kept(self, node: RawNode, args: Args, mark: int, reason: str, unknown: bool) -> tuple[Value | None, ...]:
         """What a node that no operator takes gives: values of a node that keeps it, or a problem."""
-        del self.uses[mark:]
-        self.sources = {recipe: value for recipe, value in self.sources.items() if value.use < mark}
+        self._undo(mark)
         if id(node) not in self.needed:
             return ()
         if self.keep is not None and not unknown:
@@ -189,10 +205,15 @@ class _Lift:
         self.problems.append(LiftProblem(node.label, _type_of(node), reason))
         return ()
 
+    def _undo(self, mark: int) -> None:
+        """Forget the uses that an attempt made."""
+        del self.uses[mark:]
+        self.sources = {recipe: value for recipe, value in self.sources.items() if value.use < mark}
+
     def _foreign(self, node: RawNode, args: Args) -> tuple[Computed, ...]:
         assert self.keep is not None
         known = tuple(
-            realise(arg.recipe, self.load_any) if isinstance(arg, Stored) and _is_concrete(arg) else
+            _typed(realise(arg.recipe, self.load_any), arg) if isinstance(arg, Stored) and _is_concrete(arg) else
             arg.shape if isinstance(arg, Computed) and arg.is_plain else None for arg in args
         )
         if any(value is None and arg is not None for value, arg in zip(known, args, strict=True)):
@@ -235,6 +256,8 @@ class _Lift:
             known = [None if isinstance(arg, Computed) else arg for arg in args]
             if folding.has_rule(node.op_type) or evaluating.can_evaluate(node.op_type):
                 return (self._folded(node, known),)
+            if (found := self._computed(node, known)) is not None:
+                return found
         elif (viewed := rewriting.viewed(node, args, self.raw.batch, self)) is not None:
             return viewed
         return self._taken_or_simpler(node, args)
@@ -248,10 +271,14 @@ class _Lift:
             if rule is None:
                 raise
             reason = str(error)
+        self._undo(mark)
         try:
             return rule(node, args, self)
+        except OtherOperatorError as error:
+            self._undo(mark)
+            raise ValueError(reason) from error
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-            del self.uses[mark:]
+            self._undo(mark)
             raise ValueError("; or ".join(dict.fromkeys((reason, str(error))))) from error
 
     def __call__(self, node: RawNode, op_type: str, *args: Value | float | None, **attrs: Any) -> tuple[Value, ...]:
@@ -282,7 +309,20 @@ class _Lift:
             array = evaluating.evaluate(node, arrays)
             if array is not None:
                 return self._stored(node.outputs[0], array)
+        others = self._computed(node, args)
+        if others is not None:
+            return others[0]
         raise ValueError("it computes a constant in a way this version cannot follow")
+
+    def _computed(self, node: RawNode, args: list[Stored | None]) -> tuple[Stored, ...] | None:
+        """What somebody else makes of a node that only has constants; None where nobody does."""
+        if self.compute is None or not all(arg is None or _is_concrete(arg) for arg in args):
+            return None
+        arrays = [None if a is None else _typed(realise(a.recipe, self.load_any), a) for a in args]
+        found = self.compute(node, arrays)
+        if found is None:
+            return None
+        return tuple(self._stored(name, array) for name, array in zip(node.outputs, found, strict=False))
 
     def _valued(self, value: Stored) -> Stored:
         """A small tensor with its values, where they can be had."""
@@ -327,6 +367,7 @@ class _Lift:
         given = OnnxNode(node.op_type, node.attrs, tuple(map(seen, args)), len(node.outputs), self.raw.opset,
                          self.raw.batch)
         reasons: list[str] = []
+        others: list[str] = []
         second: list[tuple[OpSpec[Any], OnnxMatch[Any]]] = []
         for spec, read in self._readers(node):
             try:
@@ -336,7 +377,7 @@ class _Lift:
                 else:
                     return self._use(node, spec, match, args)
             except ValueError as error:
-                reasons.append(str(error))
+                (others if isinstance(error, OtherOperatorError) else reasons).append(str(error))
             except (TypeError, LookupError, AttributeError, ArithmeticError) as error:
                 reasons.append(f"an attribute or input is malformed ({type(error).__name__}: {error})")
         for spec, match in second:
@@ -344,7 +385,7 @@ class _Lift:
                 return self._use(node, spec, match, args)
             except ValueError as error:
                 reasons.append(str(error))
-        raise ValueError("; or ".join(dict.fromkeys(reasons)) or "no operator of this version reads it")
+        raise ValueError("; or ".join(dict.fromkeys(reasons or others)) or "no operator of this version reads it")
 
     def _readers(self, node: RawNode) -> list[tuple[OpSpec[Any], Any]]:
         if node.domain == DOMAIN:

@@ -54,7 +54,10 @@ def viewed(node: RawNode, args: Args, batch: int | None, say: Say) -> tuple[Valu
     if isinstance(first, Computed) and node.op_type in ("Squeeze", "Unsqueeze", "Flatten"):
         return (_reshaped(node, first, flattened(node, args), batch, say),)
     if len({arg.lying for arg in computed}) > 1:
-        raise ValueError("joins values whose batches lie differently")
+        args = [_in_files_order(node, arg, say) if isinstance(arg, Computed) else arg for arg in args]
+        computed = [arg for arg in args if isinstance(arg, Computed)]
+        if len({arg.lying for arg in computed}) > 1:
+            raise ValueError("joins values whose batches lie differently")
     return _on_operators(node, args, computed[0], say)
 
 
@@ -108,6 +111,15 @@ def _settled(node: RawNode, x: Computed, say: Say) -> Computed:
     if order is not None:
         x = _made(say(node, "Transpose", x.as_made(), perm=order, plainly=True))
     return replace(x, groups=groups)
+
+
+def _in_files_order(node: RawNode, x: Computed, say: Say) -> Computed:
+    """The value with its axes in the order in which the file has them, the batch in front as always."""
+    order = (0, *views.order_of(x.lying))
+    if order == tuple(range(len(order))):
+        return x
+    turned = _made(say(node, "Transpose", x.as_made(), perm=order, plainly=True))
+    return replace(turned, groups=views.renumbered(x.lying, order))
 
 
 def _reshaped(node: RawNode, x: Computed, given: Any, batch: int | None, say: Say) -> Value:
@@ -259,6 +271,11 @@ def _require_trailing(node: RawNode, args: Args, like: Computed) -> None:
 
 
 def _product(node: RawNode, given: Sequence[Value | None], like: Computed, say: Say) -> tuple[Value, ...]:
+    is_last = like.lying[-1] == (like.spec.rank - 1,)
+    if not is_last and isinstance(given[0], Computed) and not isinstance(given[1], Computed):
+        # A product is along the last axis the file sees; once all of them follow the file's order, that is ours.
+        like = _in_files_order(node, like, say)
+        given = [like.as_made(), *given[1:]]
     groups, rank = like.lying, like.spec.rank
     first, second = given[0], given[1]
     bias = given[2] if len(given) > 2 else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -11,11 +12,15 @@ from ghn_studio.lifting.raw import RawNode
 from ghn_studio.lifting.rewriting import Say, flattened, is_whole, option
 from ghn_studio.lifting.stored import Stored, from_numbers
 from ghn_studio.lifting.values import Args, Computed, Value
+from ghn_studio.ops.binding import OtherOperatorError
 
 Rule = Callable[[RawNode, Args, Say], tuple[Value, ...]]
 
 #: Stands for no limit.
 _LARGEST = 3.4028234663852886e38
+
+#: Learned tokens that a file joins at once are taken apart up to so many.
+MOST_TOKENS = 16
 
 #: Indices that do not follow each other become so many places at most.
 _MOST_PLACES = 16
@@ -84,13 +89,34 @@ def node_with(node: RawNode, **attrs: Any) -> RawNode:
 
 def _concat(node: RawNode, args: Args, say: Say) -> tuple[Value, ...]:
     """Several learned tokens in front of a sequence, one after the other."""
+    axis = node.attrs.get("axis", 1)
+    tokens = [a for a in args[:-1] if isinstance(a, Stored)]
+    last = args[-1] if args else None
+    if len(tokens) == len(args) - 1 and isinstance(last, Computed) and axis == 1 and any(
+        len(t.shape) == 3 and 1 < t.shape[1] <= MOST_TOKENS for t in tokens
+    ):
+        rows = [row for token in tokens for row in _rows(node, token, say)]
+        value: Value | None = last
+        for row in reversed(rows):
+            value = _one(say(node, "Concat", row, value, axis=1))
+        assert value is not None
+        return (value,)
     if len(args) < 3 or any(isinstance(a, Computed) for a in args[:-1]):
         raise ValueError("joins values no operator does")
-    value: Value | None = args[-1]
+    value = args[-1]
     for token in reversed(args[:-1]):
-        value = _one(say(node, "Concat", token, value, axis=node.attrs.get("axis", 1)))
+        value = _one(say(node, "Concat", token, value, axis=axis))
     assert value is not None
     return (value,)
+
+
+def _rows(node: RawNode, token: Stored, say: Say) -> list[Value]:
+    """The tokens of a stored row of them."""
+    if len(token.shape) != 3 or token.shape[1] == 1:
+        return [token]
+    places = [from_numbers((i,), (1,)) for i in range(token.shape[1] + 1)]
+    axes = from_numbers((1,), (1,))
+    return [_one(say(node, "Slice", token, first, end, axes)) for first, end in pairwise(places)]
 
 
 def _split(node: RawNode, args: Args, say: Say) -> tuple[Value, ...]:
@@ -155,7 +181,7 @@ def _pads(node: RawNode, x: Computed) -> tuple[tuple[int, int], tuple[int, int]]
 def _padded(node: RawNode, x: Computed, value: float, say: Say) -> Value:
     before, after = _pads(node, x)
     if before == after:
-        raise ValueError("opposite sides are padded alike")  # the operator's own reason stands beside this
+        raise OtherOperatorError("opposite sides are padded alike")
     pads = (0, 0, *before, 0, 0, *after)
     return _one(say(node, "Pad", x, from_numbers(pads, (8,)), from_numbers((value,), (), "float32")))
 

@@ -86,7 +86,7 @@ def _shapes(model: onnx.ModelProto, inputs: list[tuple[Any, ...]]) -> tuple[tupl
     Raises:
         ValueError: onnxruntime cannot run it, or a result is no batch of real numbers.
     """
-    from ghn_studio.onnx_io.running import session_of
+    from ghn_studio.onnx_io.running import plainly, session_of
 
     if not inputs or any(shape[:1] != ("N",) for shape in inputs):
         raise ValueError("it is fed no batch of values")
@@ -95,17 +95,13 @@ def _shapes(model: onnx.ModelProto, inputs: list[tuple[Any, ...]]) -> tuple[tupl
         entries = zip(session.get_inputs(), inputs, strict=True)
         results = session.run(None, {e.name: np.zeros((2, *shape[1:]), np.float32) for e, shape in entries})
     except Exception as error:  # its errors have any type
-        raise UnrunnableError(f"onnxruntime cannot run it: {_first_line(error)}") from error
+        raise UnrunnableError(f"onnxruntime cannot run it: {plainly(error)}") from error
     for result in results:
         if not isinstance(result, np.ndarray) or result.dtype != np.float32 or result.ndim < 1 or len(result) != 2:
             raise ValueError("its result is no batch of real numbers")
         if result.size // 2 > MAX_VALUE_ELEMENTS:
             raise ValueError("its result is too large to compute")
     return tuple(tuple(int(d) for d in r.shape[1:]) for r in results)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200]
 
 
 def _extents(value: onnx.ValueInfoProto) -> tuple[int, ...]:

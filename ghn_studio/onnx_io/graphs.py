@@ -92,6 +92,7 @@ def _initialisers(graph: onnx.GraphProto, store: TensorStore, warnings: list[str
         else:
             kind = TensorProto.DataType.Name(proto.data_type).lower()
             tensors[name] = RawTensor(name, tuple(proto.dims), kind)
+            store.leave_out(name, kind)
             warnings.append(f"the tensor '{name}' of type {kind} was ignored")
     return tensors
 

@@ -18,6 +18,7 @@ from ghn_studio.ir.graph import Architecture, Group, Node, NodeId
 from ghn_studio.lifting import LiftedWeight, LiftProblem, RawGraph, lift, realise
 from ghn_studio.lifting.names import clean
 from ghn_studio.onnx_io.advice import advice
+from ghn_studio.onnx_io.constants import computer
 from ghn_studio.onnx_io.files import opset_of, parse, read_bytes
 from ghn_studio.onnx_io.foreign import OPAQUE, keeper
 from ghn_studio.onnx_io.functions import without_branches, without_functions
@@ -106,7 +107,7 @@ def read(
         model = model if is_ours else without_branches(without_functions(model))
         raw, warnings = to_raw(model, store, image_size, has_ids=is_ours, output=output, default_size=default_size)
         load = store.load if with_weights else _what_is_there(store)
-        lifted = lift(raw, ops, load, keeper(model, ops) if keep_foreign else None)
+        lifted = lift(raw, ops, load, keeper(model, ops) if keep_foreign else None, computer(model))
         if lifted.problems:
             raise OnnxConversionError(_refusal(lifted.problems, len(raw.nodes)))
         nodes = _shared(model, lifted.nodes)
@@ -166,8 +167,8 @@ def _refusal(problems: Sequence[LiftProblem], total: int) -> str:
         lines.append(f"  … and {len(problems) - 10} more")
     return "\n".join([
         f"{len(problems)} of {total} nodes match no operator ({kinds})", *lines,
-        "Files made of plain layers can be read so far (see `ghn-studio list operators`); what needs several nodes "
-        "per layer has to wait for a later version.",
+        "`ghn-studio list operators` shows what can be said in layers. Check the model these nodes come from, or "
+        "export it in another way: opset 17 or later, a fixed image size, evaluation mode.",
     ])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,13 @@ def session_of(data: bytes) -> Any:
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have any type
-        raise ValueError(f"onnxruntime cannot run it: {str(error).partition(chr(10))[0][:200]}") from error
+        raise ValueError(f"onnxruntime cannot run it: {plainly(error)}") from error
+
+
+def plainly(error: Exception) -> str:
+    """The first line of the runtime's error, without its codes and without what was said before."""
+    line = str(error).partition("\n")[0].removeprefix("onnxruntime cannot run it: ")
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)[:200]
 
 
 def sample(
@@ -68,7 +75,7 @@ def sample(
     try:
         result = session.run([output], {entry: images.astype(dtype)})[0]
     except Exception as error:  # its errors have any type
-        raise ValueError(f"onnxruntime cannot run it: {str(error).partition(chr(10))[0][:200]}") from error
+        raise ValueError(f"onnxruntime cannot run it: {plainly(error)}") from error
     return Sample(images, np.asarray(result, np.float32))
 
 

@@ -41,6 +41,7 @@ class TensorStore:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._protos: dict[str, TensorProto] = {}
+        self._unread: dict[str, str] = {}
         self.external: set[str] = set()
 
     def add(self, proto: TensorProto, name: str) -> RawTensor:
@@ -69,6 +70,10 @@ class TensorStore:
             )
         return RawTensor(name, shape, dtype, _values(proto, dtype) if count <= SMALL else None)
 
+    def leave_out(self, name: str, kind: str) -> None:
+        """Remember a tensor of a type that cannot be read, to say so where it is needed."""
+        self._unread[name] = kind
+
     def load(self, name: str) -> np.ndarray:
         """A tensor as float32 (or as it is, where it holds no real numbers).
 
@@ -76,6 +81,8 @@ class TensorStore:
             MissingDataError: Its external data are not there.
             OnnxConversionError: They are out of bounds or out of reach.
         """
+        if name in self._unread:
+            raise OnnxConversionError(f"tensor '{name}' has element type {self._unread[name]}, which cannot be read")
         proto = self._protos[name]
         if name in self.external:
             array = self._load_external(proto, name)

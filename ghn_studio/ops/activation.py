@@ -114,7 +114,9 @@ def _prelu_read(node: OnnxNode) -> OnnxMatch[PReluParams]:
     wide = [axis for axis, extent in zip(range(-len(slopes), 0), slopes, strict=True) if extent != 1]
     if wide and wide != [1 - x.rank]:
         raise ValueError(f"slopes of shape {list(slopes)} are not one per channel of {x}")
-    return OnnxMatch(PReluParams(bool(wide) or len(slopes) > 1), weights={"weight": StoredAs(1)})
+    # One slope may come in as many axes as it likes; with one channel both forms are the same.
+    per_channel = bool(wide) or (len(slopes) > 1 and x.size(1) == 1)
+    return OnnxMatch(PReluParams(per_channel), weights={"weight": StoredAs(1)})
 
 
 def _gelu_read(node: OnnxNode) -> OnnxMatch[GeluParams]:

@@ -277,6 +277,10 @@ def plain(op_type: str, params: P, *, since: int = 7) -> OnnxBinding[P]:
     return OnnxBinding(lambda p, i: OnnxForm(op_type, since=since), {op_type: lambda node: OnnxMatch(params)})
 
 
+class OtherOperatorError(ValueError):
+    """A node of the right type that another operator stands for: no reason worth telling where that one has its own."""
+
+
 def tidy(value: float) -> float:
     """The shortest decimal that gives the same float32.
 
@@ -285,7 +289,11 @@ def tidy(value: float) -> float:
     stored = struct.pack("<f", value)
     for digits in range(1, 9):
         short = float(f"{value:.{digits}g}")
-        if struct.pack("<f", short) == stored:
+        try:
+            again = struct.pack("<f", short)
+        except OverflowError:
+            continue
+        if again == stored:
             return short
     return value
 

@@ -6,7 +6,16 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from ghn_studio.ir.tensors import TensorSpec, window_extent
-from ghn_studio.ops.binding import OnnxBinding, OnnxForm, OnnxMatch, OnnxNode, StoredAs, line_padding_of, single
+from ghn_studio.ops.binding import (
+    OnnxBinding,
+    OnnxForm,
+    OnnxMatch,
+    OnnxNode,
+    OtherOperatorError,
+    StoredAs,
+    line_padding_of,
+    single,
+)
 from ghn_studio.ops.convolution import primitive_of
 from ghn_studio.ops.reach import POINT, WHOLE
 from ghn_studio.ops.shapes import SEQUENCE, bias
@@ -63,7 +72,7 @@ def _onnx_write(p: Conv1dParams, inputs: Inputs) -> OnnxForm:
 def _onnx_read(node: OnnxNode) -> OnnxMatch[Conv1dParams]:
     filters = node.stored(1).shape
     if len(filters) != 3:
-        raise ValueError(f"filters of shape {list(filters)} are not those of a convolution over a sequence")
+        raise OtherOperatorError(f"filters of shape {list(filters)} are not those of a convolution over a sequence")
     kernel = int(filters[2])
     if single(node, "kernel_shape", kernel) != kernel:
         raise ValueError(f"kernel_shape is {node.attrs['kernel_shape']}, the filters are {kernel} long")

@@ -257,6 +257,14 @@ def _rms_write(p: RmsNormParams, inputs: Inputs) -> OnnxForm:
         y = {'Mul(unit, weight)' if p.affine else 'Identity(unit)'}""", since=18)
 
 
+def _rms_read(node: OnnxNode) -> OnnxMatch[RmsNormParams]:
+    node.require(stash_type=1)
+    node.stored(1)
+    if node.axis(-1) != len(node.data().shape) - 1:
+        raise ValueError("normalises several axes together, only the last can be read")
+    return OnnxMatch(RmsNormParams(node.attrs.get("epsilon", 1e-5)), weights={"weight": StoredAs(1)})
+
+
 def _lrn_write(p: LocalResponseNormParams, inputs: Inputs) -> OnnxForm:
     if p.size % 2 == 0:
         raise ValueError(f"{p.size} neighbours lie differently around a channel in ONNX; take an odd number")
@@ -343,7 +351,7 @@ RMS_NORM = OpSpec(
     module=lambda p, i: call("torch.nn.RMSNorm", i[0].size(-1), eps=p.eps, elementwise_affine=p.affine),
     function=lambda p, i: call("torch.nn.functional.rms_norm", normalized_shape=(i[0].size(-1),), eps=p.eps),
     weights=lambda p, i: (WeightSpec("weight", (i[0].size(-1),), Role.SCALE, Primitive.LAYER_NORM),) * p.affine,
-    onnx=OnnxBinding(_rms_write),
+    onnx=OnnxBinding(_rms_write, {"RMSNormalization": _rms_read}),
     torch=read.RMS_NORM,
     examples=(Example(RmsNormParams(), (TOKENS,)), Example(RmsNormParams(1e-5, False), (ODD_IMAGE,))),
 )

@@ -18,6 +18,7 @@ from ghn_studio.runs.values import Run, State, headline_of
 
 REQUEST, METRICS, RESULT, LABELS = "request.json", "metrics.jsonl", "result.json", "labels.json"
 ENVIRONMENT, ARCHITECTURE, PULSE = "environment.json", "architecture.ghn", "pulse"
+TRAINED = "trained.ghn"  # the network with the parameters it ended with, where training was the point
 WORK = "work"  # the job's own files: checkpoints, partial results
 
 #: A run on another machine that gave no sign for so long, in seconds, is taken to have ended.

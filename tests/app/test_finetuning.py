@@ -81,7 +81,16 @@ def test_the_result_is_exported_with_its_figures_and_can_be_gone_on_from(
         again = tuned(small_network, init=str(start), scratch=False, steps=1)
         # Statistics of batch norm are estimated anew, on the same images.
         assert again.initial_accuracy == pytest.approx(report.accuracy, abs=0.02)
-        assert again.label.startswith(f"weights of {start.name}, then trained")
+        after = f", then trained {again.kept_step} steps" if again.kept_step else ""
+        assert again.label == f"weights of {start.name}{after}"
+
+
+def test_training_that_only_harms_leaves_the_start_as_it_was(small_network: Architecture, tiny_ghn: str) -> None:
+    report = run(task("predict").start(PredictRequest(ghn=tiny_ghn, images=60, device="cpu"), small_network))
+    found = tuned(small_network, ghn=tiny_ghn, scratch=False, learning_rate=1e-6)
+    assert (found.kept_step, found.accuracy, found.label) == (0, report.accuracy, report.label)
+    assert "those of the start: training brought nothing better" in found.notes[-1]
+    assert found.outcome is not None and all(torch.equal(v, report.values[n]) for n, v in found.outcome.values.items())
 
 
 def test_values_that_are_here_already_are_a_start(small_network: Architecture, tiny_ghn: str) -> None:

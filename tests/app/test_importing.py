@@ -71,6 +71,13 @@ def test_the_command_reports_what_was_read(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["net.ghn", "net.onnx", "net.safetensors"]
 
 
+def test_a_relative_path_is_read_from_where_the_person_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models").mkdir()
+    conv(tmp_path / "models")
+    monkeypatch.chdir(tmp_path)
+    assert run(read_network(Path("models/net.onnx"))).max_relative_error is not None
+
+
 def test_open_sizes_are_chosen_and_said(tmp_path: Path) -> None:
     path = saved(tmp_path, node("Relu", "x"), size="side")
     found = run(read_network(path, Wanted(check=False)))

@@ -21,7 +21,7 @@ from ghn_studio.app.architectures import open_architecture
 from ghn_studio.app.ranking import item as items
 from ghn_studio.app.ranking.learned import FEWEST, cross_validated_tau
 from ghn_studio.app.ranking.records import Failure, RankReport, RankRow, pareto_front, ranked
-from ghn_studio.app.ranking.requests import RankRequest
+from ghn_studio.app.ranking.requests import RankRequest, joined, parted
 from ghn_studio.app.ranking.task import rank
 from ghn_studio.app.ranking.variants import variants
 from ghn_studio.app.requests import CompareRequest
@@ -203,6 +203,12 @@ def test_the_command_line_takes_networks_and_a_budget(
     assert {"rank", "name", "accuracy", "parameters", "macs"} <= set(found["ranking"][0])
     assert main(["rank", "--variants", a, "--count", "3", *arguments]) == 0
     assert "ranked" in capsys.readouterr().out
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1), max_size=4))
+def test_names_with_commas_and_quotes_can_be_listed(names: list[str]) -> None:
+    assert parted(joined(names)) == tuple(dict.fromkeys(names))
+    assert parted("a.ghn, b.ghn,,a.ghn ") == ("a.ghn", "b.ghn")
 
 
 # --- variants ------------------------------------------------------------------------------

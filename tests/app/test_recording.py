@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from ghn_studio.app.exporting_runs import export_run
-from ghn_studio.app.recording import OFF, asked, recorded, resumed
+from ghn_studio.app.recording import OFF, asked, recorded, resumed, trained_file
 from ghn_studio.app.requests import CompareRequest, FinetuneRequest, PredictRequest, SplitRequest
 from ghn_studio.app.tasks import TASKS, task
 from ghn_studio.cli.program import main
 from ghn_studio.errors import PredictionError, UsageError
 from ghn_studio.ir import Architecture
 from ghn_studio.jobs import run
-from ghn_studio.project import Project, write
+from ghn_studio.project import Project, read, read_values, write
 from ghn_studio.runs import RunsError, RunStore, State
 
 
@@ -164,6 +165,29 @@ def test_a_tensorboard_log_holds_the_readings(
     assert [(e.step, pytest.approx(e.value)) for e in log.Scalars("accuracy/sgd")] == [
         (p.step, p.accuracy) for p in report.sgd
     ]
+
+
+def test_readings_without_numbered_steps_are_counted_in_the_log(store: RunStore, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    writer = store.begin("rank", "ranking", {})
+    for name in ("net.ghn", "other.ghn"):
+        writer.add({"series": "ranking", "step": name, "accuracy": 0.5})
+    writer.end(State.FINISHED, {})
+    assert export_run(store, store.find(writer.folder.name), tmp_path / "log", "tensorboard") == 2
+
+
+def test_trained_parameters_are_kept_with_their_run(
+    small_network: Architecture, tiny_ghn: str, store: RunStore
+) -> None:
+    asking = FinetuneRequest(ghn=tiny_ghn, steps=4, images=40, scratch=False, device="cpu")
+    report = run(task("finetune").start(asking, small_network, record=True))
+    (kept,) = store.runs()
+    file = trained_file(kept)
+    assert file is not None and report.outcome is not None
+    project = read(file)
+    assert project.architecture.nodes == small_network.nodes and project.values is not None
+    assert project.values.origin["label"] == report.label
+    assert all(torch.equal(v, report.outcome.values[n]) for n, v in read_values(file, project).items())
 
 
 # --- command line --------------------------------------------------------------------------

@@ -102,7 +102,7 @@ def test_the_command_prints_the_table(tiny_ghn: str, capsys: pytest.CaptureFixtu
     arguments = ["reproduce", "--ghn", tiny_ghn, "--splits", "val", "--count", "1", "--images", "20", "--no-record"]
     assert main([*arguments, "--device", "cpu"]) == 0
     text = capsys.readouterr().out
-    assert "predicted, closed-form head" in text and "GHN-2" in text and "1 networks of each split" in text
+    assert "predicted, closed-form head" in text and "GHN-2" in text and "1 network of each split" in text
 
 
 TABLE = ReproduceReport(

@@ -21,7 +21,9 @@ from ghn_studio.app.results import FinetuneReport
 from ghn_studio.engine.descent.curves import CurvePoint
 from ghn_studio.gui.curves.panel import CurvePanel
 from ghn_studio.gui.curves.series import Curve, curves_of, decimated
+from ghn_studio.gui.curves.tones import tones
 from ghn_studio.gui.main_window import MainWindow
+from ghn_studio.gui.saving import with_ending, write
 from ghn_studio.gui.wording import finetuned
 from ghn_studio.runs import RunStore, State
 
@@ -137,10 +139,37 @@ def test_earlier_runs_are_laid_over(panel: CurvePanel) -> None:
     assert [c.name for c in panel.curves] == ["Fine-tuned", "From scratch", "run a"]
 
 
+def test_curves_of_runs_with_one_title_have_colours_and_switches_of_their_own(panel: CurvePanel, qtbot: QtBot) -> None:
+    some = tuple(points("sgd", 0.1, 0.4))
+    panel.overlay([Curve("run", "earlier", some, "a"), Curve("run", "earlier", some, "b")])
+    assert panel.plot is not None and len({tone.name() for tone in tones(panel.plot.curves)}) == 2
+    boxes = panel.findChildren(QCheckBox)
+    boxes[1].setChecked(False)
+    assert [c.run for c in panel.plot.curves] == ["a"] and boxes[0].isChecked()
+
+
+@pytest.mark.parametrize(("low", "high"), [(272_000, 289_000), (9.5e6, 1.1e7), (1, 300), (0.004, 20), (1.2, 1.9)])
+def test_an_axis_of_powers_has_marks_wherever_it_begins(low: float, high: float, panel: CurvePanel) -> None:
+    from ghn_studio.gui.curves.plot import Powers
+
+    axis = Powers("bottom")
+    marks = sorted(v for _, values in axis.tickValues(math.log10(low), math.log10(high), 600) for v in values)
+    assert 2 <= len(marks) <= 18 and all(low * 0.999 <= 10**v <= high * 1.001 for v in marks)
+    texts = axis.tickStrings(marks, 1, 1)
+    assert len(set(texts)) == len(marks) and max(map(len, texts)) <= 9
+
+
+def test_a_file_gets_the_ending_of_the_chosen_kind() -> None:
+    assert with_ending("a", "SVG picture (*.svg)") == Path("a.svg")
+    assert with_ending("a.png", "SVG picture (*.svg)") == Path("a.png")
+
+
 def test_the_chart_is_saved_as_png_svg_and_csv(panel: CurvePanel, tmp_path: Path) -> None:
     panel.show_finetuned(report())
     for name in ("a.png", "a.svg", "a.csv"):
-        panel.save(tmp_path / name)
+        assert write(tmp_path / name, panel.content) is None
+    said = write(tmp_path / "gone" / "a.png", panel.content)
+    assert said is not None and said.text.startswith("a.png was not saved: ")
     assert not QImage(str(tmp_path / "a.png")).isNull()
     root = ElementTree.parse(tmp_path / "a.svg").getroot()
     assert root.tag.endswith("svg") and len(list(root.iter())) > 30
@@ -155,6 +184,8 @@ def test_the_chart_is_saved_as_png_svg_and_csv(panel: CurvePanel, tmp_path: Path
     ({}, "From 40.0 % to 80.0 % in 4 steps: ahead of training from scratch (60.0 % after 4 steps) by 20.0 points."),
     ({"scratch": ()}, "From 40.0 % to 80.0 % in 4 steps."),
     ({"accuracy": 0.6}, "level with training from scratch"),
+    ({"kept_step": 0, "accuracy": 0.4, "scratch": ()},
+     "Training brought nothing better than 40.0 %, which it began with."),
     ({"diverged_at": 7}, "Training from 40.0 % diverged at step 7."),
 ])
 def test_the_outcome_is_told_in_a_sentence(options: dict[str, object], words: str) -> None:
@@ -185,7 +216,8 @@ def test_fine_tuning_in_the_window_goes_on_from_what_was_predicted(
     assert window.tabs.currentWidget() is window.curve
     qtbot.waitUntil(lambda: bool(done) and not window.desk.is_running, timeout=PATIENCE_MS)
     (found,) = done
-    assert found.initial_accuracy == predicted.accuracy and len(found.scratch) == len(found.curve)
+    assert found.initial_accuracy == predicted.accuracy and len(found.scratch) == len(found.curve) - 1
+    assert (found.curve[0].step, found.curve[0].accuracy) == (0, predicted.accuracy)
     assert window.results.report is not None and window.results.report.label == found.label
     assert window.files.held is not None and window.files.held.origin["kind"] == "trained"
     assert [c.kind for c in window.curve.curves] == ["finetune", "scratch"]
@@ -195,6 +227,35 @@ def test_fine_tuning_in_the_window_goes_on_from_what_was_predicted(
     assert [(r.task, r.state, r.is_resumable) for r in runs] == [
         ("finetune", State.FINISHED, False), ("predict", State.FINISHED, False),
     ]
+
+
+def test_values_a_network_has_outlive_a_comparison(ready_window: MainWindow, qtbot: QtBot) -> None:
+    window = ready_window
+    window.run_bar.choose_budget(0)
+    window.run_bar.set_options({"images": 40})
+    window.predictions.finetune()
+    qtbot.waitUntil(lambda: not window.desk.is_running and window.files.held is not None, timeout=PATIENCE_MS)
+    held = window.files.held
+    assert held is not None and held.origin["kind"] == "trained"
+    window.predictions.compare()
+    qtbot.waitUntil(lambda: not window.desk.is_running and len(window.curve.points) > 3, timeout=PATIENCE_MS)
+    assert window.files.held is held
+
+
+def test_what_was_trained_is_offered_when_another_network_is_open(ready_window: MainWindow, qtbot: QtBot) -> None:
+    window, graph = ready_window, ready_window.document.graph
+    window.run_bar.choose_budget(0)
+    window.run_bar.set_options({"images": 40})
+    window.predictions.finetune()
+    window.files.open("example:lenet5")
+    assert window.desk.is_running
+    qtbot.waitUntil(lambda: not window.desk.is_running and window.banner.message is not None, timeout=PATIENCE_MS)
+    message = window.banner.message
+    assert message is not None and "another network is open now" in message.text
+    assert window.document.graph.name == "lenet5"
+    message.ways[0].act()
+    assert window.document.graph.nodes == graph.nodes
+    assert window.files.held is not None and window.files.held.fit(window.document.graph)
 
 
 def test_fine_tuning_stops_within_a_batch(ready_window: MainWindow, qtbot: QtBot) -> None:

@@ -46,6 +46,20 @@ def test_what_ships_is_here_and_can_be_looked_at(dialog: DatasetsDialog, qtbot: 
     dialog.close()
 
 
+def test_escape_while_images_are_looked_for_ends_that(
+    dialog: DatasetsDialog, ready_window: MainWindow, qtbot: QtBot
+) -> None:
+    choose(dialog, "digits")
+    dialog.look.click()
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    assert not dialog.isVisible()
+    qtbot.waitUntil(lambda: not dialog._looker.is_running, timeout=PATIENCE_MS)
+    ready_window.run_bar.manage_requested.emit()
+    assert dialog.isVisible() and ready_window.findChildren(DatasetsDialog) == [dialog]
+    assert dialog.look.isEnabled()
+    dialog.close()
+
+
 def test_a_data_set_is_downloaded_beside_other_work_used_and_deleted(
     shop: Shop, dialog: DatasetsDialog, ready_window: MainWindow, qtbot: QtBot
 ) -> None:

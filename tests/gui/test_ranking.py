@@ -15,6 +15,7 @@ from ghn_studio.app.ranking.records import Failure, RankReport, RankRow, pareto_
 from ghn_studio.gui.main_window import MainWindow
 from ghn_studio.gui.ranking.model import NAME, RankingFilter, RankingModel, table, text_of
 from ghn_studio.gui.ranking.panel import RankingPanel
+from ghn_studio.gui.saving import write
 
 PATIENCE_MS = 60_000
 
@@ -85,13 +86,18 @@ def test_a_ranking_that_is_stopped_keeps_what_it_found(
     assert [r.rank for r in panel.model.rows] == list(range(1, len(panel.model.rows) + 1))
 
 
-def test_what_is_asked_wrongly_is_said_at_once(ready_window: MainWindow) -> None:
+def test_what_is_asked_wrongly_is_said_at_once(ready_window: MainWindow, qtbot: QtBot) -> None:
     panel = ready_window.ranking
     panel.form.kind.setCurrentIndex(panel.form.kind.findData("candidates"))
     panel.form.kind.activated.emit(panel.form.kind.currentIndex())
     assert not panel.form.names.isHidden()
     panel.form.start.click()
-    assert not ready_window.desk.is_running or ready_window.desk.title == "Rank"
+    assert not ready_window.desk.is_running
+    assert ready_window.banner.message is not None and "nobody to rank" in ready_window.banner.message.text
+    panel.form.names.setText("example:lenet5")
+    panel.form.budget.setText("weight 3")
+    qtbot.keyClick(panel.form.budget, Qt.Key.Key_Return)
+    assert not ready_window.desk.is_running and "is no budget" in ready_window.banner.message.text
 
 
 def test_table_and_chart_are_in_step(panel: RankingPanel, qtbot: QtBot) -> None:
@@ -114,6 +120,24 @@ def test_table_and_chart_are_in_step(panel: RankingPanel, qtbot: QtBot) -> None:
     assert opened.args[0].name == "net 4"
 
 
+def test_the_best_is_taken_whatever_the_table_is_sorted_by(panel: RankingPanel, qtbot: QtBot) -> None:
+    panel.show_report(report(*(row(i) for i in range(5))))
+    panel.table.sortByColumn(4, Qt.SortOrder.AscendingOrder)
+    panel.table.clearSelection()
+    with qtbot.waitSignal(panel.taken) as taken:
+        panel.take.click()
+    assert taken.args[0].rank == 1
+    panel.set_busy(True)
+    assert not panel.take.isEnabled() and "Something is running" in panel.take.toolTip()
+
+
+def test_a_cost_nobody_measured_cannot_be_chosen(panel: RankingPanel) -> None:
+    panel.show_report(report(row(1, latency=2.0), row(2), cost="latency"))
+    panel.begin()
+    assert panel.cost.currentData() == "parameters"
+    assert not panel.cost.model().item(2).isEnabled()  # type: ignore[attr-defined]
+
+
 def test_the_cost_can_be_chosen_and_columns_without_values_are_left_out(panel: RankingPanel) -> None:
     panel.show_report(report(row(1, latency=2.0), row(2), cost="latency"))
     assert panel.cost.currentData() == "latency" and panel.scatter is not None
@@ -130,8 +154,8 @@ def test_filtering_and_copying(panel: RankingPanel, tmp_path: Path) -> None:
     found = list(csv.DictReader(io.StringIO(table(panel.model.entries))))
     assert [r["name"] for r in found] == ['with, "quotes"', "net 1", "bad"]
     assert found[2]["failed"] == 'has no "head"' and float(found[0]["validation_accuracy"]) == 0.2
-    panel.save(tmp_path / "r.csv")
-    panel.save(tmp_path / "r.png")
+    for name in ("r.csv", "r.png"):
+        assert write(tmp_path / name, panel.content) is None
     assert (tmp_path / "r.csv").read_text() == table(panel.model.entries) and (tmp_path / "r.png").stat().st_size > 1000
 
 

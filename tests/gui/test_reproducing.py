@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -12,6 +13,7 @@ from ghn_studio.app.reproducing.records import table_csv, table_text
 from ghn_studio.gui.main_window import MainWindow
 from ghn_studio.gui.reproducing import dialog as dialogs
 from ghn_studio.gui.reproducing.dialog import ReproduceDialog
+from ghn_studio.gui.saving import write
 
 PATIENCE_MS = 90_000
 
@@ -50,16 +52,27 @@ def test_a_table_is_measured_shown_and_saved(
     dialog.copy.click()
     assert QApplication.clipboard().text() == table_text(dialog.report)
     for name in ("t.csv", "t.txt", "t.png"):
-        dialog.save_to(tmp_path / name)
+        assert write(tmp_path / name, dialog.content) is None
     assert (tmp_path / "t.csv").read_text() == table_csv(dialog.report)
     assert (tmp_path / "t.png").stat().st_size > 1000
+    dialog.close()
+
+
+def test_a_closed_window_goes_on_to_follow_what_it_began(
+    dialog: ReproduceDialog, ready_window: MainWindow, qtbot: QtBot
+) -> None:
+    dialog.count.setValue(1)
+    dialog.start.click()
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    assert not dialog.isVisible() and ready_window.desk.is_running
+    qtbot.waitUntil(lambda: not ready_window.desk.is_running and dialog.report is not None, timeout=PATIENCE_MS)
+    ready_window.actions_by_id["ghn.reproduce"].trigger()
+    assert dialog.isVisible() and headings(dialog)[0] == "predicted" and dialog.bar.isHidden()
     dialog.close()
 
 
 def test_wrong_steps_are_said_in_the_window(dialog: ReproduceDialog, ready_window: MainWindow, qtbot: QtBot) -> None:
     dialog.steps.setText("many")
     dialog.start.click()
-    qtbot.waitUntil(lambda: not ready_window.desk.is_running)
-    message = ready_window.banner.message
-    assert message is not None and "no numbers of steps" in message.text
+    assert not ready_window.desk.is_running and "no numbers of steps" in dialog.caption.text()
     dialog.close()

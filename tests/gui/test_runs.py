@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from ghn_studio.app.requests import CompareRequest
 from ghn_studio.app.tasks import task
+from ghn_studio.gui.jobs.job_desk import Errand
 from ghn_studio.gui.main_window import MainWindow
 from ghn_studio.gui.runs.model import RunRow, RunsFilter, RunsModel, matches, when
 from ghn_studio.gui.runs.panel import RunsPanel
@@ -141,6 +142,38 @@ def test_runs_are_renamed_tagged_noted_and_thrown_away(
     shown.undo.click()
     qtbot.waitUntil(lambda: shown.model.rowCount() == 2)
     assert shown.undo.isHidden()
+
+
+def test_everything_thrown_away_can_be_brought_back(shown: RunsPanel, qtbot: QtBot) -> None:
+    shown.table.selectAll()
+    shown.asked.emit("trash", shown.selected())
+    qtbot.waitUntil(lambda: shown.model.rowCount() == 0)
+    assert shown.undo.isVisible() and not shown.told and shown.note.isHidden() and not shown.heading.text()
+    shown.undo.click()
+    qtbot.waitUntil(lambda: shown.model.rowCount() == 2)
+
+
+def test_a_note_is_kept_when_its_run_is_left(shown: RunsPanel, store: RunStore, qtbot: QtBot) -> None:
+    choose(shown, "first")
+    qtbot.waitUntil(lambda: len(shown.told) == 1)
+    shown.note.setPlainText("half a thought")
+    choose(shown, "second")
+    qtbot.waitUntil(lambda: any(r.note == "half a thought" for r in store.runs()))
+    assert {r.title: r.note for r in store.runs()} == {"first": "half a thought", "second": ""}
+
+
+def test_a_run_that_cannot_go_on_leaves_the_desk_free(
+    shown: RunsPanel, store: RunStore, ready_window: MainWindow, qtbot: QtBot
+) -> None:
+    run = store.runs()[0]
+    (run.folder / "architecture.ghn").write_text("{", "utf-8")
+    shown.asked.emit("repeat", (run,))
+    qtbot.waitUntil(lambda: ready_window.banner.message is not None)
+    assert not ready_window.desk.is_running
+    errand = Errand("Broken", lambda: json.loads("{"), lambda _: None, needs_torch=False)
+    assert ready_window.desk.start(errand)
+    qtbot.waitUntil(lambda: not ready_window.desk.is_running)
+    assert "Broken failed unexpectedly" in ready_window.banner.message.text  # type: ignore[union-attr]
 
 
 def test_a_runs_network_opens_as_a_copy(shown: RunsPanel, ready_window: MainWindow, qtbot: QtBot) -> None:

@@ -15,6 +15,7 @@ from ghn_studio import paths
 from ghn_studio.gui import theme
 from ghn_studio.gui.dialogs import AboutDialog, licences, system_information
 from ghn_studio.gui.main_window import MainWindow
+from ghn_studio.gui.options_dialog import OptionsDialog
 from ghn_studio.gui.settings import FOLDER_VARIABLE, Settings, apply_before_start, apply_threads
 from ghn_studio.gui.settings_dialog import SettingsDialog
 
@@ -88,6 +89,25 @@ def test_what_the_environment_says_is_left_alone(monkeypatch: pytest.MonkeyPatch
     assert os.environ["GHN_STUDIO_THREADS"] == "5"
     settings.set_text("run/threads", "many")
     assert settings.threads == 0
+
+
+def test_options_that_make_no_sense_are_not_taken_over(qtbot: QtBot) -> None:
+    dialog = OptionsDialog({})
+    qtbot.addWidget(dialog)
+    dialog.show()
+    for name, text in (("learning_rate", "1e6"), ("label_smoothing", "2"), ("momentum", "abc")):
+        line = dialog.editors[name].line  # type: ignore[attr-defined]
+        line.setText(text)
+        line.editingFinished.emit()
+    dialog.accept()
+    assert dialog.isVisible() and dialog.wrong.isVisible()
+    said = dialog.wrong.text()
+    assert "Momentum is no number" in said and "Learning rate" in said and "Label smoothing" in said
+    assert all((e.focusProxy() or e).accessibleName() for e in dialog.editors.values())
+    dialog.reset()
+    assert dialog.wrong.isHidden()
+    dialog.accept()
+    assert not dialog.isVisible()
 
 
 def test_the_page_about_the_program_names_versions_and_licences(qtbot: QtBot) -> None:

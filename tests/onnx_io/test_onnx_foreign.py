@@ -108,6 +108,32 @@ CASES: dict[str, tuple[list[str], onnx.ModelProto]] = {
                                          {"s": real(4), "b": real(4)}, opset=21)),
     "prelu-channels": (["prelu"], model([node("PRelu", "x s")], {"s": real(4, 1, 1)})),
     "prelu-one": (["prelu"], model([node("PRelu", "x s")], {"s": real(1)})),
+    "prelu-one-in-three-axes": (["prelu"], model([node("PRelu", "x s")], {"s": real(1, 1, 1)})),
+    "rms-norm": (["flatten", "rms_norm"], model(
+        [FLAT, node("RMSNormalization", "f s", axis=1, epsilon=1e-4)], {"s": real(256)}, opset=23)),
+    "constant-product-with-bias": (["constant", "add"], model(
+        [node("MatMul", "a b", "m"), node("Add", "m c", "s"), node("Add", "x s")],
+        {"a": real(8, 3), "b": real(3, 8), "c": real(8)})),
+    "constant-cut-to-whole-numbers": (["constant", "add"], model(
+        [node("Cast", "c", "i", to=TensorProto.INT64), node("Cast", "i", "f", to=TensorProto.FLOAT),
+         node("Add", "x f")], {"c": np.float32([[[1.7]], [[-1.7]], [[0.2]], [[3.0]]])})),
+    "constant-softmax": (["constant", "add"], model([node("Softmax", "c", "s", axis=-1), node("Add", "x s")], {"c": real(8, 8)})),
+    "constant-gemm": (["constant", "add"], model(
+        [node("Gemm", "a b c", "g", transB=1, alpha=0.5), node("Add", "x g")],
+        {"a": real(8, 3), "b": real(8, 3), "c": real(8)})),
+    "constant-in-two-parts": (["constant", "constant", "add", "multiply"], model(
+        [node("Split", "c", "p q", axis=0), node("Add", "x p", "s"), node("Mul", "s q")], {"c": real(2, 8, 8)})),
+    "weights-standardised": (["conv2d"], model(
+        [node("Reshape", "w rows", "r"), node("BatchNormalization", "r s b m v", "n m1 v1", training_mode=1),
+         node("Reshape", "n shape", "k"), node("Conv", "x k")],
+        {"w": real(6, 4, 3, 3), "rows": ints(1, 6, 36), "shape": ints(6, 4, 3, 3), "s": np.ones(6, np.float32),
+         "b": np.zeros(6, np.float32), "m": np.zeros(6, np.float32), "v": np.ones(6, np.float32)})),
+    "several-tokens": (["reshape", "permute", "class_token", "class_token", "class_token"], model(
+        [node("Reshape", "x s", "r"), node("Transpose", "r", "t", perm=[0, 2, 1]), node("Concat", "c g t", axis=1)],
+        {"s": ints(1, 4, 64), "c": real(1, 1, 4), "g": real(1, 2, 4)})),
+    "smallest-number": (["add_scalar"], model([node("Add", "x c")], {"c": np.float32(-3.4028235e38)})),
+    "nearest-twice": (["resize"], model(
+        [node("Resize", "x - s", coordinate_transformation_mode="asymmetric")], {"s": np.float32([1, 1, 2, 2])})),
     "split-old": (["chunk", "add"], model(
         [node("Split", "x", "a b", axis=1, split=[2, 2]), node("Add", "a b")], opset=11)),
     "split-sizes": (["chunk", "multiply"], model(
@@ -175,6 +201,9 @@ CASES: dict[str, tuple[list[str], onnx.ModelProto]] = {
     "batch-behind": (["linear_map", "permute"], model(
         [node("Transpose", "x", "t", perm=[2, 0, 1, 3]), node("MatMul", "t w", "m"),
          node("Transpose", "m", perm=[1, 0, 2, 3])], {"w": real(8, 3)})),
+    "channels-brought-back-with-the-batch-behind": (["permute", "linear_map", "permute"], model(
+        [node("Transpose", "x", "t", perm=[2, 3, 0, 1]), node("MatMul", "t w", "m"),
+         node("Transpose", "m", perm=[2, 3, 0, 1])], {"w": real(4, 3)})),
     "depth-to-space": (["reshape", "permute", "reshape"], model([node("DepthToSpace", "x", blocksize=2)])),
     "depth-to-space-columns": (["reshape", "permute", "reshape"], model(
         [node("DepthToSpace", "x", blocksize=2, mode="CRD")])),

@@ -53,7 +53,7 @@ def ask(file: Path, request: Mapping[str, Any], seconds: float = TIME_LIMIT) -> 
     """
     began = monotonic()
     memory = MEMORY + 6 * _size_with_data(file)
-    line = json.dumps({**request, "file": str(file), "memory": memory}).encode("utf-8") + b"\n"
+    line = json.dumps({**request, "file": str(file.absolute()), "memory": memory}).encode("utf-8") + b"\n"
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "ghn_studio.app.importing.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, env=_environment(), cwd=file.parent if file.parent.is_dir() else None,

@@ -6,7 +6,7 @@ from ghn_studio.app.architectures import DEEPNETS, open_architecture
 from ghn_studio.app.exchange.files import check_range
 from ghn_studio.app.fitting import wish
 from ghn_studio.app.ranking.item import Candidate
-from ghn_studio.app.ranking.requests import RankRequest
+from ghn_studio.app.ranking.requests import RankRequest, parted
 from ghn_studio.app.ranking.variants import variants
 from ghn_studio.app.splits import sampler_config
 from ghn_studio.datasets import describe
@@ -35,10 +35,10 @@ def candidates_of(request: RankRequest, graph: Architecture | None = None) -> tu
         return _of_split(request)
     if request.variants:
         return _variants(request, graph)
-    names = [name.strip() for name in request.candidates.split(",") if name.strip()]
+    names = parted(request.candidates)
     if not names:
         raise UsageError("there is nobody to rank: give --candidates, --split or --variants")
-    return tuple(_opened(name, request, graph) for name in dict.fromkeys(names))
+    return tuple(_opened(name, request, graph) for name in names)
 
 
 def _of_split(request: RankRequest) -> tuple[Candidate, ...]:

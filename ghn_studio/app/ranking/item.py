@@ -175,7 +175,11 @@ def check_budget(budget: str, costs: Mapping[str, float]) -> None:
     """Raise :class:`PredictionError` if the cost that the budget limits is among ``costs`` and beyond it."""
     name, limit = limit_of(budget)
     if limit is not None and costs.get(name, 0.0) > limit:
-        raise PredictionError(f"beyond the budget: {costs[name]:,.6g} {name}, at most {limit:,.6g}")
+        raise PredictionError(f"beyond the budget: {_plain(costs[name])} {name}, at most {_plain(limit)}")
+
+
+def _plain(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.4g}"
 
 
 def limit_of(budget: str) -> tuple[str, float | None]:

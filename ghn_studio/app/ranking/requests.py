@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ghn_studio.app.requests import CommonRequest
@@ -31,3 +34,16 @@ class RankRequest(CommonRequest):
     jobs: int = param(1, label="Processes", low=1, high=64, help="Worker processes that share the candidates.")
     backend: str = param("loky", label="Backend",
                          help="Of joblib: loky on this machine; dask or ray reach a cluster that was set up for them.")
+
+
+def parted(text: str) -> tuple[str, ...]:
+    """The names in ``a.ghn, "b, c.ghn"``, each once; names with a comma stand in quotes."""
+    names = (name.strip() for line in csv.reader([text], skipinitialspace=True) for name in line)
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def joined(names: Iterable[str]) -> str:
+    """Names as one text, for :func:`parted`."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(names)
+    return text.getvalue()

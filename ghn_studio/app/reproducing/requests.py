@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ghn_studio.app.requests import DEVICES, MAX_IMAGE_SIZE, MAX_SEED
+from ghn_studio.errors import UsageError
 from ghn_studio.ops.spec import param
 
 
@@ -37,3 +38,11 @@ class ReproduceRequest:
 def listed(text: str) -> tuple[Any, ...]:
     """The parts of a text that are parted by commas, each once."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def steps_of(text: str) -> tuple[int, ...]:
+    """The numbers of steps in ``100,500``, in order. Raises :class:`UsageError`."""
+    parts = listed(text)
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise UsageError(f"'{text}' are no numbers of steps: write them as in 100,500")
+    return tuple(sorted(map(int, parts)))

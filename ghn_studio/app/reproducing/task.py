@@ -16,7 +16,7 @@ from ghn_studio.app.keeping import claim, lines_of
 from ghn_studio.app.measuring.bench import MeasuringBench, measure, set_up
 from ghn_studio.app.measuring.records import Entry
 from ghn_studio.app.reproducing.records import Missing, Reading, ReproduceReport, official_rows, rows_of
-from ghn_studio.app.reproducing.requests import ReproduceRequest, listed
+from ghn_studio.app.reproducing.requests import ReproduceRequest, listed, steps_of
 from ghn_studio.app.requests import MeasureRequest
 from ghn_studio.app.splits import sampler_config
 from ghn_studio.atomic import append_line
@@ -52,7 +52,7 @@ def reproduce(
         PredictionError: No network could be measured.
     """
     began = perf_counter()
-    splits, steps = _splits(request), _steps(request.sgd_steps)
+    splits, steps = _splits(request), steps_of(request.sgd_steps)
     describe(request.dataset)
     card = resolve(request.ghn, request.dataset)
     kept = _Kept(Path(request.out) if request.out else folder, request, card)
@@ -84,13 +84,6 @@ def _splits(request: ReproduceRequest) -> tuple[str, ...]:
     for split in splits:
         check_range(split, 0, request.count)
     return splits
-
-
-def _steps(text: str) -> tuple[int, ...]:
-    parts = listed(text)
-    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
-        raise UsageError(f"'{text}' are no numbers of steps: write them as in 100,500")
-    return tuple(sorted(map(int, parts)))
 
 
 def _size(request: ReproduceRequest, card: Card) -> int:
@@ -185,7 +178,7 @@ def _differences(request: ReproduceRequest, card: Card, steps: tuple[int, ...]) 
     low, high = card.sampler.get("channels", (32, 128))
     yield f"The networks have {low} to {high} base channels, the official ones 32 to 128."
     if request.count < 100:
-        yield f"{request.count} networks of each split; officially 100 to 500."
+        yield f"{request.count} network{'s' * (request.count > 1)} of each split; officially 100 to 500."
     yield f"Closed-form heads are fitted on {request.head_images:,} training images."
     if len(steps) > 1:
         yield f"SGD rows are points of one run of {steps[-1]:,} steps, whose learning rate falls to 0 at its end."

@@ -94,8 +94,9 @@ def train(
 
     Before each measurement the statistics of batch norm are estimated on training
     images, as for predicted networks, so the curve is not held back by running averages
-    that have yet to settle. Yields after every step, with a :class:`CurvePoint` as
-    ``partial`` after a measurement; stops within one batch.
+    that have yet to settle. Where the best is kept, the start is measured too, as step 0. Yields
+    after every step, with a :class:`CurvePoint` as ``partial`` after a measurement; stops within
+    one batch.
 
     Args:
         images: Test images to measure on; all for None.
@@ -122,6 +123,11 @@ def train(
         curve = list(found.curve)
         best.go_on(found)
         yield run.progress(curve[-1] if curve else None)
+    elif config.keep_best:
+        point, evaluation = yield from _measured(run, plan, data, images, batch_norm, series)
+        curve.append(point)
+        best.look(point, run, evaluation)
+        yield run.progress(point)
     due = _Schedule(measure_at, run.step)
     # A run that was stopped between its last step and its last measurement still has that to do.
     while not run.finished or not curve or curve[-1].step != run.step:
@@ -176,7 +182,10 @@ def _chosen(
     assert best.values is not None and best.point is not None
     job = evaluate(plan, best.values, data, images=images, batch_norm=batch_norm, label=label_trained(best.step))
     evaluation = yield from _as(run.progress(), job)
-    notes = (*run.notes, f"the parameters are those of step {best.step}, the best on validation images")
+    kept = f"those of step {best.step}, the best on validation images" if best.step else (
+        "those of the start: training brought nothing better on validation images"
+    )
+    notes = (*run.notes, f"the parameters are {kept}")
     return Trained(
         values={**best.values, **evaluation.statistics}, curve=tuple(curve), evaluation=evaluation, steps=best.step,
         seconds=best.point.seconds, validation=best.point.validation, notes=notes,

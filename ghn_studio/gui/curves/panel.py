@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
     QApplication,
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QMenu,
     QStackedWidget,
@@ -24,9 +23,12 @@ from PySide6.QtWidgets import (
 
 from ghn_studio.app.results import CompareReport, FinetuneReport, PredictReport
 from ghn_studio.engine.descent.curves import CurvePoint, Match, steps_to_match
-from ghn_studio.gui.curves.series import COLOURS, Curve, curves_of, table
-from ghn_studio.gui.look import empty_state, label, stale_line, token_dot
-from ghn_studio.gui.wording import crossing, duration, finetuned, percent
+from ghn_studio.gui.banner import Message
+from ghn_studio.gui.curves.series import Curve, curves_of, table
+from ghn_studio.gui.curves.tones import tones
+from ghn_studio.gui.look import colour, colour_dot, empty_state, label, stale_line
+from ghn_studio.gui.saving import png, save_as
+from ghn_studio.gui.wording import crossing, duration, finetuned, percent, plural, shorten
 
 if TYPE_CHECKING:
     from ghn_studio.gui.curves.plot import CurvePlot
@@ -34,9 +36,14 @@ if TYPE_CHECKING:
 #: Milliseconds between two drawings while points arrive.
 INTERVAL = 100
 
+#: Letters of a name in the legend.
+LONGEST_NAME = 36
+
 
 class CurvePanel(QWidget):
     """Grows point by point while a network trains; earlier runs can be laid over it."""
+
+    message = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -46,6 +53,7 @@ class CurvePanel(QWidget):
         self._overlaid: tuple[Curve, ...] = ()
         self._hidden: set[str] = set()
         self._switches: list[QCheckBox] = []
+        self._switched: list[str] = []
         self._goal: float | None = None
         self._goal_name = "predicted"
         self._late = QTimer(self, singleShot=True, interval=INTERVAL)
@@ -55,7 +63,7 @@ class CurvePanel(QWidget):
         self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.settings = label("", "muted", wrap=True)
         self.settings.setObjectName("curve.settings")
-        self.stale = stale_line("The network was edited since: this curve belongs to an earlier version.")
+        self.stale = stale_line("This curve belongs to an earlier version of the network, or to another one.")
         self._stack = QStackedWidget()
         self._stack.addWidget(_empty())
         self._chart = QWidget()
@@ -134,11 +142,11 @@ class CurvePanel(QWidget):
     def overlay(self, curves: Sequence[Curve]) -> None:
         """Lay curves of other runs over what is drawn, in place of those laid over it before."""
         self._overlaid = tuple(curves)
+        self._hidden.clear()
         self._draw()
         self._stack.setCurrentWidget(self._chart)
         if not self._points:
-            names = {curve.name for curve in curves}
-            self.sentence.setText(f"Earlier runs: {len(names)} curves.")
+            self.sentence.setText(f"{plural(len(curves), 'curve')} of earlier runs.")
 
     def show_stopped(self) -> None:
         """Say that the curve is not complete."""
@@ -187,7 +195,7 @@ class CurvePanel(QWidget):
     def _draw(self) -> None:
         curves = self.curves
         self.prepare().show_curves(
-            [c for c in curves if c.name not in self._hidden], self._goal, self._match(), self._goal_name
+            [c for c in curves if c.key not in self._hidden], self._goal, self._match(), self._goal_name
         )
         self._fill_legend()
 
@@ -201,26 +209,29 @@ class CurvePanel(QWidget):
     def _fill_legend(self) -> None:
         """A switch for each curve, where there are several."""
         curves = self.curves if len(self.curves) > 1 else ()
-        boxes = self._switches
-        if [b.text() for b in boxes] != [c.name for c in curves]:
+        boxes, keys = self._switches, [c.key for c in curves]
+        if self._switched != keys:
             for box in boxes:
                 self._legend.removeWidget(box)
                 box.deleteLater()
             boxes = []
             for curve in curves:
-                box = QCheckBox(curve.name)
+                box = QCheckBox(shorten(curve.name, LONGEST_NAME))
                 box.setObjectName(f"curve.legend.{curve.kind}")
+                box.setAccessibleName(curve.name)
                 box.setToolTip(f"Show or hide “{curve.name}”")
-                box.setChecked(curve.name not in self._hidden)
-                box.toggled.connect(partial(self._on_legend, curve.name))
+                box.setMinimumWidth(48)  # many names must not widen the window
+                box.setChecked(curve.key not in self._hidden)
+                box.toggled.connect(partial(self._on_legend, curve.key))
                 self._legend.insertWidget(len(boxes), box)
                 boxes.append(box)
-            self._switches = boxes
+            self._switches, self._switched = boxes, keys
+        shown = iter(tones([c for c in curves if c.key not in self._hidden]))
         for box, curve in zip(boxes, curves, strict=True):
-            box.setIcon(QIcon(token_dot(COLOURS.get(curve.kind, "muted"))))
+            box.setIcon(QIcon(colour_dot(colour("muted") if curve.key in self._hidden else next(shown))))
 
-    def _on_legend(self, name: str, is_shown: bool) -> None:
-        (self._hidden.discard if is_shown else self._hidden.add)(name)
+    def _on_legend(self, key: str, is_shown: bool) -> None:
+        (self._hidden.discard if is_shown else self._hidden.add)(key)
         self._draw()
 
     def _on_view(self) -> None:
@@ -249,28 +260,22 @@ class CurvePanel(QWidget):
         """Put the curves on the clipboard as comma-separated values."""
         QApplication.clipboard().setText(table(self.curves))
 
-    def save(self, file: Path) -> None:
-        """Write the chart, as PNG or SVG, or the curves, as CSV: the ending decides."""
-        from ghn_studio.project import replace_file
-
+    def content(self, file: Path) -> bytes:
+        """The chart, as PNG or SVG, or the curves, as CSV: the ending decides."""
         if file.suffix.lower() == ".csv":
-            replace_file(file, table(self.curves).encode())
-        elif self.plot is not None and file.suffix.lower() == ".svg":
-            self.plot.save_svg(file)
-        elif self.plot is not None:
-            self.plot.grab().save(str(file))
+            return table(self.curves).encode()
+        plot = self.prepare()
+        return plot.svg() if file.suffix.lower() == ".svg" else png(plot.grab())
 
     def _save_picture(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save picture", "curve.png", "PNG picture (*.png);;SVG picture (*.svg)"
-        )
-        if name:
-            self.save(Path(name))
+        self._tell(save_as(self, "Save picture", "curve.png", "PNG picture (*.png);;SVG picture (*.svg)", self.content))
 
     def _save_table(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save table", "curve.csv", "Table (*.csv)")
-        if name:
-            self.save(Path(name))
+        self._tell(save_as(self, "Save table", "curve.csv", "Table (*.csv)", self.content))
+
+    def _tell(self, message: Message | None) -> None:
+        if message is not None:
+            self.message.emit(message)
 
 
 def _choice(name: str, title: str, entries: Sequence[tuple[str, str]]) -> QComboBox:

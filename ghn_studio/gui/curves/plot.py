@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QBuffer, QEvent, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from ghn_studio.engine.descent.curves import Match
 from ghn_studio.gui.axes import dress, still
-from ghn_studio.gui.curves.series import COLOURS, Curve, decimated, nearest
+from ghn_studio.gui.curves.series import Curve, decimated, nearest
+from ghn_studio.gui.curves.tones import tones
 from ghn_studio.gui.look import colour
 from ghn_studio.gui.wording import duration, percent
 
@@ -26,16 +26,33 @@ _LEAST = {"step": 0.5, "seconds": 0.005}
 
 
 class Powers(pg.AxisItem):
-    """Powers of ten and, between them, 2 and 5 times those; as whole numbers where they are."""
+    """Powers of ten and, between them, 2 and 5 times those; on a short stretch round numbers at equal distances."""
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        if high - low < 0.75:
+            return [(1.0, _round_numbers(10**low, 10**high))]
         powers = range(math.floor(low), math.ceil(max(high, low + 1)) + 1)
         major = [float(p) for p in powers if low <= p <= high]
         minor = [p + math.log10(m) for p in powers for m in (2, 5) if low <= p + math.log10(m) <= high]
         return [(1.0, major), (0.3, minor)]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
-        return [f"{round(10 ** v):,}" if v > -1e-6 else f"{10 ** v:.2g}" for v in values]
+        return [_short(10**v) for v in values]
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """The logarithms of about five round numbers from ``low`` to ``high``."""
+    size = 10 ** math.floor(math.log10((high - low) / 4))
+    step = next(size * m for m in (1, 2, 5, 10) if (high - low) / (size * m) <= 6)
+    return [math.log10(k * step) for k in range(max(1, math.ceil(low / step)), math.floor(high / step) + 1)]
+
+
+def _short(value: float) -> str:
+    """``0.05``, ``7.5``, ``2,000``, ``20 k``, ``1.25 M``."""
+    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= max(factor, 1e4) * (1 - 1e-9):
+            return f"{value / factor:.4g} {unit}"
+    return f"{float(f'{value:.4g}'):,.10g}"
 
 
 class CurvePlot(pg.PlotWidget):
@@ -102,10 +119,10 @@ class CurvePlot(pg.PlotWidget):
         self._cursor.setPen(pg.mkPen(colour("muted"), width=1))
         self._fill()
 
-    def save_svg(self, file: Path) -> None:
-        """Write the chart as SVG. (pyqtgraph's own exporter fails with current versions of Qt.)"""
-        generator = QSvgGenerator()
-        generator.setFileName(str(file))
+    def svg(self) -> bytes:
+        """The chart as SVG. (pyqtgraph's own exporter fails with current versions of Qt.)"""
+        buffer, generator = QBuffer(), QSvgGenerator()
+        generator.setOutputDevice(buffer)
         generator.setSize(self.size())
         generator.setViewBox(QRectF(0, 0, self.width(), self.height()))
         generator.setTitle("Training curves")
@@ -114,6 +131,7 @@ class CurvePlot(pg.PlotWidget):
             self.render(painter, QRectF(0, 0, self.width(), self.height()), self.rect())
         finally:
             painter.end()
+        return bytes(buffer.data().data())
 
     def minimumSizeHint(self) -> QSize:
         """A chart may be small, but not a line."""
@@ -122,7 +140,8 @@ class CurvePlot(pg.PlotWidget):
     def _fill(self) -> None:
         xs_seen: list[float] = []
         ys_seen: list[float] = []
-        for line, curve in zip(self._lines, self._curves, strict=True):
+        alone = all(curve.kind == "earlier" for curve in self._curves)
+        for line, curve, tone in zip(self._lines, self._curves, tones(self._curves), strict=True):
             # What nobody measured, or diverged, leaves a gap.
             shown = [p for p in curve.points if math.isfinite(getattr(p, self.quantity))]
             xs = [self._x(getattr(p, self.axis)) for p in shown]
@@ -131,8 +150,7 @@ class CurvePlot(pg.PlotWidget):
             xs, ys = decimated(xs, ys)
             xs_seen += xs
             ys_seen += ys
-            tone = colour(COLOURS.get(curve.kind, "muted"))
-            style = Qt.PenStyle.DotLine if curve.kind == "earlier" else Qt.PenStyle.SolidLine
+            style = Qt.PenStyle.DashLine if curve.kind == "earlier" and not alone else Qt.PenStyle.SolidLine
             line.setData(xs, ys)
             line.setPen(pg.mkPen(tone, width=2, style=style))
             line.setSymbol("o" if few else None)

@@ -12,16 +12,23 @@ MOST_POINTS = 2000
 
 #: Words and colours (tokens of the theme) of the curves a run makes. The prediction's line is blue everywhere.
 TITLES: Mapping[str, str] = {"sgd": "SGD from scratch", "scratch": "From scratch", "finetune": "Fine-tuned"}
-COLOURS: Mapping[str, str] = {"sgd": "warning", "scratch": "warning", "finetune": "ok", "earlier": "muted"}
+COLOURS: Mapping[str, str] = {"sgd": "warning", "scratch": "warning", "finetune": "ok"}
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One curve: its name in the legend, its kind (``sgd``, ``scratch``, ``finetune``, ``earlier``), its points."""
+    """One curve: its name in the legend, its kind (``sgd``, ``scratch``, ``finetune``, ``earlier``), its points,
+    and for earlier ones the id of their run."""
 
     name: str
     kind: str
     points: tuple[CurvePoint, ...]
+    run: str = ""
+
+    @property
+    def key(self) -> str:
+        """What no other curve of a chart has."""
+        return f"{self.run}/{self.kind}/{self.name}"
 
 
 def curves_of(points: Sequence[CurvePoint]) -> tuple[Curve, ...]:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QCloseEvent
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QDialog,
     QFrame,
@@ -26,6 +26,7 @@ from ghn_studio.app.requests import DownloadDatasetRequest, RemoveDatasetRequest
 from ghn_studio.app.tasks import task
 from ghn_studio.datasets.published import PUBLISHED
 from ghn_studio.gui.datasets.preview import Looked, PreviewGrid, looking
+from ghn_studio.gui.dialogs import calm
 from ghn_studio.gui.jobs.background import Background
 from ghn_studio.gui.look import label
 from ghn_studio.gui.wording import duration, plural, size_text
@@ -34,17 +35,12 @@ from ghn_studio.jobs import Progress
 if TYPE_CHECKING:
     from ghn_studio.gui.main_window import MainWindow
 
-#: Seconds to wait for a job when the window goes.
-_WAIT_S = 3.0
-
-
 class DatasetsDialog(QDialog):
-    """A list with states on the left, the chosen data set on the right."""
+    """A list with states on the left, the chosen data set on the right. Closed, it pauses what it downloads."""
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self.setObjectName("dialog.datasets")
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Data sets")
         self.resize(860, 560)
         self._window = window
@@ -77,6 +73,7 @@ class DatasetsDialog(QDialog):
         self.preview = PreviewGrid()
         self.notes = label("", "muted", wrap=True)
         self._lay_out()
+        calm(self)
         self.list.currentItemChanged.connect(lambda *_: self._show())
         self.refresh()
         self.list.setCurrentRow(0)
@@ -150,11 +147,21 @@ class DatasetsDialog(QDialog):
             failed=lambda error: self._faults.update({name: str(error)}),
         )
 
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """Pause what is being downloaded, and go."""
-        self._fetcher.stop(_WAIT_S)
-        self._looker.stop(_WAIT_S)
-        super().closeEvent(event)
+    def done(self, answer: int) -> None:
+        """Pause what is being downloaded, and go: by the close button or by Escape."""
+        self._fetcher.cancel()
+        self._looker.cancel()
+        super().done(answer)
+
+    def stop_work(self, timeout_s: float) -> None:
+        """End what runs; call when the window closes."""
+        self._fetcher.stop(timeout_s)
+        self._looker.stop(timeout_s)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Look at what is here now."""
+        super().showEvent(event)
+        self.refresh()
 
     def _lay_out(self) -> None:
         page = QWidget()
@@ -206,7 +213,7 @@ class DatasetsDialog(QDialog):
         if looked is not None:
             facts.append("{:,} for training, {:,} for validation, {:,} for testing".format(*looked.counts))
         fault = self._faults.get(name, "")
-        self.state.setText("\n".join(filter(None, (_state(entry, self._fetching).capitalize() + ".", *facts, fault))))
+        self.state.setText("\n".join(filter(None, (_sentence(_state(entry, self._fetching)), *facts, fault))))
         is_published = name in PUBLISHED
         self.fetch.setVisible(is_published and not here and not running)
         self.fetch.setText("Try again" if fault else "Go on" if entry["begun_bytes"] else "Download")
@@ -262,6 +269,10 @@ class DatasetsDialog(QDialog):
     def _add(self) -> None:
         self._window.choosing.ask_for_folder()
         self.refresh()
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _state(entry: dict[str, Any], fetching: str) -> str:

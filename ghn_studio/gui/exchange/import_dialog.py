@@ -49,6 +49,7 @@ class SizeRow(QWidget):
         self.spin.setAccessibleName("Image size")
         self.spin.setRange(1, MAX_IMAGE_SIZE)
         self.spin.setSuffix(" px")
+        self.spin.lineEdit().setTextMargins(6, 0, 0, 0)
         self.button = QPushButton("Read again")
         self.button.setObjectName("import.again")
         self.button.clicked.connect(lambda: self.chosen.emit(self.spin.value()))

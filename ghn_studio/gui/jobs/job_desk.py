@@ -27,7 +27,8 @@ _orphans: list[QtJobRunner] = []
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """A job with what to do at each turn. Callbacks run on the GUI thread."""
+    """A job with what to do at each turn. Callbacks run on the GUI thread; the job is made where it runs, so that
+    what it refuses ends the errand like any other failure."""
 
     title: str
     job: Callable[[], Job[Any]]
@@ -110,7 +111,7 @@ class JobDesk(QObject):
     def _run(self) -> None:
         assert self._errand is not None
         errand = self._errand
-        runner = QtJobRunner(errand.job(), _leave_a_core if errand.needs_torch else None)
+        runner = QtJobRunner(_made(errand), _leave_a_core if errand.needs_torch else None)
         runner.progressed.connect(self._on_progress)
         runner.succeeded.connect(self._on_success)
         runner.failed.connect(self._on_failure)
@@ -168,6 +169,10 @@ class JobDesk(QObject):
         log_error(errand.title, error)
         self.failed.emit(message_for(errand.title, error))
         errand.failed()
+
+
+def _made(errand: Errand) -> Job[Any]:
+    return (yield from errand.job())
 
 
 def message_for(title: str, error: BaseException) -> Message:

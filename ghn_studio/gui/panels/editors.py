@@ -37,6 +37,11 @@ class Editor(QWidget):
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(5)
 
+    @property
+    def is_wrong(self) -> bool:
+        """True if what is entered is no value at all; the last good one is kept then."""
+        return False
+
     def show_values(self, values: list[Any]) -> None:
         """Show one value, or "mixed" where they differ. Never counts as an edit."""
         raise NotImplementedError
@@ -198,6 +203,11 @@ class NumberEditor(Editor):
             self._mark(True)
             self.edited.emit(value)
         self.left.emit()
+
+    @property
+    def is_wrong(self) -> bool:
+        """See :attr:`Editor.is_wrong`."""
+        return bool(self.line.property("wrong"))
 
     def _mark(self, valid: bool) -> None:
         set_property(self.line, "wrong", not valid)

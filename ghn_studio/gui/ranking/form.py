@@ -5,9 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QSpinBox, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ghn_studio.app.ranking.candidates import OPEN
+from ghn_studio.app.ranking.requests import joined, parted
 from ghn_studio.gui.look import label
 
 #: Kinds of candidates: words, and the field of the request they fill.
@@ -62,12 +73,9 @@ class RankingForm(QWidget):
         self.start.setObjectName("ranking.start")
         self.start.setProperty("primary", True)
         self.start.clicked.connect(lambda: self.wanted.emit(self.value()))
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
+        row = QHBoxLayout()
         row.setSpacing(6)
         row.addWidget(self.kind)
-        row.addWidget(self.names, 1)
-        row.addWidget(self.files)
         for title, widget in (("Count", self.count), ("Refine", self.refine), ("Budget", self.budget),
                               ("Processes", self.jobs)):
             name = label(title, "muted")
@@ -78,6 +86,17 @@ class RankingForm(QWidget):
         row.addWidget(self.latency)
         row.addStretch(1)
         row.addWidget(self.start)
+        named = QHBoxLayout()
+        named.setSpacing(6)
+        named.addWidget(self.names, 1)
+        named.addWidget(self.files)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addLayout(row)
+        column.addLayout(named)
+        for line in (self.names, self.budget):
+            line.returnPressed.connect(self.start.click)
         self.kind.activated.connect(self._on_kind)
         self._on_kind()
 
@@ -94,6 +113,8 @@ class RankingForm(QWidget):
 
     def set_enabled(self, reason: str) -> None:
         """Allow to start, or say why not."""
+        if reason and self.start.hasFocus():
+            self.kind.setFocus()  # else the focus would wander to whatever comes next
         self.start.setEnabled(not reason)
         self.start.setToolTip(reason or "Predict and evaluate every candidate and put them in order")
 
@@ -101,12 +122,12 @@ class RankingForm(QWidget):
         named = self.kind.currentData() == "candidates"
         self.names.setVisible(named)
         self.files.setVisible(named)
+        self.count.setEnabled(not named)
 
     def _on_files(self) -> None:
         files, _ = QFileDialog.getOpenFileNames(self, "Networks to rank", "", "Networks (*.ghn *.onnx)")
         if files:
-            present = [self.names.text()] if self.names.text().strip() else []
-            self.names.setText(", ".join([*present, *files]))
+            self.names.setText(joined(dict.fromkeys([*parted(self.names.text()), *files])))
 
 
 def _number(name: str, title: str, low: int, high: int, value: int) -> QSpinBox:
@@ -116,5 +137,6 @@ def _number(name: str, title: str, low: int, high: int, value: int) -> QSpinBox:
     box.setToolTip(title)
     box.setRange(low, high)
     box.setValue(value)
+    box.lineEdit().setTextMargins(6, 0, 0, 0)
     box.setMaximumWidth(84)
     return box

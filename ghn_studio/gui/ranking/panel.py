@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -40,6 +39,7 @@ from ghn_studio.gui.ranking.model import (
     RankingModel,
     table,
 )
+from ghn_studio.gui.saving import png, save_as
 from ghn_studio.gui.tables import table_view
 from ghn_studio.gui.thumbnail import Sketch, draw
 from ghn_studio.gui.wording import percent, plural
@@ -55,11 +55,13 @@ _WIDTHS = (34, 200, 84, 68, 92, 100, 76, 56)
 
 
 class RankingPanel(QWidget):
-    """Shows a ranking as it goes. ``opened`` and ``taken`` carry a :class:`RankRow`, ``looked_at`` too, or None."""
+    """Shows a ranking as it goes. ``opened`` and ``taken`` carry a :class:`RankRow`, ``looked_at`` too, or None;
+    ``message`` is for the banner."""
 
     opened = Signal(object)
     taken = Signal(object)
     looked_at = Signal(object)
+    message = Signal(object)
 
     def __init__(self, cores: int = 2, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -69,6 +71,7 @@ class RankingPanel(QWidget):
         self.filtered = RankingFilter(self.model, self)
         self.scatter: Scatter | None = None
         self._waiting: list[Entry] = []
+        self._busy = False
         self._late = QTimer(self, singleShot=True, interval=INTERVAL)
         self._late.timeout.connect(self.flush)
         self.sentence = label("", "strong", wrap=True)
@@ -143,6 +146,7 @@ class RankingPanel(QWidget):
         """Start an empty ranking."""
         self._waiting.clear()
         self.model.clear()
+        self.looked_at.emit(None)
         self._show_columns()
         self.prepare().show_rows(())
         self.sentence.setText("Ranking…")
@@ -159,7 +163,11 @@ class RankingPanel(QWidget):
         """Show what waits."""
         waiting, self._waiting = self._waiting, []
         self.model.add(waiting)
+        header = self.table.horizontalHeader()
+        if header.sortIndicatorSection() != RANK:  # there are no ranks yet
+            self.filtered.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
         self.prepare().show_rows(self.model.rows)
+        self._show_columns()
         rows = self.model.rows
         if rows:
             best = max(rows, key=lambda r: r.accuracy)
@@ -188,6 +196,18 @@ class RankingPanel(QWidget):
         self._finish((*ranked(self.model.rows), *failed))
         self.sentence.setText(f"Stopped: {plural(len(self.model.rows), 'network')} ranked.")
 
+    def show_failed(self) -> None:
+        """Say that nothing came of it; the reason is said elsewhere."""
+        self.show_stopped()
+        self.sentence.setText("The ranking failed." if not self.model.rows else
+                              f"The ranking failed after {plural(len(self.model.rows), 'network')}.")
+
+    def set_busy(self, busy: bool) -> None:
+        """While something runs, nothing can be predicted, so nothing can be taken."""
+        self._busy = busy
+        self.form.set_enabled("Something is running; cancel it or wait for its end." if busy else "")
+        self._refresh()
+
     def choose(self, name: str) -> None:
         """Select a network in the table."""
         for row in range(self.filtered.rowCount()):
@@ -214,17 +234,12 @@ class RankingPanel(QWidget):
         """Take on the colours of the current theme."""
         if self.scatter is not None:
             self.scatter.restyle()
-        self.picture.clear()
+        self.looked_at.emit(self.selected())
         self.table.viewport().update()
 
-    def save(self, file: Path) -> None:
-        """Write the table as CSV, or the chart as PNG."""
-        from ghn_studio.project import replace_file
-
-        if file.suffix.lower() == ".png":
-            self.prepare().grab().save(str(file))
-        else:
-            replace_file(file, table(self.model.entries).encode())
+    def content(self, file: Path) -> bytes:
+        """The table as CSV, or the chart as PNG: the ending decides."""
+        return png(self.prepare().grab()) if file.suffix.lower() == ".png" else table(self.model.entries).encode()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Return opens the chosen network."""
@@ -249,7 +264,7 @@ class RankingPanel(QWidget):
     def _made_table(self) -> QTableView:
         made = table_view(self.filtered, "ranking.table", "Ranking", _WIDTHS, NAME)
         made.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        made.setMinimumWidth(420)
+        made.setMinimumWidth(500)
         made.selectionModel().selectionChanged.connect(self._on_selection)
         made.doubleClicked.connect(lambda _: self.opened.emit(self.selected()) if self.selected() else None)
         return made
@@ -257,7 +272,15 @@ class RankingPanel(QWidget):
     def _show_columns(self) -> None:
         """Leave out what nothing has: latencies that nobody asked for, steps that nobody made."""
         rows = self.model.rows
-        self.table.setColumnHidden(LATENCY, all(r.latency is None for r in rows))
+        timed = any(r.latency is not None for r in rows)
+        self.table.setColumnHidden(LATENCY, not timed)
+        place = self.cost.findData("latency")
+        item = self.cost.model().item(place)  # type: ignore[attr-defined]
+        item.setEnabled(timed)
+        item.setToolTip("" if timed else "No latency was measured: tick Latency, then rank.")
+        if not timed and self.cost.currentIndex() == place:
+            self.cost.setCurrentIndex(0)
+            self.prepare().show_cost(self.cost.currentData())
         self.table.setColumnHidden(STEPS, not any(r.steps for r in rows))
 
     def _menu_button(self) -> QToolButton:
@@ -273,11 +296,10 @@ class RankingPanel(QWidget):
         return button
 
     def _on_save(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save ranking", "ranking.csv", "Table (*.csv);;Picture of the chart (*.png)"
-        )
-        if name:
-            self.save(Path(name))
+        filters = "Table (*.csv);;Picture of the chart (*.png)"
+        message = save_as(self, "Save ranking", "ranking.csv", filters, self.content)
+        if message is not None:
+            self.message.emit(message)
 
     def _on_selection(self, chosen: QItemSelection, left: QItemSelection) -> None:
         row = self.selected()
@@ -290,17 +312,22 @@ class RankingPanel(QWidget):
         self.looked_at.emit(self._row(name) if name else self.selected())
 
     def _on_take(self) -> None:
-        row = self.selected() or (self.model.rows[0] if self.model.rows else None)
+        row = self.selected() or self._best()
         if row is not None:
             self.taken.emit(row)
+
+    def _best(self) -> RankRow | None:
+        return next(iter(ranked(self.model.rows)), None)
 
     def _row(self, name: str) -> RankRow | None:
         return next((r for r in self.model.rows if r.name == name), None)
 
     def _refresh(self) -> None:
-        row = self.selected()
-        self.take.setEnabled(bool(self.model.rows))
+        row, rows = self.selected(), self.model.rows
+        self.take.setEnabled(bool(rows) and not self._busy)
         first = row is None or row.rank == 1
         self.take.setText("Take the best" if first else "Take this one")
-        self.take.setToolTip("Open it, predict its parameters, then fine-tune or export" if self.model.rows else
-                             "Nothing is ranked yet.")
+        self.take.setToolTip(
+            "Nothing is ranked yet." if not rows else "Something is running; cancel it or wait for its end."
+            if self._busy else "Open it, predict its parameters, then fine-tune or export"
+        )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
+from ghn_studio.app.ranking.item import limit_of
 from ghn_studio.app.ranking.records import Failure, RankReport, RankRow
 from ghn_studio.app.ranking.requests import RankRequest
 from ghn_studio.app.tasks import task
@@ -39,12 +40,15 @@ class RankingWork(QObject):
         self._panel, self._window = panel, window
         self._sketches: dict[str, Sketch] = {}
         self._wanted: RankRow | None = None
+        self._taken: RankRow | None = None
         self._sketcher = Background(self)
         panel.form.wanted.connect(self.start)
         panel.opened.connect(self.open)
         panel.taken.connect(self.take)
         panel.looked_at.connect(self._look_at)
         window.desk.changed.connect(self._on_desk)
+        window.predictions.predicted.connect(lambda *_: self._on_predicted())
+        window.files.opened.connect(self._forget_taken)
 
     def start(self, wanted: Wanted) -> None:
         """Rank, unless something is wrong with what is asked for."""
@@ -56,18 +60,34 @@ class RankingWork(QObject):
         graph = self._window.document.graph
         chosen = task("rank")
         request = RankRequest(**common, **asdict(wanted))
+        wrong = self._refusal(wanted)
         try:
             chosen.check(request)
+            limit_of(request.budget)
         except UsageError as error:
-            self.message.emit(Message(f"{str(error)[:1].upper()}{str(error)[1:]}."))
+            wrong = wrong or f"{str(error)[:1].upper()}{str(error)[1:]}."
+        if wrong:
+            self.message.emit(Message(wrong))
             return
+        self.follow("Rank", lambda: chosen.start(request, graph if wanted.variants else None, record=True))
+
+    def follow(self, title: str, job: Callable[[], Job[Any]]) -> None:
+        """Run a ranking and show it."""
         errand = Errand(
-            "Rank", lambda: chosen.start(request, graph if wanted.variants else None, record=True), self._on_done,
-            progressed=self._on_progress, cancelled=self._panel.show_stopped, failed=self._panel.show_stopped,
+            title, job, self._on_done, progressed=self._on_progress, cancelled=self._panel.show_stopped,
+            failed=self._panel.show_failed,
         )
         if self._window.desk.start(errand):
             self._panel.begin()
             self._window.show_tab(self._panel)
+
+    def _refusal(self, wanted: Wanted) -> str:
+        """What a person should know before anything starts, in the words of the form."""
+        if not (wanted.candidates.strip() or wanted.split or wanted.variants):
+            return "There is nobody to rank: name networks, or choose files."
+        if wanted.variants and (not self._window.document.graph.nodes or self._window.document.shapes.problems):
+            return "The network on the canvas cannot be varied yet: draw it to its end and solve its problems first."
+        return ""
 
     def open(self, row: RankRow) -> bool:
         """Put a network of the ranking on the canvas."""
@@ -76,11 +96,19 @@ class RankingWork(QObject):
     def take(self, row: RankRow) -> None:
         """Open a network, predict its parameters, and offer what comes next."""
         if self.open(row):
-            actions = self._window.actions_by_id
+            self._taken = row
             self._window.predictions.predict()
-            self.message.emit(Message(f"“{row.name}” is on the canvas; its parameters are being predicted.", "ok", (
-                Way("Fine-tune", actions["run.finetune"].trigger), Way("Export…", actions["file.export"].trigger),
-            )))
+
+    def _on_predicted(self) -> None:
+        """The network that was taken has its parameters: say what can come next."""
+        row, self._taken = self._taken, None
+        if row is None:
+            return
+        actions = self._window.actions_by_id
+        left = f" What {row.steps} steps of SGD made of it in the ranking is not taken along." if row.steps else ""
+        self.message.emit(Message(f"“{row.name}” is on the canvas, with predicted parameters.{left}", "ok", (
+            Way("Fine-tune", actions["run.finetune"].trigger), Way("Export…", actions["file.export"].trigger),
+        )))
 
     def stop(self, timeout_s: float) -> None:
         """End what draws; call when the window closes."""
@@ -95,8 +123,10 @@ class RankingWork(QObject):
         self._window.show_tab(self._panel)
 
     def _on_desk(self) -> None:
-        running = self._window.desk.is_running
-        self._panel.form.set_enabled("Something is running; cancel it or wait for its end." if running else "")
+        self._panel.set_busy(self._window.desk.is_running)
+
+    def _forget_taken(self) -> None:
+        self._taken = None
 
     def _look_at(self, row: RankRow | None) -> None:
         self._wanted = row

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
     QDialog,
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLineEdit,
@@ -25,12 +23,14 @@ from PySide6.QtWidgets import (
 )
 
 from ghn_studio.app.reproducing.records import ReproduceReport, TableRow, official_rows, table_csv, table_text
-from ghn_studio.app.reproducing.requests import ReproduceRequest
+from ghn_studio.app.reproducing.requests import ReproduceRequest, steps_of
 from ghn_studio.app.tasks import task
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.gui import theme
+from ghn_studio.gui.dialogs import calm
 from ghn_studio.gui.jobs.job_desk import Errand
 from ghn_studio.gui.look import colour, label
+from ghn_studio.gui.saving import png, save_as
 from ghn_studio.gui.wording import plural
 from ghn_studio.jobs import Progress
 
@@ -41,12 +41,14 @@ SPLITS = ("test", "wide", "deep", "dense", "bnfree")
 
 
 class ReproduceDialog(QDialog):
-    """Measures with the run bar's hypernetwork and dataset; the official figures are there from the start."""
+    """Measures with the run bar's hypernetwork and dataset; the official figures are there from the start.
+
+    Closed, it goes on to follow what it began, and shows it when it is opened again.
+    """
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self.setObjectName("dialog.reproduce")
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("The papers' table")
         self.resize(980, 520)
         self._window = window
@@ -56,6 +58,7 @@ class ReproduceDialog(QDialog):
         self.count.setAccessibleName("Networks of each split")
         self.count.setRange(1, 100)
         self.count.setValue(5)
+        self.count.lineEdit().setTextMargins(6, 0, 0, 0)
         self.steps = QLineEdit(placeholderText="none, or 100, 500")
         self.steps.setObjectName("reproduce.steps")
         self.steps.setAccessibleName("Steps of SGD after which to measure")
@@ -104,6 +107,7 @@ class ReproduceDialog(QDialog):
         column.addWidget(self.bar)
         column.addWidget(self.caption)
         column.addLayout(buttons)
+        calm(self)
         window.desk.changed.connect(self._refresh)
         window.run_bar.changed.connect(self._refresh)
         theme.current().changed.connect(self._restyle)
@@ -125,8 +129,11 @@ class ReproduceDialog(QDialog):
         )
         try:
             chosen.check(request)
+            steps_of(request.sgd_steps)
         except GhnStudioError as error:
-            self.caption.setText(str(error))
+            text = str(error)
+            self.caption.setText(f"{text[:1].upper()}{text[1:]}.")
+            self.steps.setFocus()
             return
         if self._window.desk.start(errand):
             self.bar.setRange(0, 0)
@@ -139,13 +146,6 @@ class ReproduceDialog(QDialog):
         failed = f" {plural(len(report.failed), 'reading')} failed." if report.failed else ""
         self.caption.setText(f"{report.caption}{failed} Official: {report.official_source}.")
         self._refresh()
-
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """Go; a measurement that runs goes on, and is kept among the runs."""
-        self._window.desk.changed.disconnect(self._refresh)
-        self._window.run_bar.changed.disconnect(self._refresh)
-        theme.current().changed.disconnect(self._restyle)
-        super().closeEvent(event)
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.total:
@@ -198,20 +198,13 @@ class ReproduceDialog(QDialog):
             QApplication.clipboard().setText(table_text(self.report))
 
     def _on_save(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save table", "table.csv", "Table (*.csv);;Text (*.txt);;Picture (*.png)"
-        )
-        if name:
-            self.save_to(Path(name))
+        filters = "Table (*.csv);;Text (*.txt);;Picture (*.png)"
+        message = save_as(self, "Save table", "table.csv", filters, self.content)
+        if message is not None:
+            self.caption.setText(message.text)
 
-    def save_to(self, file: Path) -> None:
-        """Write the table as CSV, text or picture: the ending decides."""
-        from ghn_studio.project import replace_file
-
-        if self.report is None:
-            return
-        if file.suffix.lower() == ".png":
-            self.table.grab().save(str(file))
-        else:
-            text = table_csv(self.report) if file.suffix.lower() == ".csv" else table_text(self.report)
-            replace_file(file, text.encode())
+    def content(self, file: Path) -> bytes:
+        """The table as CSV, text or picture: the ending decides."""
+        if file.suffix.lower() == ".png" or self.report is None:
+            return png(self.table.grab())
+        return (table_csv(self.report) if file.suffix.lower() == ".csv" else table_text(self.report)).encode()

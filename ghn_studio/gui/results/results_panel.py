@@ -44,7 +44,7 @@ class ResultsPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        self.stale = stale_line("The network was edited since: this result belongs to an earlier version.")
+        self.stale = stale_line("This result belongs to an earlier version of the network, or to another one.")
         layout.addWidget(self.stale)
         layout.addWidget(self._stack, 1)
         self.summary = _Summary()
@@ -200,6 +200,8 @@ class _Summary(QScrollArea):
 
 def unpredicted_text(report: PredictReport) -> str:
     """What was not predicted, grouped by reason; says so when nothing is missing."""
+    if report.init == "trained":
+        return ""
     if not report.unpredicted:
         return "Every trainable parameter was predicted."
     groups: dict[str, list[Unpredicted]] = {}

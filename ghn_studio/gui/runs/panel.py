@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PySide6.QtCore import QItemSelection, QPoint, Qt, Signal
 from PySide6.QtGui import QKeyEvent
@@ -28,7 +29,7 @@ from ghn_studio.gui.runs.model import CURVE, HEADINGS, RUN_ROLE, STATES, TITLE, 
 from ghn_studio.gui.runs.reading import Told, differences
 from ghn_studio.gui.runs.sparkline import Sparkline
 from ghn_studio.gui.tables import table_view
-from ghn_studio.gui.wording import duration, plural
+from ghn_studio.gui.wording import duration, plural, shorten
 from ghn_studio.runs import Run, State
 
 _WIDTHS = (30, 300, 120, 100, 230, 110, 100, 70)
@@ -57,6 +58,7 @@ class RunsPanel(QWidget):
         self.model = RunsModel(self)
         self.filtered = RunsFilter(self.model, self)
         self._told: tuple[Told, ...] = ()
+        self._undoable = 0
         self.search = QLineEdit(placeholderText="Find runs: words, task:compare, state:failed, tag:mine",
                                 clearButtonEnabled=True)
         self.search.setObjectName("runs.search")
@@ -103,13 +105,14 @@ class RunsPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._stack)
+        self.tell(())
         self._refresh()
 
     def show_rows(self, rows: Sequence[RunRow]) -> None:
         """Show the runs there are."""
         self.model.show_rows(rows)
-        self._stack.setCurrentIndex(1 if rows else 0)
         self._refresh()
+        self._follow_selection()
 
     def selected(self) -> tuple[Run, ...]:
         """The chosen runs, from the top."""
@@ -117,16 +120,23 @@ class RunsPanel(QWidget):
         return tuple(index.data(RUN_ROLE).run for index in rows)
 
     def tell(self, told: Sequence[Told]) -> None:
-        """Say what is known of the chosen runs: all of one, the differences of several."""
+        """Say what is known of the chosen runs: all of one, the differences of several, nothing of none."""
+        self.keep_note()
         self._told = tuple(told)
+        self.note.setVisible(len(told) == 1)
+        self.save_note.hide()
         if len(told) == 1:
             self._tell_one(told[0])
-        else:
+        elif told:
             self.heading.setText(f"{plural(len(told), 'run')}: settings that differ")
             found = differences([{**t.request, "network": t.run.architecture, "ghn": t.run.ghn} for t in told])
             self.facts.show_lines([(name, "  |  ".join(values)) for name, values in found])
-            self.reason.setText("" if found else "They were asked for the same.")
-            self.note.hide()
+            self.reason.setText("From left to right as in the table from the top." if found else
+                                "They were asked for the same.")
+        else:
+            self.heading.clear()
+            self.reason.setText("Choose a run to see what it was asked and what it found.")
+            self.facts.show_lines([])
 
     @property
     def told(self) -> tuple[Told, ...]:
@@ -135,8 +145,10 @@ class RunsPanel(QWidget):
 
     def offer_undo(self, count: int) -> None:
         """Offer to bring back what was just thrown away; 0 takes the offer away."""
+        self._undoable = count
         self.undo.setVisible(count > 0)
         self.undo.setText(f"Undo ({plural(count, 'run')} thrown away)")
+        self._refresh()
 
     def restyle(self) -> None:
         """Take on the colours of the current theme."""
@@ -177,7 +189,7 @@ class RunsPanel(QWidget):
         self.note.setAccessibleName("Note to the run")
         self.note.setMaximumHeight(72)
         self.save_note = _button("Keep note", "runs.note.save", "Write the note to the run")
-        self.save_note.clicked.connect(self._on_note)
+        self.save_note.clicked.connect(self.keep_note)
         self.note.textChanged.connect(self._on_note_changed)
         inside = QWidget()
         column = QVBoxLayout(inside)
@@ -194,14 +206,13 @@ class RunsPanel(QWidget):
 
     def _tell_one(self, told: Told) -> None:
         run = told.run
-        self.heading.setText(run.title)
+        self.heading.setText(shorten(run.title, 120))
+        self.heading.setToolTip(run.title)
         word = STATES[run.state][0]
         self.reason.setText(f"{word.capitalize()} after {duration(run.seconds)}. {run.reason}".strip())
-        self.note.show()
         self.note.blockSignals(True)
         self.note.setPlainText(run.note)
         self.note.blockSignals(False)
-        self.save_note.hide()
         settings = [(n.replace("_", " "), str(v)) for n, v in told.request.items() if v not in (None, "", False)]
         libraries = told.environment.get("libraries", {})
         versions = [(name, str(version)) for name, version in libraries.items() if name in ("torch", "torchvision")]
@@ -211,14 +222,25 @@ class RunsPanel(QWidget):
     def _on_note_changed(self) -> None:
         self.save_note.setVisible(len(self._told) == 1 and self.note.toPlainText() != self._told[0].run.note)
 
-    def _on_note(self) -> None:
-        if len(self._told) == 1:
+    def keep_note(self) -> None:
+        """Write the note to its run if it was changed; leaving a run does so too."""
+        if len(self._told) == 1 and self.note.toPlainText() != self._told[0].run.note:
+            told = self._told[0]
+            text = self.note.toPlainText()
+            self._told = (replace(told, run=replace(told.run, note=text)),)
             self.save_note.hide()
-            self.noted.emit(self._told[0].run, self.note.toPlainText())
+            self.noted.emit(told.run, text)
 
     def _on_search(self, text: str) -> None:
         self.filtered.look_for(text)
         self._refresh()
+        self._follow_selection()
+
+    def _follow_selection(self) -> None:
+        """Ask for what is to be said if the chosen runs are others than those told of, or have changed since."""
+        runs = self.selected()
+        if [(r.id, r.state, r.title) for r in runs] != [(t.run.id, t.run.state, t.run.title) for t in self._told]:
+            self.chosen.emit(runs)
 
     def _on_selection(self, chosen: QItemSelection, left: QItemSelection) -> None:
         self._refresh()
@@ -247,6 +269,7 @@ class RunsPanel(QWidget):
         self.compare.setToolTip("Choose runs first (Ctrl and click for several)." if not runs else
                                 "Lay the curves of the chosen runs over each other")
         self.more.setEnabled(bool(runs))
+        self._stack.setCurrentIndex(1 if whole or self._undoable else 0)
 
     def _ask(self, deed: str) -> None:
         self.asked.emit(deed, self.selected())

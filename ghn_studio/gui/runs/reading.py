@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ghn_studio.engine.descent.curves import CurvePoint
 from ghn_studio.gui.curves.series import TITLES, Curve
 from ghn_studio.gui.runs.model import RunRow
 from ghn_studio.jobs import Job, Progress
-from ghn_studio.runs import Run, RunStore, State
+from ghn_studio.runs import Run, RunsError, RunStore, State
 
 #: Points of a small curve.
 SPARKS = 24
@@ -52,12 +52,16 @@ def reading(known: Mapping[str, tuple[float, ...]]) -> Job[tuple[list[RunRow], b
 
 
 def telling(runs: Sequence[Run]) -> Job[list[Told]]:
-    """What there is to say of some runs."""
+    """What there is to say of some runs, as they are now; of those that are gone nothing."""
     store = RunStore()
     try:
         found = []
-        for run in runs:
+        for known in runs:
             yield Progress("reading a run")
+            try:
+                run = store.find(known.id)
+            except RunsError:
+                continue
             found.append(Told(run, store.request(run), store.report(run), store.environment(run),
                               curves_of_run(run, store.metrics(run))))
         return found
@@ -85,10 +89,20 @@ def curves_of_run(run: Run, metrics: Sequence[Mapping[str, Any]]) -> tuple[Curve
             name = str(m.get("series", ""))
             series.setdefault(name, []).append(CurvePoint(int(step), seconds, accuracy, loss, None, name))  # type: ignore[arg-type]
     several = len(series) > 1
-    return tuple(
-        Curve(f"{run.title}, {TITLES.get(name, name).lower()}" if several else run.title, "earlier", tuple(points))
-        for name, points in series.items()
-    )
+    titles = {name: f"{run.title}, {TITLES.get(name, name).lower()}" if several else run.title for name in series}
+    return tuple(Curve(titles[name], "earlier", tuple(points), run.id) for name, points in series.items())
+
+
+def told_apart(told: Sequence[Told]) -> list[Curve]:
+    """The curves of some runs; of runs with the same title each says in what it differs, or when it began."""
+    found: list[Curve] = []
+    for one in told:
+        twins = [t for t in told if t.run.title == one.run.title]
+        at = next((i for i, t in enumerate(twins) if t is one), 0)
+        unlike = differences([t.request for t in twins])[:2]
+        mark = ", ".join(f"{name} {values[at]}" for name, values in unlike) or one.run.started[11:19]
+        found += [replace(c, name=f"{c.name} ({mark})") if len(twins) > 1 else c for c in one.curves]
+    return found
 
 
 def differences(requests: Sequence[Mapping[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +12,19 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QInputDialog
 
 from ghn_studio.app.exporting_runs import export_run
-from ghn_studio.app.recording import asked, network_of, resumed
+from ghn_studio.app.recording import asked, network_of, resumed, trained_file
 from ghn_studio.app.tasks import task
 from ghn_studio.errors import GhnStudioError
 from ghn_studio.gui.banner import Message, Way
+from ghn_studio.gui.exchange.held_values import HeldValues
 from ghn_studio.gui.jobs.background import Background
-from ghn_studio.gui.jobs.job_desk import Errand
+from ghn_studio.gui.jobs.job_desk import Errand, message_for
 from ghn_studio.gui.runs.panel import RunsPanel
-from ghn_studio.gui.runs.reading import reading, telling
+from ghn_studio.gui.runs.reading import reading, telling, told_apart
+from ghn_studio.gui.saving import with_ending
 from ghn_studio.gui.wording import plural
 from ghn_studio.jobs import Job
-from ghn_studio.project import Project
+from ghn_studio.project import Project, read, read_values
 from ghn_studio.runs import Run, RunStore, State
 
 if TYPE_CHECKING:
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 
 #: Milliseconds between two looks at the folder while the panel is seen, and after something ended.
 INTERVAL, SOON = 3000, 200
+
+#: Tasks whose results belong to one network, and are shown as when it is on the canvas.
+FOLLOWED = ("predict", "compare", "finetune")
 
 
 class RunsWork(QObject):
@@ -99,7 +105,9 @@ class RunsWork(QObject):
     def _tell(self, runs: tuple[Run, ...]) -> None:
         """Read what there is to say of runs; while something is read, the last ones asked for come next."""
         self._wanted = runs
-        if runs and not self._teller.is_running:
+        if not runs:
+            self._panel.tell(())
+        elif not self._teller.is_running:
             self._teller.start(telling(runs), succeeded=self._on_told, failed=self._fail,
                                finished=lambda: self._tell_next(runs))
 
@@ -120,11 +128,11 @@ class RunsWork(QObject):
             try:
                 getattr(self, f"_{deed}")(runs)
             except GhnStudioError as error:
-                self.message.emit(Message(str(error)))
+                self.message.emit(message_for(deed, error))
 
     def _compare(self, runs: tuple[Run, ...]) -> None:
         told = {t.run.id: t for t in self._panel.told}
-        curves = [curve for run in runs if run.id in told for curve in told[run.id].curves]
+        curves = told_apart([told[run.id] for run in runs if run.id in told])
         if curves:
             self.overlaid.emit(curves)
         else:
@@ -132,23 +140,38 @@ class RunsWork(QObject):
 
     def _open(self, runs: tuple[Run, ...]) -> None:
         run = runs[0]
-        if run.architecture:
+        trained = trained_file(run)
+        if trained is not None:
+            project = read(trained)
+            if self._window.files.open_copy(replace(project, values=None)) and project.values is not None:
+                self._window.files.held = HeldValues(
+                    project.architecture, lambda: read_values(trained, project), project.values.origin
+                )
+        elif run.architecture:
             self._window.files.open_copy(Project(network_of(run)))
 
     def _repeat(self, runs: tuple[Run, ...]) -> None:
         run = runs[0]
         chosen, store = task(run.task), RunStore()
         request, graph = asked(chosen, run, store)
-        self._start(f"{chosen.title} (again)", lambda: chosen.start(request, graph, record=True))
+        self._start(run, f"{chosen.title} (again)", lambda: chosen.start(request, graph, record=True))
 
     def _resume(self, runs: tuple[Run, ...]) -> None:
         run = runs[0]
         chosen = task(run.task)
-        self._start(f"{chosen.title} (continued)", lambda: resumed(chosen, run, RunStore()))
+        self._start(run, f"{chosen.title} (continued)", lambda: resumed(chosen, run, RunStore()))
 
-    def _start(self, title: str, job: Callable[[], Job[Any]]) -> None:
-        if not self._window.desk.start(Errand(title, job, lambda _: self._say(f"{title}: done"))):
+    def _start(self, run: Run, title: str, job: Callable[[], Job[Any]]) -> None:
+        """Start a task again, shown where it was shown the first time."""
+        window = self._window
+        if window.desk.is_running:
             self.message.emit(Message("Something is running; cancel it or wait for its end.", "info"))
+        elif run.task in FOLLOWED:
+            window.predictions.follow(title, job, network_of(run), has_curve=run.task != "predict")
+        elif run.task == "rank":
+            window.ranking_work.follow(title, job)
+        else:
+            window.desk.start(Errand(title, job, lambda _: self._say(f"{title}: done")))
 
     def _rename(self, runs: tuple[Run, ...]) -> None:
         self._ask("Rename run", "Title", runs[0].title, lambda store, text: store.rename(runs[0], text))
@@ -164,6 +187,7 @@ class RunsWork(QObject):
         dialog.setWindowTitle(title)
         dialog.setLabelText(line)
         dialog.setTextValue(text)
+        dialog.resize(460, dialog.sizeHint().height())
         dialog.textValueSelected.connect(lambda found: self._change(lambda store: change(store, found)))
         dialog.open()
 
@@ -173,9 +197,9 @@ class RunsWork(QObject):
         self._panel.offer_undo(len(runs))
 
     def _csv(self, runs: tuple[Run, ...]) -> None:
-        name, _ = QFileDialog.getSaveFileName(self._window, "Save table", f"{runs[0].id}.csv", "Table (*.csv)")
+        name, kind = QFileDialog.getSaveFileName(self._window, "Save table", f"{runs[0].id}.csv", "Table (*.csv)")
         if name:
-            self._export(runs[0], Path(name), "csv")
+            self._export(runs[0], with_ending(name, kind), "csv")
 
     def _tensorboard(self, runs: tuple[Run, ...]) -> None:
         name = QFileDialog.getExistingDirectory(self._window, "Folder of the log")
@@ -199,7 +223,7 @@ class RunsWork(QObject):
         try:
             change(store)
         except GhnStudioError as error:
-            self.message.emit(Message(str(error)))
+            self.message.emit(message_for("Runs", error))
         finally:
             store.close()
         self.refresh()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ghn_studio.gui.datasets.dialog import DatasetsDialog
 from ghn_studio.gui.safety.questions import Answer, ask_about_closing, ask_about_job
 from ghn_studio.gui.settings import STATE_VERSION
 
@@ -33,6 +34,8 @@ def stop(window: MainWindow) -> None:
     """End everything that runs for the window."""
     window.runs_work.stop(WAIT_S)
     window.ranking_work.stop(WAIT_S)
+    for dialog in window.findChildren(DatasetsDialog):
+        dialog.stop_work(WAIT_S)
     window.importing.close()
     window.weights.close()
     window.exporting.stop(WAIT_S)

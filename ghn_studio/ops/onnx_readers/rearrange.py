@@ -5,7 +5,7 @@ Each function gives the operator's parameters by name, or raises :class:`ValueEr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, TypeVar
 
@@ -109,12 +109,10 @@ def resize(node: OnnxNode) -> dict[str, Any]:
     mode, place = node.attrs.get("mode", "nearest"), node.attrs.get("coordinate_transformation_mode", "half_pixel")
     if node.op_type == "Upsample" or node.opset < 11:
         place = "asymmetric"
-    whole = height % x.size(2) == 0 and width % x.size(3) == 0
+    if node.attrs.get("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise ValueError("keeps the proportions of the map, which gives another size than it names")
     if mode == "nearest":
-        floors = place == "asymmetric" and node.attrs.get("nearest_mode", "floor") == "floor"
-        usual = place in ("half_pixel", "pytorch_half_pixel") and node.attrs.get("nearest_mode", "x") in (
-            "x", "round_prefer_floor", "round_prefer_ceil")
-        if not floors and not (usual and whole):
+        if not _takes_the_pixel_of_torch(node, place, ((x.size(2), height), (x.size(3), width))):
             raise ValueError(f"takes the nearest pixel another way than torch ({place})")
         return {"size": (height, width)}
     if sizes is None and scales and any(x.size(2 + i) * scales[-2 + i] != n for i, n in enumerate((height, width))):
@@ -126,6 +124,18 @@ def resize(node: OnnxNode) -> dict[str, Any]:
     if node.attrs.get("antialias", 0) and (height < x.size(2) or width < x.size(3)):
         raise ValueError("resizes with smoothing")
     return {"size": (height, width), "mode": "bilinear", "align_corners": place == "align_corners"}
+
+
+def _takes_the_pixel_of_torch(node: OnnxNode, place: str, extents: Sequence[tuple[int, int]]) -> bool:
+    """True if every place of the result lies at ``floor(i · old / new)``."""
+    grows = all(new % old == 0 for old, new in extents)
+    if node.op_type == "Upsample" or node.opset < 11:  # rounds up where it makes smaller
+        return all(new >= old or old % new == 0 for old, new in extents)
+    nearest = node.attrs.get("nearest_mode", "round_prefer_floor")
+    if place == "asymmetric":
+        twice = nearest == "round_prefer_floor" and all(new in (old, 2 * old) for old, new in extents)
+        return bool(nearest == "floor" or twice or all(old % new == 0 for old, new in extents))
+    return place in ("half_pixel", "pytorch_half_pixel") and nearest != "ceil" and nearest != "floor" and grows
 
 
 def _axis(node: OnnxNode, axis: int) -> int:
