@@ -67,7 +67,8 @@ def class_name(graph: Architecture) -> str:
 
 def _imports(body: str) -> str:
     used = {n.id for n in ast.walk(ast.parse(body)) if isinstance(n, ast.Name)}
-    lines = ["import math\n"] if "math" in used else []
+    library = [f"import {name}" for name in ("base64", "math") if name in used]
+    lines = ["\n".join(library) + "\n"] if library else []
     lines += ["import safetensors.torch"] if "safetensors" in used else []
     lines += ["import torch"] if "torch" in used else []
     from_torch = [n for n in ("Tensor", "nn") if n in used]

@@ -22,10 +22,10 @@ from ghn_studio.app.importing import process
 from ghn_studio.app.importing.checking import checked
 from ghn_studio.app.importing.process import Answer, ask
 from ghn_studio.app.importing.reading import Wanted, read_network
-from ghn_studio.app.requests import ImportRequest
+from ghn_studio.app.requests import ExportRequest, ImportRequest
 from ghn_studio.app.tasks import task
 from ghn_studio.engine.execution import Plan
-from ghn_studio.errors import ArchitectureError, MissingDataError, OnnxConversionError
+from ghn_studio.errors import ArchitectureError, CheckpointError, MissingDataError, OnnxConversionError
 from ghn_studio.ir.graph import Node
 from ghn_studio.jobs import run
 from ghn_studio.lifting import activations
@@ -104,6 +104,17 @@ def test_what_only_onnxruntime_knows_is_kept_and_run(tmp_path: Path) -> None:
     images = torch.randn(5, 3, 8, 8)
     result = Plan(found.project.architecture).run(images, {})
     torch.testing.assert_close(result, torch.cosh(images).cumsum(2).relu())
+
+
+def test_source_with_what_only_onnxruntime_knows_runs_and_a_program_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, node("Cosh", "x", "c"), node("Relu", "c"))
+    graph = run(read_network(path)).project.architecture
+    run(task("export").start(ExportRequest(to=str(tmp_path / "net.py"), dataset="digits"), graph))
+    code = "import net, torch; x = torch.randn(2, 3, 8, 8); print(torch.equal(net.Net()(x), torch.cosh(x).relu()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "True", done.stderr
+    with pytest.raises(CheckpointError, match=r"run by onnxruntime, which a PyTorch program cannot hold"):
+        run(task("export").start(ExportRequest(to=str(tmp_path / "net.pt2"), dataset="digits"), graph))
 
 
 def test_what_nothing_knows_opens_and_says_why_it_cannot_run(tmp_path: Path) -> None:

@@ -93,6 +93,16 @@ def test_one_two_and_three_processes_find_the_same(tiny_ghn: str, nets: str) -> 
     assert max(r["steps"] for r in one["ranking"]) == 4
 
 
+def test_steps_begin_with_a_random_start_unless_asked_otherwise(tiny_ghn: str, nets: str) -> None:
+    def accuracies(**options: Any) -> dict[str, float]:
+        report = run(rank(asked(tiny_ghn, candidates=nets, refine=4, top=4, **options)))
+        return {r.name: r.test_accuracy for r in report.ranking}
+
+    anew = accuracies()
+    assert anew == accuracies(init="kaiming") == accuracies(init="kaiming", refine_from="start")
+    assert anew != accuracies(refine_from="start")
+
+
 def test_an_interrupted_ranking_repeats_nothing(
     tiny_ghn: str, nets: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

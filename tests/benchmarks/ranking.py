@@ -75,13 +75,13 @@ def main() -> None:
     tenth = case.config.steps // 10
     predicted, solved = ranking(), ranking(head="closed-form")
     refined, halved = ranking(refine=tenth), ranking(refine=2 * tenth, top=NETWORKS // 4)
-    scratch = ranking(refine=tenth, init="kaiming")
+    tuned = ranking(refine=tenth, refine_from="start")
     order = {row.name: -row.rank for row in halved.ranking}
     lines = {
         "predicted head": of(predicted), "closed-form head": of(solved),
         f"refined: {tenth} steps for all": of(refined),
         f"refined: halving, at most {2 * tenth} steps": [order.get(f"test/{i}", -NETWORKS) for i in range(NETWORKS)],
-        f"random start, {tenth} steps": of(scratch),
+        f"refined on from the prediction: {tenth} steps": of(tuned),
         "random start, closed-form head": of(ranking(init="kaiming", head="closed-form")),
         **{name: of(predicted, name) for name in ("parameters", "macs", "synflow")},
     }

@@ -117,7 +117,8 @@ CASES: dict[str, tuple[list[str], onnx.ModelProto]] = {
     "constant-cut-to-whole-numbers": (["constant", "add"], model(
         [node("Cast", "c", "i", to=TensorProto.INT64), node("Cast", "i", "f", to=TensorProto.FLOAT),
          node("Add", "x f")], {"c": np.float32([[[1.7]], [[-1.7]], [[0.2]], [[3.0]]])})),
-    "constant-softmax": (["constant", "add"], model([node("Softmax", "c", "s", axis=-1), node("Add", "x s")], {"c": real(8, 8)})),
+    "constant-softmax": (["constant", "add"], model(
+        [node("Softmax", "c", "s", axis=-1), node("Add", "x s")], {"c": real(8, 8)})),
     "constant-gemm": (["constant", "add"], model(
         [node("Gemm", "a b c", "g", transB=1, alpha=0.5), node("Add", "x g")],
         {"a": real(8, 3), "b": real(8, 3), "c": real(8)})),

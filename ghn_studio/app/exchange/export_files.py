@@ -17,6 +17,7 @@ from ghn_studio.errors import CheckpointError, OnnxConversionError
 from ghn_studio.ir.graph import Architecture
 from ghn_studio.jobs import Job, Progress
 from ghn_studio.ops import REGISTRY
+from ghn_studio.ops.spec import Category
 from ghn_studio.project import Content, Project, dumps, tensors_to_bytes
 
 if TYPE_CHECKING:
@@ -74,10 +75,17 @@ def program(graph: Architecture, values: Mapping[str, Tensor], facts: Facts) -> 
     """An exported program (``torch.export``): it runs in any PyTorch, without source, on any number of images.
 
     Raises:
-        CheckpointError: What was written computes something else than the network.
+        CheckpointError: What was written computes something else than the network, or it has nodes that only
+            onnxruntime can run.
     """
     import torch
 
+    foreign = [n.id for n in graph.nodes.values() if REGISTRY[n.op].category is Category.HIDDEN]
+    if foreign:
+        raise CheckpointError(
+            f"'{foreign[0]}' of '{graph.name}' came from a file and is run by onnxruntime, which a PyTorch program "
+            "cannot hold: export .py or .pt, which call onnxruntime, or replace the node by layers"
+        )
     module, images = module_of(graph, values), seeded_images(graph)
     yield Progress("tracing the program")
     with torch.no_grad():

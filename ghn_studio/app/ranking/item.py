@@ -147,10 +147,11 @@ def _measured(order: Order, bench: Bench) -> Job[RankRow]:
 
 
 def _trained(order: Order, row: RankRow, bench: Bench) -> Job[RankRow]:
-    """Go on with SGD from the values kept, at a learning rate that falls to 0 within the steps."""
+    """SGD from a random start or from the values kept, at a learning rate that falls to 0 within the steps."""
     from ghn_studio.engine.descent.loop import train
     from ghn_studio.engine.descent.settings import DescentConfig
     from ghn_studio.engine.execution import Plan
+    from ghn_studio.engine.initial import kaiming
 
     began = perf_counter()
     request = order.request
@@ -160,7 +161,10 @@ def _trained(order: Order, row: RankRow, bench: Bench) -> Job[RankRow]:
         steps=order.steps, learning_rate=LEARNING_RATES["sgd"], batch_size=64, seed=request.seed,
         augmentation=request_augmentation(bench),
     )
-    start = {name: value.to(bench.device) for name, value in _kept(order.values).items()}
+    # Of 40 networks on CIFAR-10, 30 steps from a random start rank far better than 30 on from the prediction.
+    anew = request.refine_from == "random" and not row.steps
+    first = kaiming(plan, request.seed) if anew else _kept(order.values)
+    start = {name: value.to(bench.device) for name, value in first.items()}
     done = yield from train(plan, bench.data, config, device=bench.device, images=1, start=start, measure_at=())
     values = {k: v for k, v in done.values.items() if k in start or "running" not in k}
     chosen, test = yield from _accuracies(plan, values, bench, request)

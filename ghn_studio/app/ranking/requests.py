@@ -26,6 +26,9 @@ class RankRequest(CommonRequest):
                         help="Only networks within a limit: parameters, macs or latency (ms), and the number.")
     refine: int = param(0, label="Refine", low=0,
                         help="Spend SGD steps on the best by successive halving: the last ones get N.")
+    refine_from: str = param("random", label="Refine from", choices=("random", "start"),
+                             help="What the steps begin with: a random start, which tells most of how training from "
+                                  "scratch ends, or the parameters that were ranked.")
     top: int = param(10, label="Top", low=1, help="The refinement ends with so many; all are listed.")
     measure_latency: bool = param(False, label="Measure latency",
                                   help="Also time one image on one thread of the processor.")

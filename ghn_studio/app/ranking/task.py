@@ -134,5 +134,6 @@ def _parted(results: Sequence[RankRow | Failure]) -> tuple[list[RankRow], list[F
 def _label(request: RankRequest) -> str:
     start = "predicted" if request.init == "ghn" else "random start"
     head = f", closed form on {request.head_images} images" if request.head == "closed-form" else ""
-    end = f", then up to {request.refine} steps" if request.refine else ", no training"
+    start_of = " from a random start" if request.refine_from == "random" else ""
+    end = f", then up to {request.refine} steps{start_of}" if request.refine else ", no training"
     return f"{start}{head}{end}; ranked on validation images"
