@@ -34,6 +34,9 @@ from ghn_studio.ops.spec import NoParams, OpSpec, WeightSpec, check_params, full
 #: What rounds a value to whole numbers and turns it back: left out, the value stays real.
 QUANTISING = ("QuantizeLinear", "DequantizeLinear")
 
+#: Operators whose values a range from 0 on does not cut.
+NEVER_NEGATIVE = frozenset({"relu", "relu6", "sigmoid", "softmax", "hardsigmoid"})
+
 #: Gives a stored tensor by name.
 Load = Callable[[str], np.ndarray]
 
@@ -251,6 +254,8 @@ class _Lift:
             return (folding.fold_shape(node, args[0].shape),)
         if _changes_nothing(node, args):
             assert args[0] is not None
+            if _cuts_off_negatives(node, args) and self._made_by(args[0]) not in NEVER_NEGATIVE:
+                return self(node, "Relu", args[0])
             return (args[0],)
         if not any(isinstance(arg, Computed) for arg in args) or node.op_type == "CastLike":
             known = [None if isinstance(arg, Computed) else arg for arg in args]
@@ -261,6 +266,10 @@ class _Lift:
         elif (viewed := rewriting.viewed(node, args, self.raw.batch, self)) is not None:
             return viewed
         return self._taken_or_simpler(node, args)
+
+    def _made_by(self, value: Value) -> str:
+        """The operator that gives a value."""
+        return self.uses[value.use].spec.id if isinstance(value, Computed) else ""
 
     def _taken_or_simpler(self, node: RawNode, args: Args) -> tuple[Value, ...]:
         mark = len(self.uses)
@@ -491,6 +500,19 @@ def _changes_nothing(node: RawNode, args: Args) -> bool:
     if node.op_type in ("Concat", "Sum", "Max", "Min", "Mean"):
         return len(args) == 1
     return node.op_type == "CastLike" or (node.op_type == "Cast" and node.attrs.get("to") in folding.FLOATS)
+
+
+def _cuts_off_negatives(node: RawNode, args: Args) -> bool:
+    """True if a node rounds to whole numbers from 0 on: quantisers leave a ReLU out where their range begins at 0."""
+    if node.op_type != "QuantizeLinear":
+        return False
+    zero = args[2] if len(args) > 2 else None
+    if zero is None:
+        return True  # of type uint8
+    least = {"uint8": 0, "uint16": 0, "int8": -(2**7), "int16": -(2**15)}
+    if not isinstance(zero, Stored) or zero.dtype not in least or zero.values is None:
+        return False
+    return all(value == least[zero.dtype] for value in zero.values)
 
 
 def _read_function(spec: OpSpec[Any], node: OnnxNode) -> OnnxMatch[Any]:

@@ -232,6 +232,19 @@ CASES: dict[str, tuple[list[str], onnx.ModelProto]] = {
 }
 
 
+@pytest.mark.parametrize(("zero", "ops"), [
+    (np.uint8(0), ["conv2d", "relu"]), (np.int8(-128), ["conv2d", "relu"]), (np.uint8(100), ["conv2d"]),
+    (np.int8(0), ["conv2d"]),
+])
+def test_a_range_from_zero_on_is_the_relu_that_quantisers_leave_out(tmp_path: Path, zero: Any, ops: list[str]) -> None:
+    file = tmp_path / "quantised.onnx"
+    onnx.save(model(
+        [node("Conv", "x w", "c"), node("QuantizeLinear", "c s z", "q"), node("DequantizeLinear", "q s z")],
+        {"w": real(6, 4, 3, 3), "s": np.float32(0.05), "z": zero},
+    ), file)
+    assert [n.op for n in onnx_io.read(file).architecture.nodes.values()] == ["input", *ops, "output"]
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_foreign_nodes_become_operators_that_compute_the_same(name: str, tmp_path: Path, execute: Run) -> None:
     operators, proto = CASES[name]
