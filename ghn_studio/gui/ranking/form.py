@@ -59,7 +59,8 @@ class RankingForm(QWidget):
         self.files = QPushButton("Files…")
         self.files.clicked.connect(self._on_files)
         self.count = _number("ranking.count", "How many networks", 1, 5000, 20)
-        self.refine = _number("ranking.refine", "Steps of SGD for the best, from a random start; 0: predictions only", 0, 100_000, 0)
+        self.refine = _number("ranking.refine", "Steps of SGD for the best, from a random start; 0: predictions only",
+                              0, 100_000, 0)
         self.refine.setSpecialValueText("none")
         self.jobs = _number("ranking.jobs", "Processes that share the work", 1, 64, max(1, cores - 1))
         self.budget = QLineEdit(placeholderText="no limit")
