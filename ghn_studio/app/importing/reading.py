@@ -91,7 +91,9 @@ def read_network(path: Path, wanted: Wanted = Wanted()) -> Job[Found]:
     else:
         error = None
     if error is not None and error > MOST_ERROR:
-        warnings.append(f"its results differ from the file's by {error:.1e} of the largest value")
+        is_half = error < 1e-2 and any("float16 weights were converted" in warning for warning in warnings)
+        reason = ": the file computes in half precision, the network does not" if is_half else ""
+        warnings.append(f"its results differ from the file's by {error:.1e} of the largest value{reason}")
     opaque = tuple(NodeId(n) for n in answer.said["opaque"] if n in graph.nodes)
     told = {key: answer.said[key] for key in ("operations", "is_size_open", "is_ours")}
     return Found(Project(graph), values, tuple(warnings), opaque, error, **told)

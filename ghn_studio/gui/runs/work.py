@@ -116,7 +116,7 @@ class RunsWork(QObject):
             self._tell(self._wanted)
 
     def _on_told(self, told: Any) -> None:
-        if [t.run.id for t in told] == [r.id for r in self._wanted]:
+        if [t.run.id for t in told] == [r.id for r in self._panel.selected()]:  # else others are chosen by now
             self._panel.tell(told)
 
     def _on_asked(self, deed: str, runs: tuple[Run, ...]) -> None:
