@@ -155,6 +155,9 @@ def test_an_axis_of_powers_has_marks_wherever_it_begins(low: float, high: float,
     axis = Powers("bottom")
     marks = sorted(v for _, values in axis.tickValues(math.log10(low), math.log10(high), 600) for v in values)
     assert 2 <= len(marks) <= 18 and all(low * 0.999 <= 10**v <= high * 1.001 for v in marks)
+    axis.zero = 0.5
+    assert axis.tickStrings([math.log10(0.5), 0.0], 1, 1) == ["0", "1"]
+    axis.zero = None
     texts = axis.tickStrings(marks, 1, 1)
     assert len(set(texts)) == len(marks) and max(map(len, texts)) <= 9
 

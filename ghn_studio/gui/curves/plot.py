@@ -28,6 +28,9 @@ _LEAST = {"step": 0.5, "seconds": 0.005}
 class Powers(pg.AxisItem):
     """Powers of ten and, between them, 2 and 5 times those; on a short stretch round numbers at equal distances."""
 
+    #: What stands for 0, which has no place on such an axis; None where nothing does.
+    zero: float | None = None
+
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
         if high - low < 0.75:
             return [(1.0, _round_numbers(10**low, 10**high))]
@@ -37,7 +40,8 @@ class Powers(pg.AxisItem):
         return [(1.0, major), (0.3, minor)]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
-        return [_short(10**v) for v in values]
+        zero = -math.inf if self.zero is None else math.log10(self.zero) + 1e-9
+        return ["0" if v <= zero else _short(10**v) for v in values]
 
 
 def _round_numbers(low: float, high: float) -> list[float]:
@@ -160,6 +164,7 @@ class CurvePlot(pg.PlotWidget):
         self._frame(xs_seen, ys_seen)
 
     def _frame(self, xs: list[float], ys: list[float]) -> None:
+        self.getAxis("bottom").zero = _LEAST[self.axis]
         start = self._x(1.0 if self.axis == "step" else 0.1)
         left, right = min([start, *xs]) - 0.06, max([start + 1, *xs]) + 0.08
         self.getPlotItem().setXRange(left, right, padding=0)
