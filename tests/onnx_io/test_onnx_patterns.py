@@ -91,12 +91,18 @@ def shuffled(x: Tensor) -> Tensor:
     return x.view(n, 3, c // 3, h, w).transpose(1, 2).reshape(n, c, h, w)
 
 
+def halved_gelu(x: Tensor) -> Tensor:
+    """As the newer exporter writes it for operator sets without Gelu."""
+    return x * (0.5 * (torch.erf(x / 2**0.5) + 1))
+
+
 def gated_gelu(x: Tensor) -> Tensor:
     return 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
 
 
 #: A module, what has to be in the network, and how often.
 MODULES: dict[str, tuple[nn.Module, dict[str, int]]] = {
+    "gelu-halved": (Applied(halved_gelu), {"gelu": 1, "erf": 0}),
     "gelu": (nn.GELU(), {"gelu": 1, "erf": 0}), "gelu-tanh": (Applied(gated_gelu), {"gelu": 1, "tanh": 0}),
     "silu": (nn.SiLU(), {"silu": 1, "sigmoid": 0}), "mish": (nn.Mish(), {"mish": 1, "tanh": 0}),
     "hardswish-by-hand": (Applied(lambda x: x * F.relu6(x + 3) / 6), {"hardswish": 1, "relu6": 0}),
